@@ -1,0 +1,114 @@
+# The commands of this repository; `make help` lists them. All that is built goes to .build.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Without this check a target could import a sibling that it does not declare, if that was built before it.
+CHECKS := --explicit-target-dependency-import-check error
+RELEASE := -c release --static-swift-stdlib $(CHECKS)
+PACKAGES := bubblewrap libsqlite3-dev libcurl4-openssl-dev python3 git ca-certificates tzdata
+
+# The program that the Python tests run; the supervisor lies beside it.
+MARTLET ?= $(CURDIR)/.build/debug/martlet
+RELEASED := $(CURDIR)/.build/release/martlet
+MARTLET_CONFORMANCE ?= ../shared
+# Arguments for the Python programs, for example ARGS="--jobs 8 --only dag".
+ARGS ?=
+
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: ## Install the system packages that are missing (Debian and its kin).
+	@if ! command -v dpkg-query >/dev/null; then
+		echo "setup: not a Debian system; these are needed under their names here: $(PACKAGES)"
+	else
+		missing=()
+		for package in $(PACKAGES); do
+			status=$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null || true)
+			[ "$$status" = installed ] || missing+=("$$package")
+		done
+		if [ $${#missing[@]} -gt 0 ]; then
+			root=(); [ "$$(id -u)" = 0 ] || root=(sudo)
+			echo "setup: installing $${missing[*]}"
+			"$${root[@]}" apt-get update -q
+			DEBIAN_FRONTEND=noninteractive "$${root[@]}" apt-get install -q -y --no-install-recommends "$${missing[@]}"
+		fi
+	fi
+	command -v "$(SWIFT)" >/dev/null || { echo "setup: Swift 6.3 is needed: https://www.swift.org/install"; exit 1; }
+
+.PHONY: build
+build: setup ## Build for development.
+	$(SWIFT) build $(CHECKS)
+
+.PHONY: release
+release: setup ## Build as it is shipped: optimized, the Swift library inside.
+	$(SWIFT) build $(RELEASE)
+
+.PHONY: demo
+demo: ## Run an example workflow and show its tree and its log.
+	@program="$(RELEASED)"
+	if [ ! -x "$$program" ]; then $(MAKE) --no-print-directory build; program="$(MARTLET)"; fi
+	data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT
+	echo '$$ martlet run workflows/dag-diamond.yaml'
+	"$$program" run workflows/dag-diamond.yaml --data-dir "$$data"
+	echo '$$ martlet logs @latest'
+	"$$program" logs @latest --data-dir "$$data"
+
+.PHONY: test
+test: setup ## All tests: Swift, examples, conformance, faults in their short form.
+	$(SWIFT) build --build-tests $(CHECKS)
+	$(SWIFT) test --skip-build $(CHECKS)
+	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" --workflows workflows
+	if [ -d "$(MARTLET_CONFORMANCE)" ]; then
+		python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
+	else
+		echo "test: no folder $(MARTLET_CONFORMANCE), so no conformance cases; MARTLET_CONFORMANCE=DIR names one"
+	fi
+	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
+
+.PHONY: test-conformance
+test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
+	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
+
+.PHONY: test-examples
+test-examples: build ## Run each workflow of workflows/ and check what it says of itself.
+	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" --workflows workflows $(ARGS)
+
+.PHONY: test-faults
+test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed N"` repeats one.
+	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-engine
+bench-engine: release ## Steps a second and the like, against make, xargs, bwrap and Luigi.
+	python3 Benchmarks/engine.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-limits
+bench-limits: release ## What is too big is refused, quickly and in clear words.
+	python3 Benchmarks/limits.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: format
+format: ## Format the Swift sources.
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests
+
+.PHONY: format-check
+format-check: ## Say which Swift sources are not formatted.
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+
+.PHONY: install
+install: release ## Install to PREFIX (default /usr/local).
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/libexec/martlet"
+	install -m 755 "$(RELEASED)" "$(DESTDIR)$(PREFIX)/bin/martlet"
+	install -m 755 .build/release/Supervisor "$(DESTDIR)$(PREFIX)/libexec/martlet/martlet-supervisor"
+
+.PHONY: clean
+clean: ## Remove all that was built.
+	rm -rf .build

@@ -1,0 +1,35 @@
+// The seam between deciding and doing: something that runs leaf steps.
+
+package import Scheduling
+package import WorkflowLanguage
+
+/// What a step may read from beyond its launch: named values, looked up when it starts and never stored with it.
+package struct LaunchValues: Sendable {
+    package var configMaps: [String: KeyedValues]
+    package var secrets: [String: KeyedValues]
+
+    package init(configMaps: [String: KeyedValues] = [:], secrets: [String: KeyedValues] = [:]) {
+        self.configMaps = configMaps
+        self.secrets = secrets
+    }
+}
+
+/// Runs leaf steps somewhere. Every call may be repeated with the same key and then changes nothing: a launch that
+/// already ran is only watched, one that ended is reported again.
+package protocol Executor: Sendable {
+    /// What happened, in the order in which it was seen. One consumer.
+    var reports: AsyncStream<ExecutorReport> { get }
+
+    /// Takes work on. Returns at once; what happens comes as reports.
+    func launch(_ launch: Launch, values: LaunchValues) async
+
+    /// Ends the work: asks, waits the grace period, then kills. The end comes as a report. Work that is not known
+    /// (never launched, or ended long ago) is left alone.
+    func cancel(_ key: AttemptKey, immediately: Bool) async
+
+    /// Deletes what the attempts of a node left in working directories (logs and results stay).
+    func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async
+
+    /// Stops watching; running work goes on and is found again by a later `launch` with its key.
+    func shutDown() async
+}

@@ -1,0 +1,106 @@
+// Threads for what blocks: files, locks, processes, networks. The cooperative pool has a thread a core and must
+// never wait.
+
+import Glibc
+import Synchronization
+
+/// A fixed number of threads that take jobs in order. The queue needs no limit of its own: an executor hands in a
+/// few jobs for each launch it holds, never more.
+final class WorkerPool: Sendable {
+    typealias Job = @Sendable () -> Void
+
+    private struct State {
+        var jobs: [Job] = []
+        /// Index of the next job; taken ones are dropped in bulk.
+        var next = 0
+        var isStopped = false
+    }
+
+    private let state = Mutex(State())
+    private let reader: Int32
+    private let writer: Int32
+    private let threadCount: Int
+
+    /// - Throws: when the system refuses a pipe or a thread.
+    init(threads: Int) throws {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw SupervisorClient.Failure(description: "no pipe can be made: \(String(cString: strerror(errno)))")
+        }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
+        (reader, writer) = (ends[0], ends[1])
+        threadCount = threads
+        for _ in 0..<threads {
+            var thread = pthread_t()
+            let context = Unmanaged.passRetained(self)
+            let error = pthread_create(
+                &thread, nil,
+                { context in
+                    guard let context else { return nil }
+                    Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().run()
+                    return nil
+                }, context.toOpaque())
+            guard error == 0 else {
+                context.release()
+                stop()
+                throw SupervisorClient.Failure(
+                    description: "no thread can be started: \(String(cString: strerror(error)))")
+            }
+            pthread_detach(thread)
+        }
+    }
+
+    deinit {
+        close(reader)
+        close(writer)
+    }
+
+    /// Jobs given after `stop` are dropped.
+    func submit(_ job: @escaping Job) {
+        let isTaken = state.withLock { state in
+            guard !state.isStopped else { return false }
+            state.jobs.append(job)
+            return true
+        }
+        // A full pipe refuses the byte, and may: whoever wakes up takes jobs until there is none.
+        if isTaken { wake(1) }
+    }
+
+    /// Threads end after the jobs they are at; queued jobs are dropped.
+    func stop() {
+        state.withLock { state in
+            state.isStopped = true
+            state.jobs = []
+            state.next = 0
+        }
+        wake(threadCount)
+    }
+
+    private func wake(_ count: Int) {
+        let bytes = [UInt8](repeating: 0, count: count)
+        _ = write(writer, bytes, count)
+    }
+
+    private func run() {
+        var byte: UInt8 = 0
+        while true {
+            let length = read(reader, &byte, 1)
+            if length < 0 && errno == EINTR { continue }
+            if length <= 0 { return }
+            while let job = state.withLock({ Self.take(&$0) }) { job() }
+            if state.withLock({ $0.isStopped }) { return }
+        }
+    }
+
+    private static func take(_ state: inout State) -> Job? {
+        guard state.next < state.jobs.count else { return nil }
+        let job = state.jobs[state.next]
+        state.next += 1
+        if state.next == state.jobs.count || state.next > 4096 {
+            state.jobs.removeFirst(state.next)
+            state.next = 0
+        }
+        return job
+    }
+}

@@ -1,0 +1,196 @@
+// Templates, cron workflows, ConfigMaps and Secrets: written, read, and gathered for a run.
+
+import GRDB
+package import Text
+package import WorkflowLanguage
+
+extension Store {
+    /// Writes a document. Writing the body that is there already changes nothing and keeps its version.
+    /// - Parameter namespace: left aside for cluster-wide kinds.
+    /// - Throws: `StoreError`: `nameTaken`, `notFound` or `conflict` if the condition does not hold.
+    @discardableResult
+    package func putDefinition(
+        _ kind: DefinitionKind, namespace: String, name: String, body: JSONValue, at now: Timestamp,
+        if condition: WriteCondition = .always
+    ) async throws -> DefinitionRow {
+        let path = path
+        let text = body.compactText
+        let namespace = kind.isClusterWide ? "" : namespace
+        return try await write { database in
+            let stored = try database.definition(kind, namespace, name, path: path)
+            try Self.check(condition, against: stored, kind, namespace, name)
+            if var stored {
+                if stored.body == body { return stored }
+                stored.body = body
+                stored.generation += 1
+                stored.resourceVersion = try database.nextResourceVersion()
+                stored.updatedAt = now
+                try database.run(
+                    """
+                    UPDATE definitions SET body = ?, encryption = '', generation = ?, resource_version = ?,
+                        updated_at = ? WHERE kind = ? AND namespace = ? AND name = ?
+                    """,
+                    [
+                        text, stored.generation, stored.resourceVersion, now.nanoseconds, kind.rawValue,
+                        namespace, name,
+                    ])
+                return stored
+            }
+            let version = try database.nextResourceVersion()
+            try database.run(
+                """
+                INSERT INTO definitions
+                    (kind, namespace, name, body, generation, resource_version, created_at, updated_at)
+                VALUES (?, ?, ?, ?, 1, ?, ?, ?)
+                """, [kind.rawValue, namespace, name, text, version, now.nanoseconds, now.nanoseconds])
+            return DefinitionRow(
+                kind: kind, namespace: namespace, name: name, body: body, status: .null, generation: 1,
+                resourceVersion: version, createdAt: now, updatedAt: now)
+        }
+    }
+
+    /// Writes what the controller notes beside a document; its generation stays.
+    /// - Throws: `StoreError.notFound`.
+    package func setDefinitionStatus(
+        _ kind: DefinitionKind, namespace: String, name: String, status: JSONValue
+    ) async throws {
+        let text = status.compactText
+        try await write { database in
+            try database.run(
+                """
+                UPDATE definitions SET status = ?, resource_version = ?
+                WHERE kind = ? AND namespace = ? AND name = ?
+                """,
+                [
+                    text, database.nextResourceVersion(), kind.rawValue, kind.isClusterWide ? "" : namespace,
+                    name,
+                ])
+            guard database.changesCount > 0 else {
+                throw StoreError.notFound(kind: kind.rawValue, name: name)
+            }
+        }
+    }
+
+    package func definition(_ kind: DefinitionKind, namespace: String, name: String) async throws
+        -> DefinitionRow?
+    {
+        let path = path
+        return try await read { database in
+            try database.definition(kind, kind.isClusterWide ? "" : namespace, name, path: path)
+        }
+    }
+
+    /// By namespace and name.
+    /// - Parameter namespace: nil for all.
+    package func definitions(_ kind: DefinitionKind, namespace: String? = nil) async throws -> [DefinitionRow]
+    {
+        let path = path
+        return try await read { database in
+            try database.rows(
+                """
+                SELECT \(DefinitionRow.columns) FROM definitions
+                WHERE kind = ?1 AND (?2 IS NULL OR namespace = ?2) ORDER BY namespace, name
+                """, [kind.rawValue, kind.isClusterWide ? nil : namespace]
+            ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
+        }
+    }
+
+    /// - Returns: whether there was one.
+    @discardableResult
+    package func deleteDefinition(_ kind: DefinitionKind, namespace: String, name: String) async throws
+        -> Bool
+    {
+        try await write { database in
+            try database.run(
+                "DELETE FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
+                [kind.rawValue, kind.isClusterWide ? "" : namespace, name])
+            return database.changesCount > 0
+        }
+    }
+
+    /// What a run of a namespace can refer to, of one moment. Time zones are for the caller to add.
+    package func catalog(namespace: String) async throws -> TemplateCatalog {
+        let path = path
+        return try await read { database in
+            var catalog = TemplateCatalog()
+            let rows = try database.rows(
+                """
+                SELECT kind, \(DefinitionRow.columns) FROM definitions
+                WHERE namespace IN (?, '') AND kind <> 'CronWorkflow'
+                """, [namespace])
+            for row in rows {
+                guard let kind = DefinitionKind(rawValue: row["kind"]) else { continue }
+                var document = try DefinitionRow(row: row, kind: kind, path: path).body.objectValue ?? [:]
+                // The catalog sorts documents by these, which a client may have left out.
+                var metadata = document["metadata"]?.objectValue ?? [:]
+                metadata["name"] = .string(row["name"])
+                document["metadata"] = .object(metadata)
+                document["kind"] = .string(kind.rawValue)
+                catalog.add(.object(document))
+            }
+            return catalog
+        }
+    }
+
+    private static func check(
+        _ condition: WriteCondition, against stored: DefinitionRow?, _ kind: DefinitionKind,
+        _ namespace: String, _ name: String
+    ) throws {
+        switch condition {
+        case .always: return
+        case .absent:
+            guard stored == nil else {
+                throw StoreError.nameTaken(kind: kind.rawValue, namespace: namespace, name: name)
+            }
+        case .present:
+            guard stored != nil else { throw StoreError.notFound(kind: kind.rawValue, name: name) }
+        case .version(let expected):
+            guard let stored else { throw StoreError.notFound(kind: kind.rawValue, name: name) }
+            guard stored.resourceVersion == expected else {
+                throw StoreError.conflict(
+                    kind: kind.rawValue, name: name, expected: expected, found: stored.resourceVersion)
+            }
+        }
+    }
+}
+
+extension DefinitionRow {
+    fileprivate static let columns = """
+        namespace, name, encryption, body, status, generation, resource_version, created_at, updated_at
+        """
+
+    fileprivate init(row: Row, kind: DefinitionKind, path: String) throws {
+        let encryption: String = row["encryption"]
+        guard encryption.isEmpty else {
+            throw StoreError.invalid(
+                detail: "\(kind.rawValue) is encrypted with \(encryption), which this martlet does not know")
+        }
+        self.init(
+            kind: kind, namespace: row["namespace"], name: row["name"],
+            body: try JSONValue(column: row["body"], of: "definitions", path: path),
+            status: try JSONValue(column: row["status"], of: "definitions", path: path),
+            generation: row["generation"], resourceVersion: row["resource_version"],
+            createdAt: row.moment("created_at"), updatedAt: row.moment("updated_at"))
+    }
+}
+
+extension Database {
+    fileprivate func definition(_ kind: DefinitionKind, _ namespace: String, _ name: String, path: String)
+        throws
+        -> DefinitionRow?
+    {
+        try row(
+            "SELECT \(DefinitionRow.columns) FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
+            [kind.rawValue, namespace, name]
+        ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
+    }
+
+    fileprivate func nextResourceVersion() throws -> Int {
+        let version = try integer(
+            "UPDATE counters SET value = value + 1 WHERE name = 'resource_version' RETURNING value", [])
+        guard let version else {
+            throw StoreError.invalid(detail: "the counter of resource versions is missing")
+        }
+        return Int(version)
+    }
+}

@@ -1,0 +1,100 @@
+// What the driver of a run wants written after it has handled an event.
+
+package import Scheduling
+package import Text
+
+/// An effect that was decided and is not known to be done.
+package struct EffectRow: Sendable, Hashable {
+    /// Unique within the workflow; doing the same key twice does no harm.
+    package var key: String
+    package var kind: String
+    package var body: JSONValue
+
+    package init(key: String, kind: String, body: JSONValue) {
+        self.key = key
+        self.kind = kind
+        self.body = body
+    }
+}
+
+/// Something that happened in a run, for people to read.
+package struct EventRow: Sendable, Hashable {
+    package var at: Timestamp
+    package var nodeID: NodeID?
+    package var kind: String
+    package var message: String
+
+    package init(at: Timestamp, nodeID: NodeID? = nil, kind: String, message: String) {
+        self.at = at
+        self.nodeID = nodeID
+        self.kind = kind
+        self.message = message
+    }
+}
+
+/// The workflow's own row. The first four are always written; of the others nil leaves what is stored.
+package struct HeaderUpdate: Sendable, Hashable {
+    package var phase: String
+    package var message: String
+    package var startedAt: Timestamp?
+    package var finishedAt: Timestamp?
+    package var state: JSONValue?
+    package var labels: [String: String]?
+    package var annotations: [String: String]?
+
+    package init(
+        phase: String, message: String = "", startedAt: Timestamp? = nil, finishedAt: Timestamp? = nil,
+        state: JSONValue? = nil, labels: [String: String]? = nil, annotations: [String: String]? = nil
+    ) {
+        self.phase = phase
+        self.message = message
+        self.startedAt = startedAt
+        self.finishedAt = finishedAt
+        self.state = state
+        self.labels = labels
+        self.annotations = annotations
+    }
+}
+
+/// The change of one run between two states. Members left empty cost nothing.
+package struct WorkflowChange: Sendable, Hashable {
+    /// The end of a command, kept with what it brought about.
+    package struct FinishedCommand: Sendable, Hashable {
+        package var id: Int64
+        package var error: String?
+
+        package init(id: Int64, error: String? = nil) {
+            self.id = id
+            self.error = error
+        }
+    }
+
+    package var uid: String
+    /// If given, the change is refused unless this is still the run's driver epoch.
+    package var driverEpoch: Int?
+    package var header: HeaderUpdate?
+    /// Nodes that are new or have changed, whole.
+    package var nodes: [Node]
+    package var deletedNodes: [NodeID]
+    package var newEffects: [EffectRow]
+    /// Keys of effects that are done. Removed before `newEffects` are added.
+    package var doneEffects: [String]
+    package var events: [EventRow]
+    package var finishedCommands: [FinishedCommand]
+
+    package init(
+        uid: String, driverEpoch: Int? = nil, header: HeaderUpdate? = nil, nodes: [Node] = [],
+        deletedNodes: [NodeID] = [], newEffects: [EffectRow] = [], doneEffects: [String] = [],
+        events: [EventRow] = [], finishedCommands: [FinishedCommand] = []
+    ) {
+        self.uid = uid
+        self.driverEpoch = driverEpoch
+        self.header = header
+        self.nodes = nodes
+        self.deletedNodes = deletedNodes
+        self.newEffects = newEffects
+        self.doneEffects = doneEffects
+        self.events = events
+        self.finishedCommands = finishedCommands
+    }
+}

@@ -1,0 +1,205 @@
+// A person's retry and resubmit: which nodes are made anew, and which keep what they did.
+
+package import Text
+import WorkflowLanguage
+
+/// Why a retry or resubmit was refused.
+package struct RefusedRequest: Error, Sendable, Equatable {
+    package var message: String
+    package init(_ message: String) { self.message = message }
+}
+
+/// What a manual retry is asked to do.
+package struct RetryRequest: Sendable {
+    /// Run matching nodes again although they succeeded.
+    package var restartSuccessful: Bool
+    package var selector: NodeSelector?
+    package var parameters: [(name: String, value: String)]
+
+    package init(
+        restartSuccessful: Bool = false, selector: NodeSelector? = nil,
+        parameters: [(name: String, value: String)] = []
+    ) {
+        self.restartSuccessful = restartSuccessful
+        self.selector = selector
+        self.parameters = parameters
+    }
+}
+
+extension WorkflowState {
+    /// The run made ready to go on: what failed is to be done again, what succeeded stays. Name and uid are kept.
+    ///
+    /// - Throws: `RefusedRequest` when the run has not failed.
+    package func retried(_ request: RetryRequest, at now: Timestamp) throws(RefusedRequest) -> WorkflowState {
+        switch phase {
+        case .failed, .error: break
+        case .succeeded:
+            guard request.restartSuccessful, request.selector != nil else {
+                throw RefusedRequest(
+                    "workflow \(name) succeeded; retrying it needs --restart-successful and "
+                        + "--node-field-selector to say which nodes run again")
+            }
+        default:
+            throw RefusedRequest("workflow \(name) has not ended (\(phase?.rawValue ?? "Pending")); stop it first")
+        }
+        let doomed = doomedNodes(request)
+        let definition = request.parameters.isEmpty ? definition : definition.with(parameters: request.parameters)
+        return restarted(definition, without: doomed, at: now)
+    }
+
+    /// A copy in which some nodes are gone and all that encloses them goes on.
+    private func restarted(_ definition: RunDefinition, without doomed: Set<NodeID>, at now: Timestamp)
+        -> WorkflowState
+    {
+        var kept = nodes.values.filter { !doomed.contains($0.id) }
+        let open = enclosing(doomed)
+        for index in kept.indices {
+            kept[index].children = []
+            let node = kept[index]
+            guard !node.type.isExecutable, node.phase.isUnsuccessful || open.contains(node.id) else { continue }
+            kept[index].phase = .running
+            kept[index].message = ""
+            kept[index].finishedAt = nil
+            kept[index].startedAt = now
+            kept[index].outputs = Outputs()
+        }
+        var floor = attemptFloor
+        for id in doomed { floor[id] = max(floor[id] ?? 0, (nodes[id]?.attempt ?? 0) + 1) }
+        var state = WorkflowState(
+            definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
+        state.metadata = metadata
+        state.outputs = outputs
+        state.attemptFloor = floor
+        state.nextSequence = nextSequence
+        state.removedNodes = doomed
+        state.changedNodes = Set(state.nodes.keys.filter { state.nodes[$0] != nodes[$0] })
+        state.isHeaderChanged = true
+        return state
+    }
+
+    private func doomedNodes(_ request: RetryRequest) -> Set<NodeID> {
+        var roots: [NodeID] = []
+        let succeeded = nodesAboveSuccess()
+        for node in nodes.values {
+            if node.name == "\(name).onExit" || node.name.hasPrefix("\(name).hooks.") {
+                roots.append(node.id)
+            } else if let selector = request.selector, selector.matches(node),
+                request.restartSuccessful || node.phase.isUnsuccessful
+            {
+                roots.append(node.id)
+            } else if node.phase.isUnsuccessful, node.type.isExecutable || node.type == .skipped,
+                !succeeded.contains(node.id)
+            {
+                roots.append(node.id)
+            } else if node.phase == .omitted, phase != .succeeded {
+                roots.append(node.id)
+            } else if !request.parameters.isEmpty, isLoopItem(node), isInUnsuccessfulGroup(node) {
+                // With other parameters a loop may expand otherwise.
+                roots.append(node.id)
+            }
+        }
+        var doomed: Set<NodeID> = []
+        while let id = roots.popLast() {
+            guard doomed.insert(id).inserted else { continue }
+            roots += nodes[id]?.children ?? []
+            // A composite node's own children include only the first of them; the rest carry its id as boundary.
+            if nodes[id]?.type.isExecutable == false || nodes[id]?.type == .pod {
+                roots += nodes.values.filter { $0.boundaryID == id }.map(\.id)
+            }
+        }
+        return doomed
+    }
+
+    private func isLoopItem(_ node: Node) -> Bool {
+        node.parents.contains { nodes[$0]?.type == .taskGroup }
+            || (node.displayName.hasSuffix(")") && node.parents.contains { nodes[$0]?.type == .stepGroup })
+    }
+
+    private func isInUnsuccessfulGroup(_ node: Node) -> Bool {
+        node.parents.contains { nodes[$0]?.phase.isUnsuccessful == true }
+    }
+
+    /// Nodes that something which succeeded hangs under; hooks do not count.
+    private func nodesAboveSuccess() -> Set<NodeID> {
+        var above: Set<NodeID> = []
+        var pending = nodes.values.filter { $0.phase == .succeeded && $0.type.isExecutable && !$0.isHook }
+            .flatMap(\.parents)
+        while let id = pending.popLast() {
+            guard above.insert(id).inserted else { continue }
+            pending += nodes[id]?.parents ?? []
+        }
+        return above
+    }
+
+    /// The groups and composite nodes around some nodes.
+    private func enclosing(_ ids: Set<NodeID>) -> Set<NodeID> {
+        var open: Set<NodeID> = []
+        var pending = Array(ids)
+        while let id = pending.popLast() {
+            guard let node = nodes[id] else { continue }
+            var around = node.parents.filter {
+                guard let type = nodes[$0]?.type else { return false }
+                return type == .stepGroup || type == .taskGroup || type == .retry
+            }
+            if let boundary = node.boundaryID { around.append(boundary) }
+            for id in around where open.insert(id).inserted { pending.append(id) }
+        }
+        return open
+    }
+
+    /// A new run of the same definition that takes over what this one did well: `resubmit --memoized`.
+    ///
+    /// - Throws: `RefusedRequest` unless this run failed.
+    package func resubmitted(as definition: RunDefinition, at now: Timestamp) throws(RefusedRequest)
+        -> WorkflowState
+    {
+        guard phase == .failed || phase == .error else {
+            throw RefusedRequest(
+                "workflow \(name) is \(phase?.rawValue ?? "Pending"); --memoized takes over the finished part of a "
+                    + "Failed or Error workflow")
+        }
+        let doomed = doomedNodes(RetryRequest())
+        var names: [NodeID: NodeID] = [:]
+        for node in nodes.values {
+            let renamed = definition.name + node.name.dropFirst(name.count)
+            names[node.id] = Node.id(workflow: definition.name, nodeName: renamed)
+        }
+        var copy = self
+        copy.nodes = [:]
+        for var node in nodes.values where !doomed.contains(node.id) {
+            let original = node.id
+            node.id = names[original] ?? original
+            node.name = definition.name + node.name.dropFirst(name.count)
+            if original == name { node.displayName = definition.name }
+            node.parents = node.parents.compactMap { names[$0] }
+            node.children = node.children.compactMap { names[$0] }
+            node.outboundNodes = node.outboundNodes.compactMap { names[$0] }
+            node.boundaryID = node.boundaryID.flatMap { names[$0] }
+            if node.type == .pod, node.phase == .succeeded {
+                node.type = .skipped
+                node.phase = .skipped
+                node.message = "original pod: \(original)"
+            }
+            copy.nodes[node.id] = node
+        }
+        let open = Set(enclosing(doomed).compactMap { names[$0] })
+        let kept = copy.nodes.values.map { node -> Node in
+            var node = node
+            node.children = []
+            if !node.type.isExecutable, node.type != .skipped, node.phase.isUnsuccessful || open.contains(node.id) {
+                node.phase = .running
+                node.message = ""
+                node.finishedAt = nil
+                node.startedAt = now
+            }
+            return node
+        }
+        var state = WorkflowState(
+            definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
+        state.metadata = definition.metadata
+        state.nextSequence = nextSequence
+        state.changedNodes = Set(state.nodes.keys)
+        state.isHeaderChanged = true
+        return state
+    }
+}

@@ -1,0 +1,91 @@
+// Finding the template that a step calls, with the workflow's defaults under it. Each is made once a run.
+
+import Text
+import WorkflowLanguage
+
+/// A template ready to be called.
+struct ResolvedTemplate: Sendable {
+    var template: Template
+    var scope: TemplateScope
+    var name: String
+    var reference: JSONValue?
+    /// Whether it holds a tag; most of the work of a call is saved where it does not.
+    var hasTags: Bool
+    /// Whether this text mentions results of its steps, by which it is decided whose output is kept.
+    var mentionsResults: Bool
+}
+
+/// Resolved templates by scope and name.
+struct TemplateCache: Sendable {
+    private struct Key: Hashable {
+        var scope: TemplateScope
+        var name: String
+    }
+
+    private var resolved: [Key: ResolvedTemplate] = [:]
+    private let spec: WorkflowSpec
+    private let catalog: TemplateCatalog
+    private let byName: [String: Template]
+
+    init(definition: RunDefinition) {
+        spec = definition.spec
+        catalog = definition.catalog
+        byName = Dictionary(spec.templates.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The template that a reference names as seen from a scope; nil when there is none.
+    mutating func resolve(_ reference: TemplateReference, from scope: TemplateScope) -> ResolvedTemplate? {
+        switch reference {
+        case .name(let name): return named(name, in: scope)
+        case .stored(let resource, let template, let clusterScope):
+            guard var found = named(template, in: .stored(name: resource, clusterScope: clusterScope)) else {
+                return nil
+            }
+            var object = ObjectBuilder()
+            object.set("name", resource)
+            object.set("template", template)
+            object.set("clusterScope", clusterScope)
+            found.reference = object.json
+            return found
+        case .inline(let template): return prepared(template, in: scope, name: "")
+        case .missing: return nil
+        }
+    }
+
+    private mutating func named(_ name: String, in scope: TemplateScope) -> ResolvedTemplate? {
+        let key = Key(scope: scope, name: name)
+        if let known = resolved[key] { return known }
+        let template: Template?
+        switch scope {
+        case .workflow: template = byName[name]
+        case .stored(let resource, let clusterScope):
+            template = catalog.workflowTemplate(resource, clusterScope: clusterScope)?.spec.templates.first {
+                $0.name == name
+            }
+        }
+        guard let template else { return nil }
+        let prepared = prepared(template, in: scope, name: name)
+        resolved[key] = prepared
+        return prepared
+    }
+
+    private func prepared(_ template: Template, in scope: TemplateScope, name: String) -> ResolvedTemplate {
+        var raw = template.raw
+        if let defaults = spec.templateDefaults?.objectValue {
+            // Parts of a kind are defaults only for templates of that kind.
+            let own = defaults.filter { key, _ in
+                !Template.Kind.keys.contains(key) || raw[key] != nil
+            }
+            raw = RunDefinition.merge(under: .object(own), over: raw)
+        }
+        if let strategy = spec.retryStrategy, raw["retryStrategy"] == nil, var members = raw.objectValue {
+            members["retryStrategy"] = strategy
+            raw = .object(members)
+        }
+        let text = raw.compactText
+        return ResolvedTemplate(
+            template: raw == template.raw ? template : Template(raw), scope: scope, name: name,
+            reference: nil, hasTags: Tag.isIn(text), mentionsResults: text.contains("outputs.result")
+                || text.contains("'result'") || text.contains(".result"))
+    }
+}

@@ -1,0 +1,148 @@
+// How a node ends, and who is told.
+
+import Text
+import WorkflowLanguage
+
+extension WorkflowState {
+    /// Ends a node. A node that has ended stays as it is.
+    mutating func finish(_ id: NodeID, _ phase: Phase, _ message: String = "") {
+        guard let old = nodes[id], !old.phase.isFulfilled else { return }
+        precondition(
+            PhaseTable.allows(old.phase, phase), "node \(old.name) cannot go from \(old.phase) to \(phase)")
+        let wasDaemoned = old.isDaemoned
+        let moment = now
+        update(id) { node in
+            node.phase = phase
+            node.message = message
+            node.finishedAt = moment
+            node.waitingLock = nil
+        }
+        endOpenContainers(of: id, phase)
+        endDaemons(of: id)
+        releaseSlots(id)
+        if let entry = live[id] { afterEnd(id, entry, phase) }
+        if wasDaemoned {
+            live[id] = nil
+            return
+        }
+        fireHooks(of: id)
+        work.append(.settled(id))
+    }
+
+    private mutating func afterEnd(_ id: NodeID, _ entry: LiveNode, _ phase: Phase) {
+        if entry.holdsLocks || entry.gate == .locks {
+            live[id]?.holdsLocks = false
+            effects.append(.releaseLocks(id))
+        }
+        if phase == .succeeded, let memoize = entry.template.memoize, let node = nodes[id],
+            node.memoization?.hit == false
+        {
+            effects.append(.saveCache(id, cache: memoize.cache, key: memoize.key, node.outputs))
+        }
+        if !entry.template.metrics.isEmpty { effects.append(.emitMetrics(id, entry.template.metrics)) }
+        exportGlobals(of: id)
+        collectGarbage(id, entry, phase)
+    }
+
+    private mutating func collectGarbage(_ id: NodeID, _ entry: LiveNode, _ phase: Phase) {
+        guard entry.isLaunched, let strategy = definition.spec.podGCStrategy else { return }
+        if strategy == "OnPodCompletion" || (strategy == "OnPodSuccess" && phase == .succeeded) {
+            effects.append(.removeWorkingFiles(id))
+        }
+    }
+
+    private mutating func endOpenContainers(of id: NodeID, _ phase: Phase) {
+        for child in nodes[id]?.children ?? [] {
+            guard let node = nodes[child], node.type == .container else { continue }
+            endOpenContainers(of: child, phase)
+            guard !node.phase.isFulfilled else { continue }
+            let moment = now
+            update(child) {
+                $0.phase = phase
+                $0.finishedAt = moment
+            }
+        }
+    }
+
+    private mutating func endDaemons(of id: NodeID) {
+        for daemon in live[id]?.daemons ?? [] {
+            guard let entry = live[daemon], nodes[daemon]?.phase.isFulfilled == false else { continue }
+            end(daemon, entry, "")
+        }
+    }
+
+    /// Gives back what a node held against the limits of the workflow and of the enclosing node.
+    mutating func releaseSlots(_ id: NodeID) {
+        guard let entry = live[id] else { return }
+        if entry.holdsPodSlot {
+            live[id]?.holdsPodSlot = false
+            activePods -= 1
+            while let next = waitingForPodSlot.popFirst() {
+                guard live[next]?.gate == .slot else { continue }
+                work.append(.begin(next))
+                break
+            }
+        }
+        guard entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
+        live[id]?.holdsBoundarySlot = false
+        live[boundary]?.boundary?.active -= 1
+        if nodes[id]?.phase.isUnsuccessful == true { live[boundary]?.boundary?.unsuccessful += 1 }
+        work.append(.admit(boundary: boundary))
+    }
+
+    /// Once a node has ended and its hooks too, its owner is told and it is forgotten here.
+    mutating func settle(_ id: NodeID) {
+        guard let entry = live[id], let node = nodes[id], node.phase.isFulfilled else { return }
+        guard entry.hooks.values.allSatisfy(\.isSettled) else { return }
+        tellOwner(of: id)
+        live[id] = nil
+    }
+
+    /// Tells the node's owner that nothing more is awaited from it.
+    mutating func tellOwner(of id: NodeID) {
+        guard let entry = live[id], let node = nodes[id] else { return }
+        guard let owner = entry.invocation.owner else {
+            if entry.invocation.isHook, workflowHooks[node.name] != nil {
+                workflowHooks[node.name]?.isSettled = true
+            }
+            return
+        }
+        if entry.invocation.isHook {
+            hookSettled(node, owner: owner)
+        } else if live[owner]?.group != nil {
+            groupChildSettled(node, entry.invocation, group: owner)
+        } else if live[owner]?.retry != nil {
+            work.append(.attempt(owner))
+        } else if live[owner]?.steps != nil {
+            groupSettled(node, owner: owner)
+        } else if live[owner]?.dag != nil {
+            taskSettled(entry.invocation.stepName, node, dag: owner)
+        }
+    }
+
+    /// Puts outputs that carry a `globalName` among the workflow's own.
+    private mutating func exportGlobals(of id: NodeID) {
+        guard let node = nodes[id], node.phase.isCompleted, !node.outputs.isEmpty,
+            node.type != .retry, let template = live[id]?.template
+        else { return }
+        for parameter in node.outputs.parameters {
+            let declared = template.outputs.parameter(parameter.name)
+            guard let global = declared?.globalName ?? parameter.globalName, !global.isEmpty,
+                let value = parameter.value
+            else { continue }
+            outputs.parameters.removeAll { $0.name == global }
+            outputs.parameters.append(Parameter(name: global, value: value))
+            globals["workflow.outputs.parameters.\(global)"] = .text(value)
+            isHeaderChanged = true
+        }
+        for artifact in node.outputs.artifacts {
+            let declared = template.outputs.artifact(artifact.name)
+            guard let global = declared?.globalName ?? artifact.globalName, !global.isEmpty else { continue }
+            let exported = artifact.with("name", .string(global)).with("globalName", nil)
+            outputs.artifacts.removeAll { $0.name == global }
+            outputs.artifacts.append(exported)
+            globals["workflow.outputs.artifacts.\(global)"] = .structure(exported.json)
+            isHeaderChanged = true
+        }
+    }
+}

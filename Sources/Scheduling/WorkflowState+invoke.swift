@@ -1,0 +1,379 @@
+// Calling a template: finding it, giving it its inputs, and the gates before its work begins.
+
+import Text
+import WorkflowLanguage
+
+/// Why a template could not be called.
+struct CallError: Error {
+    var message: String
+}
+
+extension WorkflowState {
+    /// Calls a template. The node may be there already, made before the last driver ended.
+    mutating func invoke(_ invocation: Invocation) {
+        let id = nodeID(invocation.nodeName)
+        guard live[id] == nil else { return }
+        let existing = nodes[id]
+        if isSuspended, existing == nil, !invocation.isExitHandler {
+            held.append(invocation)
+            return
+        }
+        if existing == nil, !passesBoundary(invocation) { return }
+        guard let resolved = templates.resolve(invocation.reference, from: invocation.scope) else {
+            fail(invocation, .error, "template \(Self.text(of: invocation.reference)) is not defined")
+            return
+        }
+        do throws(CallError) {
+            let template = try processed(resolved, invocation)
+            var entry = LiveNode(invocation: invocation, template: template, scope: resolved.scope)
+            entry.holdsBoundarySlot = takesBoundarySlot(invocation, existing)
+            addNode(newNode(id, invocation, resolved, template))
+            for name in invocation.hooks.keys where name != "exit" || existing != nil {
+                let hookID = nodeID(hookNodeName(invocation.nodeName, name))
+                if nodes[hookID] != nil { entry.hooks[name] = .init() }
+            }
+            live[id] = entry
+        } catch {
+            fail(invocation, .error, error.message)
+            return
+        }
+        if let existing, existing.phase.isFulfilled {
+            resumeHooks(of: id)
+        } else {
+            proceed(id)
+        }
+    }
+
+    private func newNode(
+        _ id: NodeID, _ invocation: Invocation, _ resolved: ResolvedTemplate, _ template: Template
+    ) -> Node {
+        let type = template.retryStrategy != nil ? NodeType.retry : Self.nodeType(of: template)
+        let display = template.annotations["workflows.argoproj.io/display-name"] ?? invocation.displayName
+        var node = Node(id: id, name: invocation.nodeName, displayName: display, type: type, phase: .pending)
+        node.boundaryID = invocation.boundary
+        node.parents = invocation.parents
+        node.templateName = resolved.reference == nil ? resolved.name : ""
+        node.templateRef = resolved.reference
+        node.templateScope = Self.text(of: resolved.scope, workflow: name)
+        node.startedAt = now
+        node.inputs = template.inputs
+        node.isHook = invocation.isHook
+        return node
+    }
+
+    /// Makes a node that has ended before its work began.
+    mutating func fail(_ invocation: Invocation, _ phase: Phase, _ message: String) {
+        let id = nodeID(invocation.nodeName)
+        if nodes[id] == nil {
+            var node = Node(
+                id: id, name: invocation.nodeName, displayName: invocation.displayName, type: .skipped,
+                phase: .pending)
+            node.boundaryID = invocation.boundary
+            node.parents = invocation.parents
+            node.isHook = invocation.isHook
+            node.startedAt = now
+            if case .name(let name) = invocation.reference { node.templateName = name }
+            addNode(node)
+        }
+        if live[id] == nil {
+            live[id] = LiveNode(invocation: invocation, template: Template(.object([:])), scope: .workflow)
+        }
+        finish(id, phase, message)
+    }
+
+    // MARK: Inputs
+
+    /// The template with inputs given and tags replaced, as far as they are known now.
+    func processed(_ resolved: ResolvedTemplate, _ invocation: Invocation) throws(CallError) -> Template {
+        var template = resolved.template
+        guard resolved.hasTags || !template.inputs.isEmpty else { return template }
+        let locals = localEntries(resolved, invocation)
+        let outer = VariableScope(base: globals, entries: locals, context: context)
+        let inputs = try suppliedInputs(template, invocation.arguments, outer)
+        if resolved.hasTags {
+            template.inputs = inputs
+            var scope = outer
+            scope.entries.merge(inputEntries(template)) { $1 }
+            // Late variables of exit handlers stay as they are elsewhere.
+            if !invocation.isExitHandler, !invocation.isHook { scope.entries["workflow.failures"] = nil }
+            do throws(SubstitutionError) {
+                template = Template(try scope.replace(in: template.raw))
+            } catch {
+                throw CallError(message: error.message)
+            }
+        }
+        var given = inputs
+        for index in given.artifacts.indices {
+            // Paths and modes may have held tags; locations came from the caller.
+            guard let declared = template.inputs.artifact(given.artifacts[index].name) else { continue }
+            given.artifacts[index] =
+                given.artifacts[index].location == nil ? declared : declared.located(as: given.artifacts[index])
+        }
+        template.inputs = given
+        return template
+    }
+
+    private func localEntries(_ resolved: ResolvedTemplate, _ invocation: Invocation) -> [String: ScopeEntry] {
+        var entries: [String: ScopeEntry] = [:]
+        entries["node.name"] = .text(invocation.nodeName)
+        entries["pod.name"] = .text(
+            Node.podName(workflow: name, nodeName: invocation.nodeName, template: resolved.name))
+        if let boundary = invocation.boundary, let node = nodes[boundary] {
+            entries[node.type == .dag ? "tasks.name" : "steps.name"] = .text(invocation.stepName)
+        }
+        return entries
+    }
+
+    /// The inputs with values: arguments first, then what the declaration says.
+    private func suppliedInputs(_ template: Template, _ arguments: Arguments, _ scope: VariableScope)
+        throws(CallError) -> Inputs
+    {
+        var inputs = template.inputs
+        for index in inputs.parameters.indices {
+            var parameter = inputs.parameters[index]
+            let argument = arguments.parameter(parameter.name)
+            var value = argument?.valueOrDefault ?? argument.flatMap(configMapValue)
+            if value == nil, let own = parameter.value ?? configMapValue(parameter) ?? parameter.default {
+                value = (try? scope.replace(in: own)) ?? own
+            }
+            guard let value else {
+                throw CallError(message: "inputs.parameters.\(parameter.name) was not supplied")
+            }
+            if let allowed = parameter.enum, !allowed.isEmpty, !allowed.contains(value), !Tag.isIn(value) {
+                throw CallError(
+                    message: "inputs.parameters.\(parameter.name): \"\(value)\" is not one of "
+                        + allowed.joined(separator: ", "))
+            }
+            parameter.value = value
+            parameter.valueFrom = nil
+            inputs.parameters[index] = parameter
+        }
+        for index in inputs.artifacts.indices {
+            if let argument = arguments.artifact(inputs.artifacts[index].name), argument.location != nil {
+                inputs.artifacts[index] = inputs.artifacts[index].located(as: argument)
+                if let subPath = argument.subPath {
+                    inputs.artifacts[index] = inputs.artifacts[index].with("subPath", .string(subPath))
+                }
+            } else if inputs.artifacts[index].location == nil, !inputs.artifacts[index].optional {
+                throw CallError(message: "inputs.artifacts.\(inputs.artifacts[index].name) was not supplied")
+            }
+        }
+        return inputs
+    }
+
+    // MARK: Gates
+
+    /// Whether the enclosing steps or dag node lets another child begin; keeps the invocation for later if not.
+    private mutating func passesBoundary(_ invocation: Invocation) -> Bool {
+        guard let boundary = invocation.boundary, !invocation.isHook,
+            let frame = live[boundary]?.boundary, frame.parallelism != nil || frame.failFast
+        else { return true }
+        let isFull = frame.parallelism.map { frame.active >= $0 } ?? false
+        guard isFull || (frame.failFast && frame.unsuccessful > 0) else { return true }
+        live[boundary]?.boundary?.waiting.append(invocation)
+        if frame.active == 0 { work.append(.admit(boundary: boundary)) }
+        return false
+    }
+
+    /// Counts a child of a limited node; true if it must be taken off again at its end.
+    private mutating func takesBoundarySlot(_ invocation: Invocation, _ existing: Node?) -> Bool {
+        guard let boundary = invocation.boundary, !invocation.isHook, live[boundary]?.boundary != nil else {
+            return false
+        }
+        if let existing, existing.phase.isFulfilled {
+            if existing.phase.isUnsuccessful { live[boundary]?.boundary?.unsuccessful += 1 }
+            return false
+        }
+        live[boundary]?.boundary?.active += 1
+        return true
+    }
+
+    /// Starts what waited for a child of a limited node to end.
+    mutating func admitWaiting(at boundary: NodeID) {
+        guard let frame = live[boundary]?.boundary, !frame.waiting.isEmpty,
+            nodes[boundary]?.phase.isFulfilled == false
+        else { return }
+        if frame.failFast, frame.unsuccessful > 0 {
+            if frame.active == 0 { failFast(boundary) }
+            return
+        }
+        if let limit = frame.parallelism, frame.active >= limit { return }
+        if let next = live[boundary]?.boundary?.waiting.popFirst() {
+            invoke(next)
+            work.append(.admit(boundary: boundary))
+        }
+    }
+
+    /// Ends a steps or dag node whose children failed, without starting those that waited.
+    mutating func failFast(_ id: NodeID) {
+        let message = "template has failed or errored children and failFast enabled"
+        live[id]?.boundary?.waiting.removeAll()
+        for (child, entry) in live where entry.invocation.boundary == id && entry.group != nil {
+            live[child]?.invocation.owner = nil
+            finish(child, .failed, message)
+        }
+        finish(id, .failed, message)
+    }
+
+    /// Passes the gates before a node's work one by one: locks, the cache, then the retry strategy or the work.
+    mutating func proceed(_ id: NodeID) {
+        guard let entry = live[id], let node = nodes[id], !node.phase.isFulfilled else { return }
+        if !entry.holdsLocks, !isBlockedByShutdown(entry.invocation) {
+            let keys = lockKeys(entry.template.synchronization, scope: scope(for: id))
+            if !keys.isEmpty {
+                live[id]?.gate = .locks
+                effects.append(
+                    .acquireLocks(
+                        id, keys, priority: entry.template.priority ?? definition.spec.priority ?? 0))
+                return
+            }
+        }
+        if let memoize = entry.template.memoize, node.memoization == nil, node.phase == .pending,
+            node.children.isEmpty
+        {
+            lookUpCache(id, memoize)
+            return
+        }
+        live[id]?.gate = .none
+        if let strategy = entry.template.retryStrategy {
+            live[id]?.retry = RetryFrame(strategy: strategy)
+            if node.phase == .pending { update(id) { $0.phase = .running } }
+            resumeAttempts(id)
+        } else {
+            begin(id)
+        }
+    }
+
+    func lockKeys(_ synchronization: Synchronization?, scope: VariableScope) -> [LockKey] {
+        guard let synchronization else { return [] }
+        func text(_ source: String) -> String { (try? scope.replace(in: source)) ?? source }
+        let mutexes = synchronization.mutexes.map {
+            LockKey(namespace: $0.namespace.map(text) ?? definition.namespace, name: text($0.name), limit: .mutex)
+        }
+        let semaphores = synchronization.semaphores.map { semaphore in
+            let namespace = semaphore.namespace.map(text) ?? definition.namespace
+            if let reference = semaphore.configMap {
+                let (map, key) = (text(reference.name), text(reference.key))
+                return LockKey(
+                    namespace: namespace, name: "\(map)/\(key)", limit: .configMap(name: map, key: key))
+            }
+            let key = text(semaphore.databaseKey ?? "")
+            return LockKey(namespace: namespace, name: key, limit: .database(key: key))
+        }
+        return mutexes + semaphores
+    }
+
+    mutating func locksAcquired(_ id: NodeID) {
+        if id == Self.workflowLockID {
+            guard startedAt == nil || live.isEmpty else { return }
+            beginRun()
+            return
+        }
+        guard live[id]?.gate == .locks else {
+            // The node ended while it waited.
+            if live[id] == nil { effects.append(.releaseLocks(id)) }
+            return
+        }
+        live[id]?.holdsLocks = true
+        update(id) {
+            $0.waitingLock = nil
+            if $0.phase == .pending { $0.message = "" }
+        }
+        proceed(id)
+    }
+
+    mutating func locksWaiting(_ id: NodeID, lock: String, message: String) {
+        if id == Self.workflowLockID {
+            guard self.message != message else { return }
+            self.message = message
+            isHeaderChanged = true
+            return
+        }
+        guard live[id]?.gate == .locks, nodes[id]?.waitingLock != lock || nodes[id]?.message != message else {
+            return
+        }
+        update(id) {
+            $0.waitingLock = lock
+            $0.message = message
+        }
+    }
+
+    private mutating func lookUpCache(_ id: NodeID, _ memoize: Memoize) {
+        guard Names.isCacheKey(memoize.key) else {
+            finish(id, .error, "invalid cache key: \"\(memoize.key)\"; letters, digits and - are allowed")
+            return
+        }
+        live[id]?.gate = .cache
+        let age = memoize.maxAge.flatMap { $0.isEmpty ? nil : GoDuration.parse($0) }
+        effects.append(.lookUpCache(id, cache: memoize.cache, key: memoize.key, maxAge: age))
+    }
+
+    mutating func cacheAnswered(_ id: NodeID, _ outputs: Outputs?) {
+        guard let entry = live[id], entry.gate == .cache, let memoize = entry.template.memoize else { return }
+        update(id) {
+            $0.memoization = .init(hit: outputs != nil, key: memoize.key, cacheName: memoize.cache)
+        }
+        if let outputs {
+            update(id) {
+                $0.outputs = outputs
+                $0.type = Self.nodeType(of: entry.template)
+            }
+            finish(id, .succeeded)
+        } else {
+            proceed(id)
+        }
+    }
+
+    /// A start that the shell could not carry out.
+    mutating func refuse(_ id: NodeID, _ message: String) {
+        if id == Self.workflowLockID {
+            phase = .error
+            self.message = message
+            finishedAt = now
+            isHeaderChanged = true
+            effects.append(.finished(.error))
+        } else {
+            finish(id, .error, message)
+        }
+    }
+
+    // MARK: Names
+
+    static func nodeType(of template: Template) -> NodeType {
+        switch template.kind {
+        case .steps: .steps
+        case .dag: .dag
+        case .suspend: .suspend
+        case .http: .http
+        case .plugin: .plugin
+        default: .pod
+        }
+    }
+
+    static func text(of reference: TemplateReference) -> String {
+        switch reference {
+        case .name(let name): "\"\(name)\""
+        case .stored(let resource, let template, _): "\"\(template)\" of \"\(resource)\""
+        case .inline, .missing: "(none)"
+        }
+    }
+
+    static func text(of scope: TemplateScope, workflow: String) -> String {
+        switch scope {
+        case .workflow: "local/\(workflow)"
+        case .stored(let name, let clusterScope): (clusterScope ? "cluster/" : "namespaced/") + name
+        }
+    }
+}
+
+/// Forms of names that are checked when a run is on its way.
+enum Names {
+    /// A letter or digit, then letters, digits and dashes.
+    static func isCacheKey(_ text: String) -> Bool {
+        guard let first = text.utf8.first, first != UInt8(ascii: "-") else { return false }
+        return text.utf8.allSatisfy {
+            ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x41 && $0 <= 0x5A) || ($0 >= 0x61 && $0 <= 0x7A)
+                || $0 == UInt8(ascii: "-")
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Options that say how steps run on this machine.
+
+import ArgumentParser
+import Artifacts
+import Executors
+import Glibc
+import Text
+
+enum ExecutorChoice: String, ExpressibleByArgument, CaseIterable {
+    case local, noop
+}
+
+struct ExecutionOptions: ParsableArguments {
+    @Option(help: "local, or noop: every step succeeds at once without being run (for measuring the engine).")
+    var executor: ExecutorChoice = .local
+
+    @Option(help: ArgumentHelp("Steps that may run at a time.", valueName: "N"))
+    var maxParallel: Int?
+
+    @Option(help: "How steps are kept apart: auto, namespaces or plain.")
+    var sandbox: String = "auto"
+
+    @Option(help: ArgumentHelp("Number of GPUs to hand out; default: what nvidia-smi lists.", valueName: "N"))
+    var gpus: Int?
+
+    @Option(help: ArgumentHelp("Seconds between TERM and KILL when a step is ended.", valueName: "S"))
+    var gracePeriod: Int = 30
+
+    func validate() throws {
+        if let maxParallel, maxParallel < 1 { throw ValidationError("--max-parallel must be at least 1") }
+        if !["auto", "namespaces", "plain"].contains(sandbox) {
+            throw ValidationError("--sandbox is auto, namespaces or plain")
+        }
+        if gracePeriod < 0 { throw ValidationError("--grace-period must not be negative") }
+    }
+}

@@ -1,0 +1,72 @@
+// The command line: one file a subcommand.
+
+import ArgumentParser
+import Glibc
+
+/// `martlet`.
+@main
+struct Martlet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet",
+        abstract: "Runs machine-learning pipelines: Argo Workflows manifests, without a cluster.",
+        discussion: """
+            Examples:
+              martlet run pipeline.yaml -p epochs=3     run a manifest to its end
+              martlet lint pipeline.yaml                show all problems of a manifest at once
+              martlet list                              what has run and what runs
+              martlet get @latest                       the newest run as a tree
+              martlet logs @latest -f                   its output, as it comes
+            """,
+        version: BuildInfo.version,
+        subcommands: CommandList.all)
+
+    static func main() async {
+        // A reader that goes away (`| head`) must not kill a run that is being driven.
+        signal(SIGPIPE, SIG_IGN)
+        ResourceLimits.raiseOpenFiles()
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as CommandError {
+            Output.error(error.message)
+            Glibc.exit(error.status)
+        } catch {
+            let code = exitCode(for: error)
+            if code == .validationFailure {
+                // 64 is EX_USAGE: the words on the command line were wrong.
+                Output.errorText(fullMessage(for: error))
+                Glibc.exit(64)
+            }
+            exit(withError: error)
+        }
+    }
+}
+
+/// A failure with the exit status that DESIGN gives it.
+struct CommandError: Error {
+    var message: String
+    var status: Int32
+
+    init(_ message: String, status: Int32 = 1) {
+        self.message = message
+        self.status = status
+    }
+}
+
+enum BuildInfo {
+    static let version = "0.1.0"
+}
+
+enum ResourceLimits {
+    /// As many open files as the system lets this process have: each running step needs a few.
+    static func raiseOpenFiles() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+}

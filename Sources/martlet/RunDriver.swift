@@ -1,0 +1,111 @@
+// Driving one run in the foreground: the controller, the live tree, and what signals do.
+
+import Artifacts
+import Controller
+import Executors
+import Glibc
+import Persistence
+import Scheduling
+import Text
+
+/// Drives a stored run until it ends, or waits for a person and is not to wait.
+struct RunDriver {
+    /// Exit status of a run that waits for a person under `--no-wait`.
+    static let waitingStatus: Int32 = 3
+
+    var output = RunOutput.tree
+    var waits = true
+    private let store: Store
+    private let controller: WorkflowController
+
+    init(store: Store, data: DataOptions, execution: ExecutionOptions) throws {
+        self.store = store
+        let artifacts = try ExecutorFactory.artifactStore(data)
+        controller = WorkflowController(
+            store: store, executor: try ExecutorFactory.executor(execution, data, artifacts), artifacts: artifacts,
+            dataDirectory: data.path, now: Environment.now)
+    }
+
+    /// - Returns: the exit status that DESIGN gives the outcome.
+    mutating func drive(_ uid: String) async throws -> Int32 {
+        let (controller, output, waits) = (controller, output, waits)
+        let signals = SignalWatch { signal in
+            if signal == SIGINT {
+                Output.note("\ninterrupted: ending the steps; press Ctrl-C again to leave them")
+                controller.mailbox.post(.event(uid: uid, .command(.interrupt(message: "interrupted"))))
+            } else {
+                Output.note("leaving: running steps go on; `martlet run --resume` goes on with the run")
+                controller.mailbox.post(.stop)
+            }
+        }
+        defer { signals.cancel() }
+        let changes = await controller.changes(of: uid)
+        await controller.drive(uid)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await controller.run() }
+            group.addTask {
+                await Self.watch(uid, controller, changes, output, waits: waits)
+                await controller.stop()
+            }
+            // Whichever ends first ends the other: a failed store, or the end of the run.
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        return try await report(uid, signals)
+    }
+
+    private static func watch(
+        _ uid: String, _ controller: WorkflowController, _ changes: AsyncStream<Void>, _ output: RunOutput, waits: Bool
+    ) async {
+        var screen = LiveScreen(isOn: output == .tree && isatty(STDERR_FILENO) == 1)
+        defer { screen.clear() }
+        var toldProblem: String?
+        for await _ in changes {
+            if await controller.refusal(of: uid) != nil { return }
+            if let problem = await controller.storageProblem, problem != toldProblem {
+                Output.warning("\(problem); the run waits")
+                toldProblem = problem
+            }
+            if await controller.isFinished(uid) { return }
+            if !waits, await controller.waitsForPerson(uid) { return }
+            if screen.isDue, let state = await controller.state(of: uid) { screen.draw(state) }
+        }
+    }
+
+    private func report(_ uid: String, _ signals: SignalWatch) async throws -> Int32 {
+        if let refusal = await controller.refusal(of: uid) { throw CommandError(refusal, status: 2) }
+        guard let state = try await StoredState.load(uid, from: store) else {
+            throw CommandError("the run has been deleted", status: 2)
+        }
+        switch output {
+        case .json: Output.line(state.documentJSON.prettyText)
+        case .tree:
+            Output.text(
+                TreeRenderer.render(
+                    state: state, options: .init(isColored: Output.colorsStandardOutput, now: Environment.now())))
+        case .quiet: break
+        }
+        if signals.received == SIGINT { return 130 }
+        if signals.received == SIGTERM { return 143 }
+        guard state.isFinished else {
+            Output.note("workflow \(state.name) waits; go on with `martlet resume \(state.name)`")
+            return Self.waitingStatus
+        }
+        switch state.phase {
+        case .succeeded: return 0
+        case .failed: return 1
+        default: return 2
+        }
+    }
+}
+
+/// Loading a stored run's state without driving it.
+enum StoredState {
+    static func load(_ uid: String, from store: Store) async throws -> WorkflowState? {
+        guard let stored = try await store.loadRun(uid), let definition = RunDefinition(stored: stored.row.manifest)
+        else { return nil }
+        return WorkflowState(
+            definition: definition, header: stored.row.state, nodes: stored.nodes, at: Environment.now())
+    }
+}
