@@ -73,5 +73,30 @@ let package = Package(
         .testTarget(
             name: "WorkflowLanguageTests", dependencies: ["WorkflowLanguage", "Text", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SchedulingTests", dependencies: ["Scheduling", "WorkflowLanguage", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PersistenceTests",
+            dependencies: ["Persistence", "Scheduling", "WorkflowLanguage", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ArtifactsTests", dependencies: ["Artifacts", "WorkflowLanguage", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ExecutorsTests",
+            dependencies: [
+                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem", "Supervisor",
+                "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Text", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

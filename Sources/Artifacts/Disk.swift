@@ -49,6 +49,19 @@ package enum Disk {
         return fstat(descriptor, &status) == 0 ? Status(status) : nil
     }
 
+    /// Where a symbolic link leads; nil for what is none.
+    package static func linkTarget(_ path: String) -> String? { linkTarget(path, in: AT_FDCWD) }
+
+    static func linkTarget(_ name: String, in directory: Int32) -> String? {
+        var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let length = bytes.withUnsafeMutableBytes { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { text in
+                text.baseAddress.map { readlinkat(directory, name, $0, text.count) } ?? -1
+            }
+        }
+        return length < 0 ? nil : String(decoding: bytes.prefix(length), as: UTF8.self)
+    }
+
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// The whole file.
@@ -90,6 +103,12 @@ package enum Disk {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         guard file >= 0 else { throw ArtifactError(errno: errno, path: path, while: "create") }
         defer { close(file) }
+        let error = bytes.withUnsafeBytes { writeAll(file, $0) }
+        guard error == 0 else { throw ArtifactError(errno: error, path: path, while: "write") }
+    }
+
+    /// Writes at the descriptor's place; the path is for the error only.
+    package static func append(_ bytes: [UInt8], to file: Int32, path: String) throws(ArtifactError) {
         let error = bytes.withUnsafeBytes { writeAll(file, $0) }
         guard error == 0 else { throw ArtifactError(errno: error, path: path, while: "write") }
     }

@@ -116,7 +116,7 @@ private final class Saving {
         let file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else {
             let error = errno
-            if error == ELOOP, let target = readLink(name, in: directory) {
+            if error == ELOOP, let target = Disk.linkTarget(name, in: directory) {
                 entries.append(TreeEntry(path: relative, mode: 0, content: .link(target: target)))
                 return
             }
@@ -136,16 +136,6 @@ private final class Saving {
             try walk(file, path: path, prefix: relative + "/", depth: depth + 1)
         default: return
         }
-    }
-
-    private func readLink(_ name: String, in directory: Int32) -> String? {
-        var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let length = bytes.withUnsafeMutableBytes { buffer in
-            buffer.withMemoryRebound(to: CChar.self) { text in
-                text.baseAddress.map { readlinkat(directory, name, $0, text.count) } ?? -1
-            }
-        }
-        return length < 0 ? nil : String(decoding: bytes.prefix(length), as: UTF8.self)
     }
 
     /// Returns the hash and how many bytes were hashed.

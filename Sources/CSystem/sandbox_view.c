@@ -219,7 +219,9 @@ static int prepare(const struct martlet_step *step, struct trees *trees, char *t
 
 /// Root outside of a user namespace owns the files by which a kernel is steered, capabilities or not.
 static int protect_proc(char *text, size_t size) {
-    static const char *const paths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"};
+    static const char *const paths[] = {
+        "/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs",
+    };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         int tree = clone_tree(paths[i], 1);
         if (tree < 0 && errno == ENOENT) continue;

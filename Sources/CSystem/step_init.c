@@ -1,5 +1,5 @@
-// The step's first process: a loop over its children and the supervisor's orders. It runs in a copy of the
-// supervisor, so it must not return into Swift, and keeps to calls that need no lock of the C library.
+// The step's first process: a loop over its children and the supervisor's orders. It is a copy of the
+// supervisor, made while that had a single thread, and never returns into Swift.
 
 #include "include/step_init.h"
 
@@ -73,8 +73,8 @@ static void execute_by_shell(const char *path, const struct martlet_container *c
 static int execute_path(const char *path, const struct martlet_container *container) {
     execve(path, container->arguments, container->environment);
     if (errno == ENOEXEC) execute_by_shell(path, container);
-    if (errno == ENOENT) return access(path, F_OK) == 0 ? MARTLET_ERROR_NO_INTERPRETER : MARTLET_ERROR_NOT_FOUND;
-    return errno;
+    if (errno != ENOENT) return errno;
+    return access(path, F_OK) == 0 ? MARTLET_ERROR_NO_INTERPRETER : MARTLET_ERROR_NOT_FOUND;
 }
 
 static int execute(const struct martlet_container *container) {
@@ -148,7 +148,8 @@ static void start(const struct martlet_step *step, int32_t index) {
         .started_ns = started_ns, .finished_ns = now_ns(),
     };
     if (pid > 0) waitpid(pid, NULL, 0);
-    const char *subject = stage == AT_WORKING_DIRECTORY ? container->working_directory : container->arguments[0];
+    const char *subject =
+        stage == AT_WORKING_DIRECTORY ? container->working_directory : container->arguments[0];
     const char *format = pid < 0 ? "fork: %s" : stage == AT_WORKING_DIRECTORY ? "chdir: %s" : "exec: %s";
     snprintf(message.text, sizeof message.text, format, subject != NULL ? subject : "");
     report(step, &message);
@@ -228,8 +229,8 @@ static int ascending(const void *left, const void *right) {
     return *(const int *)left - *(const int *)right;
 }
 
-/// Leaves only what the step needs: the attempt's lock above all, which must end with the supervisor, but also
-/// the descriptors of what is attached to the view by now.
+/// Leaves only what the step needs. The attempt's lock above all must end with the supervisor, and what is
+/// attached to the view needs no descriptor any more.
 static void close_others(const struct martlet_step *step) {
     int kept[2 * MAX_CONTAINERS + 1];
     int count = 0;

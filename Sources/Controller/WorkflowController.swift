@@ -30,6 +30,7 @@ package actor WorkflowController {
     private var seenDataVersion = -1
     /// Why runs were not taken over, by uid.
     private var refusals: [String: String] = [:]
+    private var finished: Set<String> = []
     private var watchers: [String: AsyncStream<Void>.Continuation] = [:]
     /// Why saving does not work at the moment, for whoever shows the run.
     package private(set) var storageProblem: String?
@@ -195,8 +196,9 @@ package actor WorkflowController {
         if runs[uid]?.state.isFinished == true { close(uid) }
     }
 
-    /// Stops driving a run that has ended.
+    /// Notes that a run has ended and that its end is saved.
     func close(_ uid: String) {
+        finished.insert(uid)
         watchers[uid]?.yield()
     }
 
@@ -224,7 +226,8 @@ package actor WorkflowController {
     /// Whether nothing of the run happens without a person.
     package func waitsForPerson(_ uid: String) -> Bool { runs[uid]?.state.waitsForPerson ?? false }
 
-    package func isFinished(_ uid: String) -> Bool { runs[uid].map { $0.state.isFinished } ?? false }
+    /// Whether the run has ended and its end is on disk.
+    package func isFinished(_ uid: String) -> Bool { finished.contains(uid) }
 
     /// A signal after each saved change of a run; one consumer a run.
     package func changes(of uid: String) -> AsyncStream<Void> {

@@ -128,9 +128,17 @@ struct RetryFrame: Sendable {
 
 /// The limits that a steps or dag node puts on its direct children.
 struct BoundaryFrame: Sendable {
-    var parallelism: Int?
-    var failFast: Bool
-    var active = 0
-    var unsuccessful = 0
+    /// Apart from the queue, so that looking at them never makes a copy of it.
+    struct Limits: Sendable {
+        var parallelism: Int?
+        var failFast: Bool
+        var active = 0
+        var unsuccessful = 0
+
+        var isFull: Bool { parallelism.map { active >= $0 } ?? false }
+        var isFailing: Bool { failFast && unsuccessful > 0 }
+    }
+
+    var limits: Limits
     var waiting = FIFO<Invocation>()
 }

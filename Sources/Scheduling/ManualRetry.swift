@@ -160,9 +160,14 @@ extension WorkflowState {
         }
         let doomed = doomedNodes(RetryRequest())
         var names: [NodeID: NodeID] = [:]
-        for node in nodes.values {
+        var taken: Set<NodeID> = []
+        for node in nodes.values.sorted(by: { $0.sequence < $1.sequence }) {
             let renamed = definition.name + node.name.dropFirst(name.count)
-            names[node.id] = Node.id(workflow: definition.name, nodeName: renamed)
+            var probe = 0
+            while taken.contains(Node.id(workflow: definition.name, nodeName: renamed, probe: probe)) { probe += 1 }
+            let id = Node.id(workflow: definition.name, nodeName: renamed, probe: probe)
+            taken.insert(id)
+            names[node.id] = id
         }
         var copy = self
         copy.nodes = [:]

@@ -65,9 +65,10 @@ package struct Node: Sendable, Hashable {
     /// Nothing more is awaited from the node: it ended, or it is a daemon that is ready.
     package var isFulfilled: Bool { phase.isFulfilled || (isDaemoned && phase != .pending) }
 
-    /// The id of a node by its name.
-    package static func id(workflow: String, nodeName: String) -> NodeID {
-        nodeName == workflow ? workflow : "\(workflow)-\(FNV1a.hash32(nodeName))"
+    /// The id of a node by its name. A probe above 0 gives the id that is tried when another node has the one before.
+    package static func id(workflow: String, nodeName: String, probe: Int = 0) -> NodeID {
+        if nodeName == workflow { return workflow }
+        return "\(workflow)-\(FNV1a.hash32(probe == 0 ? nodeName : "\(nodeName)\u{0}\(probe)"))"
     }
 
     /// The pod name that Argo gives a node (version 2 names): clients look logs up by it.

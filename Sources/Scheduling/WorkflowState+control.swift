@@ -46,7 +46,7 @@ extension WorkflowState {
     /// Steps and dag nodes whose children only waited for a slot have nothing left that would end them.
     private mutating func endStuckComposites() {
         for (id, entry) in live where entry.boundary != nil {
-            guard entry.boundary?.active == 0, nodes[id]?.phase.isFulfilled == false,
+            guard entry.boundary?.limits.active == 0, nodes[id]?.phase.isFulfilled == false,
                 !live.values.contains(where: { $0.invocation.boundary == id && $0.group == nil })
             else { continue }
             for (child, inner) in live where inner.invocation.boundary == id && inner.group != nil {

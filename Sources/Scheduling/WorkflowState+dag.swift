@@ -71,10 +71,12 @@ extension WorkflowState {
 
     /// Starts a task whose dependencies are all settled.
     mutating func startTask(_ taskName: String, of id: NodeID) {
-        guard let entry = live[id], let state = entry.dag?.tasks[taskName], !state.isStarted,
-            let dagNode = nodes[id], !dagNode.phase.isFulfilled
+        guard let state = live[id]?.dag?.tasks[taskName], !state.isStarted, let dagNode = nodes[id],
+            !dagNode.phase.isFulfilled
         else { return }
+        // Before a copy of the frame is taken below: changing it after that would copy all its tasks.
         live[id]?.dag?.tasks[taskName]?.isStarted = true
+        guard let entry = live[id] else { return }
         let nodeName = "\(dagNode.name).\(taskName)"
         let parents = state.dependencies.isEmpty
             ? [id] : state.dependencies.flatMap { outbound(of: nodeID("\(dagNode.name).\($0)")) }

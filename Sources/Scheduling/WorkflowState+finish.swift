@@ -22,7 +22,9 @@ extension WorkflowState {
         releaseSlots(id)
         if let entry = live[id] { afterEnd(id, entry, phase) }
         if wasDaemoned {
+            let owner = live[id]?.invocation.owner
             live[id] = nil
+            if let owner, nodes[owner]?.type == .retry { finish(owner, phase) }
             return
         }
         fireHooks(of: id)
@@ -85,8 +87,8 @@ extension WorkflowState {
         }
         guard entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
         live[id]?.holdsBoundarySlot = false
-        live[boundary]?.boundary?.active -= 1
-        if nodes[id]?.phase.isUnsuccessful == true { live[boundary]?.boundary?.unsuccessful += 1 }
+        live[boundary]?.boundary?.limits.active -= 1
+        if nodes[id]?.phase.isUnsuccessful == true { live[boundary]?.boundary?.limits.unsuccessful += 1 }
         work.append(.admit(boundary: boundary))
     }
 

@@ -19,6 +19,7 @@ extension WorkflowState {
             return
         }
         guard isAttached else { return }
+        if mentionsDuration { refreshDynamicGlobals() }
         switch event {
         case .attached: return
         case .report(let report): take(report)
@@ -101,8 +102,18 @@ extension WorkflowState {
         nextSequence += 1
         nodes[node.id] = node
         changedNodes.insert(node.id)
+        if node.id != Node.id(workflow: name, nodeName: node.name) { collidedIDs[node.name] = node.id }
         for parent in node.parents { nodes[parent]?.children.append(node.id) }
     }
 
-    func nodeID(_ name: String) -> NodeID { Node.id(workflow: self.name, nodeName: name) }
+    /// The id of a node by its name. 32 bits of hash collide among 100,000 names more often than not: then the later
+    /// node's name is hashed again with a mark.
+    func nodeID(_ name: String) -> NodeID {
+        if !collidedIDs.isEmpty, let id = collidedIDs[name] { return id }
+        for probe in 0..<64 {
+            let id = Node.id(workflow: self.name, nodeName: name, probe: probe)
+            guard let taken = nodes[id], taken.name != name else { return id }
+        }
+        preconditionFailure("no free id for node \(name)")
+    }
 }

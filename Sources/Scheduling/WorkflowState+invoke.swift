@@ -78,6 +78,9 @@ extension WorkflowState {
         if live[id] == nil {
             live[id] = LiveNode(invocation: invocation, template: Template(.object([:])), scope: .workflow)
         }
+        if phase.isUnsuccessful, !invocation.isHook, let boundary = invocation.boundary {
+            live[boundary]?.boundary?.limits.unsuccessful += 1
+        }
         finish(id, phase, message)
     }
 
@@ -94,8 +97,6 @@ extension WorkflowState {
             template.inputs = inputs
             var scope = outer
             scope.entries.merge(inputEntries(template)) { $1 }
-            // Late variables of exit handlers stay as they are elsewhere.
-            if !invocation.isExitHandler, !invocation.isHook { scope.entries["workflow.failures"] = nil }
             do throws(SubstitutionError) {
                 template = Template(try scope.replace(in: template.raw))
             } catch {
@@ -129,12 +130,14 @@ extension WorkflowState {
         throws(CallError) -> Inputs
     {
         var inputs = template.inputs
+        var defaulted: [Int] = []
         for index in inputs.parameters.indices {
             var parameter = inputs.parameters[index]
             let argument = arguments.parameter(parameter.name)
             var value = argument?.valueOrDefault ?? argument.flatMap(configMapValue)
             if value == nil, let own = parameter.value ?? configMapValue(parameter) ?? parameter.default {
                 value = (try? scope.replace(in: own)) ?? own
+                defaulted.append(index)
             }
             guard let value else {
                 throw CallError(message: "inputs.parameters.\(parameter.name) was not supplied")
@@ -148,6 +151,7 @@ extension WorkflowState {
             parameter.valueFrom = nil
             inputs.parameters[index] = parameter
         }
+        resolveDefaults(defaulted, &inputs, scope)
         for index in inputs.artifacts.indices {
             if let argument = arguments.artifact(inputs.artifacts[index].name), argument.location != nil {
                 inputs.artifacts[index] = inputs.artifacts[index].located(as: argument)
@@ -161,17 +165,26 @@ extension WorkflowState {
         return inputs
     }
 
+    /// A default may be made of other inputs.
+    private func resolveDefaults(_ indices: [Int], _ inputs: inout Inputs, _ outer: VariableScope) {
+        guard indices.contains(where: { Tag.isIn(inputs.parameters[$0].value ?? "") }) else { return }
+        var scope = outer
+        for parameter in inputs.parameters { scope.set("inputs.parameters.\(parameter.name)", parameter.value) }
+        for index in indices {
+            guard let value = inputs.parameters[index].value, Tag.isIn(value) else { continue }
+            inputs.parameters[index].value = (try? scope.replace(in: value)) ?? value
+        }
+    }
+
     // MARK: Gates
 
     /// Whether the enclosing steps or dag node lets another child begin; keeps the invocation for later if not.
     private mutating func passesBoundary(_ invocation: Invocation) -> Bool {
         guard let boundary = invocation.boundary, !invocation.isHook,
-            let frame = live[boundary]?.boundary, frame.parallelism != nil || frame.failFast
+            let limits = live[boundary]?.boundary?.limits, limits.isFull || limits.isFailing
         else { return true }
-        let isFull = frame.parallelism.map { frame.active >= $0 } ?? false
-        guard isFull || (frame.failFast && frame.unsuccessful > 0) else { return true }
         live[boundary]?.boundary?.waiting.append(invocation)
-        if frame.active == 0 { work.append(.admit(boundary: boundary)) }
+        if limits.active == 0 { work.append(.admit(boundary: boundary)) }
         return false
     }
 
@@ -181,23 +194,23 @@ extension WorkflowState {
             return false
         }
         if let existing, existing.phase.isFulfilled {
-            if existing.phase.isUnsuccessful { live[boundary]?.boundary?.unsuccessful += 1 }
+            if existing.phase.isUnsuccessful { live[boundary]?.boundary?.limits.unsuccessful += 1 }
             return false
         }
-        live[boundary]?.boundary?.active += 1
+        live[boundary]?.boundary?.limits.active += 1
         return true
     }
 
     /// Starts what waited for a child of a limited node to end.
     mutating func admitWaiting(at boundary: NodeID) {
-        guard let frame = live[boundary]?.boundary, !frame.waiting.isEmpty,
+        guard let limits = live[boundary]?.boundary?.limits, live[boundary]?.boundary?.waiting.isEmpty == false,
             nodes[boundary]?.phase.isFulfilled == false
         else { return }
-        if frame.failFast, frame.unsuccessful > 0 {
-            if frame.active == 0 { failFast(boundary) }
+        if limits.isFailing {
+            if limits.active == 0 { failFast(boundary) }
             return
         }
-        if let limit = frame.parallelism, frame.active >= limit { return }
+        if limits.isFull { return }
         if let next = live[boundary]?.boundary?.waiting.popFirst() {
             invoke(next)
             work.append(.admit(boundary: boundary))

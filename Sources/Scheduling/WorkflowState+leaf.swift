@@ -27,7 +27,10 @@ extension WorkflowState {
 
     private mutating func beginLeaf(_ id: NodeID) {
         guard let entry = live[id] else { return }
-        if isBlockedByShutdown(entry.invocation), nodes[id]?.phase == .pending {
+        if isBlockedByShutdown(entry.invocation), let node = nodes[id], node.phase == .pending {
+            // The last driver may have launched it without living to note that it began.
+            effects.append(
+                .cancel(AttemptKey(workflowUID: uid, nodeID: id, attempt: node.attempt), immediately: false))
             finish(id, .failed, blockedText)
             return
         }
@@ -41,6 +44,8 @@ extension WorkflowState {
         activePods += 1
         startTimers(id, entry.template)
         launch(id)
+        // Taken over from a driver that ended before it could end this.
+        if isBlockedByShutdown(entry.invocation) { end(id, entry, blockedText) }
     }
 
     /// Why a node does not begin any more.
@@ -144,6 +149,7 @@ extension WorkflowState {
             $0.podIP = address
         }
         releaseSlots(id)
+        if let owner = live[id]?.invocation.owner, live[owner]?.retry != nil { update(owner) { $0.isDaemoned = true } }
         if let boundary = live[id]?.invocation.boundary { live[boundary]?.daemons.append(id) }
         tellOwner(of: id)
     }
@@ -212,7 +218,7 @@ extension WorkflowState {
 
     /// Ends a leaf: at once if it waits, by cancelling if it was launched.
     mutating func end(_ id: NodeID, _ entry: LiveNode, _ message: String) {
-        if entry.isLaunched, let node = nodes[id] {
+        if live[id]?.isLaunched == true, let node = nodes[id] {
             live[id]?.cancelMessage = message
             effects.append(
                 .cancel(

@@ -25,6 +25,7 @@ extension WorkflowState {
         if let scheduled = metadata.annotations["workflows.argoproj.io/scheduled-time"] {
             put("scheduledTime", scheduled)
         }
+        mentionsDuration = definition.spec.raw.mentions("duration")
         putParameters()
         putMetadata()
         for parameter in outputs.parameters { put("outputs.parameters.\(parameter.name)", parameter.value ?? "") }
@@ -122,15 +123,14 @@ extension WorkflowState {
         guard let entry = live[frame] else { return scope }
         let prefix = entry.dag == nil ? "steps" : "tasks"
         scope.strictPrefixes = ["\(prefix)."]
-        for name in stepNames(in: entry) where references.mentions(name, below: prefix) {
+        for name in references.steps(below: prefix) where Self.knows(name, entry) {
             for (key, value) in stepEntries(name, frame: frame) { scope.entries["\(prefix).\(name).\(key)"] = value }
         }
         return scope
     }
 
-    private func stepNames(in entry: LiveNode) -> [String] {
-        if let steps = entry.steps { return Array(steps.groupOfStep.keys) }
-        return entry.dag.map { Array($0.tasks.keys) } ?? []
+    private static func knows(_ step: String, _ entry: LiveNode) -> Bool {
+        entry.steps?.groupOfStep[step] != nil || entry.dag?.tasks[step] != nil
     }
 
     /// The value of a parameter that a ConfigMap holds.
@@ -169,11 +169,16 @@ extension WorkflowState {
 }
 
 extension TagReferences {
-    /// Whether a step's variables may be meant. An expression may reach any step whose name it mentions, and all of
-    /// them when it uses the root as a whole.
-    func mentions(_ step: String, below prefix: String) -> Bool {
-        if words.contains(prefix), words.contains(step) { return true }
-        let start = "\(prefix).\(step)."
-        return tags.contains { $0.hasPrefix(start) || $0.contains("{{\(start)") }
+    /// Names that may be those of steps: what stands after the prefix in tags, and any word of an expression that
+    /// uses the prefix.
+    func steps(below prefix: String) -> Set<String> {
+        var names: Set<String> = words.contains(prefix) ? words : []
+        for tag in tags {
+            // An inner tag of a nested one counts too.
+            let name = tag.split(separator: "{").last.map(String.init) ?? tag
+            let parts = name.trimmed.dotted
+            if parts.count > 1, parts[0] == prefix { names.insert(parts[1]) }
+        }
+        return names
     }
 }

@@ -83,11 +83,8 @@ extension WorkflowState {
     private func outcome(of entry: Node) -> (phase: Phase, message: String) {
         switch entry.phase {
         case .skipped, .omitted: return (.succeeded, "")
-        case .succeeded where shutdown != nil:
-            return (.failed, shutdownText)
-        case .succeeded where isPastDeadline && entry.type.isExecutable == false:
-            return (.succeeded, "")
-        default: return (entry.phase, shutdown == nil ? entry.message : shutdownText)
+        case .failed, .error: return (entry.phase, shutdown == nil ? entry.message : shutdownText)
+        default: return (entry.phase, entry.message)
         }
     }
 

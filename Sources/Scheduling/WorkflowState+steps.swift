@@ -15,7 +15,8 @@ extension WorkflowState {
 
     /// Notes the limits that a steps or dag template puts on its children.
     mutating func beginBoundary(_ id: NodeID, _ template: Template) {
-        live[id]?.boundary = BoundaryFrame(parallelism: template.parallelism, failFast: template.failFast)
+        live[id]?.boundary = BoundaryFrame(
+            limits: .init(parallelism: template.parallelism, failFast: template.failFast))
         live[id]?.mentionsResults = template.raw.mentionsResults
     }
 
@@ -200,12 +201,14 @@ extension WorkflowState {
 
 extension JSONValue {
     /// Whether any text in the value mentions the result of a step.
-    var mentionsResults: Bool {
+    var mentionsResults: Bool { mentions("result") }
+
+    /// Whether any text in the value contains a word.
+    func mentions(_ word: String) -> Bool {
         switch self {
-        case .string(let text):
-            return text.contains("result")
-        case .array(let elements): return elements.contains(where: \.mentionsResults)
-        case .object(let members): return members.values.contains(where: \.mentionsResults)
+        case .string(let text): return text.contains(word)
+        case .array(let elements): return elements.contains { $0.mentions(word) }
+        case .object(let members): return members.values.contains { $0.mentions(word) }
         default: return false
         }
     }

@@ -41,6 +41,7 @@ extension WorkflowState {
         for node in nodes {
             self.nodes[node.id] = node
             nextSequence = max(nextSequence, node.sequence + 1)
+            if node.id != Node.id(workflow: name, nodeName: node.name) { collidedIDs[node.name] = node.id }
         }
         for node in nodes {
             for parent in node.parents { self.nodes[parent]?.children.append(node.id) }

@@ -41,7 +41,11 @@ package struct WorkflowState: Sendable {
     /// Invocations that wait because the run is suspended.
     var held: [Invocation] = []
     var templates: TemplateCache
+    /// Ids of nodes whose hash was taken by another node.
+    var collidedIDs: [String: NodeID] = [:]
     var isAttached = false
+    /// Whether any text of the run uses `workflow.duration`, which then is kept up to date.
+    var mentionsDuration = false
     var workflowHooks: [String: LiveNode.Hook] = [:]
 
     // What the shell has yet to save.

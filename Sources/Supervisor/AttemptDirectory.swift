@@ -35,18 +35,34 @@ struct AttemptDirectory {
         }
         // A shorter number must not keep digits of a longer one left by a supervisor that never started.
         var text = String(getpid()) + "\n"
-        let written = text.withUTF8 { pwrite(file, $0.baseAddress, $0.count, 0) }
-        if written < 0 || ftruncate(file, off_t(written)) < 0 { return .failed(errno) }
-        return .taken
+        let isNoted = waitingForSpace {
+            let written = text.withUTF8 { pwrite(file, $0.baseAddress, $0.count, 0) }
+            return written == text.utf8.count && ftruncate(file, off_t(written)) == 0
+        }
+        return isNoted ? .taken : .failed(errno)
     }
 
     private var wasStarted: Bool { faccessat(descriptor, "started", F_OK, 0) == 0 }
 
     /// False when the attempt was started before.
     func markStarted() -> Bool {
-        let file = openat(descriptor, "started", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        if file >= 0 { close(file) }
-        return file >= 0
+        waitingForSpace {
+            let file = openat(descriptor, "started", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            if file >= 0 { close(file) }
+            return file >= 0
+        }
+    }
+
+    /// Repeats a write for as long as the disk is full: a result that is not written would make the step run a
+    /// second time. Gives up after a day; the attempt is lost then.
+    func waitingForSpace(_ write: () -> Bool) -> Bool {
+        var pause = timespec(tv_sec: 0, tv_nsec: 200_000_000)
+        for _ in 0..<(86_400 * 5) {
+            if write() { return true }
+            guard errno == ENOSPC || errno == EDQUOT else { return false }
+            nanosleep(&pause, nil)
+        }
+        return false
     }
 
     /// Reads a whole file into memory that is never freed; nil with errno when that fails.
@@ -76,11 +92,15 @@ struct AttemptDirectory {
     /// A file appears under its name complete or not at all.
     func replace(_ name: String, with bytes: UnsafeRawBufferPointer) -> Bool {
         let temporary = name + ".new"
-        let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        if file < 0 { return false }
-        let complete = writeAll(file, bytes) == bytes.count
-        close(file)
-        return complete && renameat(descriptor, temporary, descriptor, name) == 0
+        return waitingForSpace {
+            let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+            if file < 0 { return false }
+            let isComplete = writeAll(file, bytes) == bytes.count
+            let error = errno
+            close(file)
+            errno = error
+            return isComplete && renameat(descriptor, temporary, descriptor, name) == 0
+        }
     }
 
     func write(result: StepResult) -> Bool {

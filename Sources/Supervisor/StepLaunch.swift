@@ -1,4 +1,4 @@
-// Holds what ties the supervisor to the step's first process: pipes, the control socket, the pidfd, the cgroup.
+// Holds what ties the supervisor to the step's first process: pipes, control socket, pidfd and cgroup.
 
 import CSystem
 import Glibc

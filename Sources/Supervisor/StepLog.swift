@@ -1,5 +1,6 @@
-// Writes D/log in the format of the Kubernetes container log: time, stream, F or P, text. P marks a piece that
-// the next line of the same stream goes on with, so the bytes come back exactly.
+// Writes D/log in the format of the Kubernetes container log: time, stream, F or P, text. P marks a piece
+// that the next line of the same stream goes on with, so the bytes come back exactly. The stream is `stdout`
+// or `stderr` for main, and `stdout:NAME` or `stderr:NAME` for another container.
 
 import Glibc
 
@@ -48,9 +49,12 @@ struct LogStream {
     }
 }
 
-/// The file, behind a buffer. It is created with the first line; a full disk loses lines but never stops a step.
+/// The file, behind a buffer. It is created with the first line. A full disk never stops a step: lines
+/// wait in memory, and are lost only past a limit.
 struct StepLog {
     private static let bufferLimit = 256 << 10
+    /// What a full disk may hold back.
+    private static let heldLimit = 64 << 20
 
     private let directory: Int32
     private let limitBytes: Int
@@ -83,8 +87,8 @@ struct StepLog {
         put(now.tv_nsec, at: 20, digits: 9)
     }
 
-    /// The C library's gmtime would read the machine's time zone file first. Counting the years from March puts
-    /// the leap day last, where it disturbs no other month.
+    /// The C library's gmtime would read the machine's time zone file first. Counting the years from March
+    /// puts the leap day last, where it disturbs no other month.
     private mutating func putDate(daysSinceEpoch: Int) {
         let day = daysSinceEpoch + 719_468
         let era = day / 146_097
@@ -129,11 +133,22 @@ struct StepLog {
         if buffer.count >= Self.bufferLimit { flush() }
     }
 
-    mutating func flush() {
-        if buffer.isEmpty { return }
+    /// Writes what is buffered. On a full disk the rest stays in memory for the next time, up to a limit.
+    /// - Returns: whether nothing is left.
+    @discardableResult
+    mutating func flush() -> Bool {
+        if buffer.isEmpty { return true }
         if file < 0 { file = openat(directory, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644) }
         let written = file < 0 ? 0 : buffer.withUnsafeBytes { writeAll(file, $0) }
-        lostBytes += buffer.count - written
-        buffer.removeAll(keepingCapacity: true)
+        if written == buffer.count {
+            buffer.removeAll(keepingCapacity: true)
+            return true
+        }
+        let isWorthKeeping = (errno == ENOSPC || errno == EDQUOT) && buffer.count < Self.heldLimit
+        buffer.removeFirst(written)
+        if isWorthKeeping { return false }
+        lostBytes += buffer.count
+        buffer.removeAll()
+        return true
     }
 }

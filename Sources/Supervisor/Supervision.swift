@@ -142,7 +142,7 @@ final class Supervision {
         }
         for index in plan?.takeStarts(at: present) ?? [] { launch.order(start: index, endsTree: false) }
         guard let plan, plan.isWorkDone, !isEnding || !plan.isAnyRunning else { return }
-        // A shell dies of SIGTERM at once while the program it runs still saves its work: the grace is for all.
+        // A shell dies of SIGTERM at once while its program still saves its work: the grace is for all.
         if stopReason != nil && killAt != nil { return }
         endTree(at: present)
     }
@@ -243,7 +243,7 @@ final class Supervision {
         readReports()
         launch.reap(isPlain: spec.isolation == MARTLET_PLAIN)
         for index in pipes.indices { drain(index) }
-        log.flush()
+        _ = directory.waitingForSpace { log.flush() }
         let isSaved = tail.save(in: directory)
         guard let plan else { return internalErrorStatus }
         var result: StepResult

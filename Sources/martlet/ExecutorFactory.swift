@@ -16,7 +16,26 @@ enum ExecutorFactory {
     {
         switch options.executor {
         case .noop: return NoOpExecutor(now: Environment.now)
-        case .local: throw CommandError("local executor is being built")
+        case .local: return try LocalExecutor(settings: settings(options, data), store: artifacts)
         }
+    }
+
+    private static func settings(_ options: ExecutionOptions, _ data: DataOptions) -> LocalExecutorSettings {
+        var settings = LocalExecutorSettings(
+            dataDirectory: data.path, martletExecutablePath: Environment.executablePath)
+        settings.maxParallel = options.maxParallel
+        settings.gpuCount = options.gpus
+        settings.graceSeconds = options.gracePeriod
+        settings.sandboxMode = .init(rawValue: options.sandbox) ?? .auto
+        return settings
+    }
+}
+
+extension Environment {
+    /// The path of this program.
+    static var executablePath: String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = readlink("/proc/self/exe", &buffer, buffer.count)
+        return length > 0 ? String(decoding: buffer[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self) : "martlet"
     }
 }

@@ -47,10 +47,14 @@ struct RunDriver {
                 await Self.watch(uid, controller, changes, output, waits: waits)
                 await controller.stop()
             }
-            // Whichever ends first ends the other: a failed store, or the end of the run.
-            try await group.next()
-            group.cancelAll()
-            try await group.waitForAll()
+            // The loop ends by itself after a stop, and has saved everything then; if it fails, nobody is left to
+            // watch.
+            do {
+                for try await _ in group {}
+            } catch {
+                group.cancelAll()
+                throw error
+            }
         }
         return try await report(uid, signals)
     }

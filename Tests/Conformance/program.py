@@ -30,6 +30,7 @@ class Program:
 
     def __init__(self, path, limit):
         self.path, self.limit = path, limit
+        self.namespace = ""
         self.data = tempfile.mkdtemp(prefix="martlet-conformance-")
 
     def environment(self):
@@ -41,7 +42,8 @@ class Program:
 
     def start(self, *words):
         """Starts a command and does not wait for it."""
-        words = [self.path, *words, "--data-dir", self.data]
+        namespace = ["-n", self.namespace] if self.namespace and words[0] not in ("run", "lint") else []
+        words = [self.path, *words, *namespace, "--data-dir", self.data]
         # Files rather than pipes: a step that inherited a pipe by mistake would keep the reader waiting.
         out = tempfile.TemporaryFile()
         err = tempfile.TemporaryFile()

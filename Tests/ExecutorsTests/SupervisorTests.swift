@@ -1,4 +1,4 @@
-// Runs real steps under the built supervisor: what they leave on disk, how they end, and that none runs twice.
+// Runs real steps under the built supervisor: what they leave on disk, how they end, that none runs twice.
 
 import CSystem
 import Foundation

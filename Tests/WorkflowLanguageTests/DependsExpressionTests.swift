@@ -10,7 +10,8 @@ struct DependsExpressionTests {
     /// A succeeded, B failed, C was skipped; a bare name holds for A and C.
     private static func holds(_ task: String, _ result: TaskResult?) -> Bool {
         switch (task, result) {
-        case ("A", .succeeded), ("B", .failed), ("C", .skipped), ("A", nil), ("C", nil), ("my-task_1", nil): true
+        case ("A", .succeeded), ("B", .failed), ("C", .skipped), ("A", nil), ("C", nil), ("my-task_1", nil):
+            true
         default: false
         }
     }
@@ -18,10 +19,14 @@ struct DependsExpressionTests {
     @Test(
         "A condition holds or does not",
         arguments: [
-            ("A", true), ("B", false), ("A.Succeeded", true), ("A.Failed", false), ("A && C", true), ("A && B", false),
-            ("A || B", true), ("B || B.Failed", true), ("!B", true), ("!!A", true), ("! A", false), ("(A)", true),
-            ("A && (B || C.Skipped)", true), ("B && A || C", true), ("C || B && B", true), ("(C || B) && B", false),
-            ("!(A && B)", true), ("!A || C", true), ("A&&!B.Succeeded&&(C)", true), ("my-task_1", true), (" A\n&&\tC ", true),
+            ("A", true), ("B", false), ("A.Succeeded", true), ("A.Failed", false), ("A && C", true),
+            ("A && B", false),
+            ("A || B", true), ("B || B.Failed", true), ("!B", true), ("!!A", true), ("! A", false),
+            ("(A)", true),
+            ("A && (B || C.Skipped)", true), ("B && A || C", true), ("C || B && B", true),
+            ("(C || B) && B", false),
+            ("!(A && B)", true), ("!A || C", true), ("A&&!B.Succeeded&&(C)", true), ("my-task_1", true),
+            (" A\n&&\tC ", true),
             ("B.Errored || B.Omitted || B.Daemoned || B.AnySucceeded || B.AllFailed", false),
         ])
     func conditions(text: String, expected: Bool) throws {
@@ -30,7 +35,8 @@ struct DependsExpressionTests {
 
     @Test("The tasks and results are told in order, each once")
     func names() throws {
-        let depends = try DependsExpression("(b.Failed || a) && c-1.AllFailed && !a && b.Succeeded && b.Failed")
+        let depends = try DependsExpression(
+            "(b.Failed || a) && c-1.AllFailed && !a && b.Succeeded && b.Failed")
         #expect(depends.taskNames == ["b", "a", "c-1"])
         #expect(depends.results.map(\.task) == ["b", "a", "c-1", "b"])
         #expect(depends.results.map(\.result) == [.failed, nil, .allFailed, .succeeded])
@@ -42,10 +48,14 @@ struct DependsExpressionTests {
             ("A.Success", "task result 'Success' for task 'A' is invalid; did you mean 'Succeeded'?"),
             ("A.succeeded", "task result 'succeeded' for task 'A' is invalid; did you mean 'Succeeded'?"),
             ("A.Error", "task result 'Error' for task 'A' is invalid; did you mean 'Errored'?"),
-            ("A.Faild", "did you mean 'Failed'?"), ("A.Xyz", "the results are Succeeded, Failed, Errored"), ("A.", "result ''"),
-            (".Failed", "not of the form"), ("A.b.Failed", "not of the form"), ("", "empty"), ("  ", "empty"), ("A &&", "ends where"),
-            ("A B", "unexpected 'B'"), ("(A", "ends where"), ("A)", "unexpected ')'"), ("A & B", "write '&&'"), ("A | B", "write '||'"),
-            ("A == B", "'=' has no meaning"), ("|| A", "unexpected '||'"), ("()", "unexpected ')'"), ("größe", "no meaning"),
+            ("A.Faild", "did you mean 'Failed'?"), ("A.Xyz", "the results are Succeeded, Failed, Errored"),
+            ("A.", "result ''"),
+            (".Failed", "not of the form"), ("A.b.Failed", "not of the form"), ("", "empty"), ("  ", "empty"),
+            ("A &&", "ends where"),
+            ("A B", "unexpected 'B'"), ("(A", "ends where"), ("A)", "unexpected ')'"),
+            ("A & B", "write '&&'"), ("A | B", "write '||'"),
+            ("A == B", "'=' has no meaning"), ("|| A", "unexpected '||'"), ("()", "unexpected ')'"),
+            ("größe", "no meaning"),
             ("{{x}}", "no meaning"), (String(repeating: "(", count: 10_000), "levels deep"),
             (String(repeating: "!", count: 10_000) + "A", "levels deep"),
         ])

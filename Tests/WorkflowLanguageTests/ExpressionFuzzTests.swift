@@ -9,31 +9,43 @@ import Text
 @Suite("Expressions under random text")
 struct ExpressionFuzzTests {
     private static let tokens = [
-        "1", "0", "-1", "2.5", "9223372036854775807", "'a'", "\"\"", "`x`", "true", "false", "nil", "list", "text", "tasks",
-        "workflow", "nothing", "words", "people", "now()", "duration('1h')", "x", "$env", "#", "#acc", "#index", ".name", "[", "]",
-        "(", ")", "{", "}", ",", ":", ";", "?", "?.", "??", ".", "..", "|", "+", "-", "*", "/", "%", "**", "^", "==", "!=", "<",
-        "<=", ">", ">=", "in", "not", "not in", "and", "or", "&&", "||", "!", "matches", "contains", "startsWith", "endsWith",
-        "let x =", "if", "else", "map(", "filter(", "reduce(", "sortBy(", "groupBy(", "len(", "string(", "toJSON(", "fromJSON(",
-        "split(", "replace(", "sprig.upper(", "sprig.list(", "sprig.repeat(", "repeat(", "concat(", "flatten(", "max(", "int(",
-        "date(", "jsonpath(", "::", "//", "/*", "*/", "'", "\\", "é", "\u{0}", "0x", "1e", "1_", "&", "=", "=~", "<<", "~", "\n",
+        "1", "0", "-1", "2.5", "9223372036854775807", "'a'", "\"\"", "`x`", "true", "false", "nil", "list",
+        "text", "tasks",
+        "workflow", "nothing", "words", "people", "now()", "duration('1h')", "x", "$env", "#", "#acc",
+        "#index", ".name", "[", "]",
+        "(", ")", "{", "}", ",", ":", ";", "?", "?.", "??", ".", "..", "|", "+", "-", "*", "/", "%", "**",
+        "^", "==", "!=", "<",
+        "<=", ">", ">=", "in", "not", "not in", "and", "or", "&&", "||", "!", "matches", "contains",
+        "startsWith", "endsWith",
+        "let x =", "if", "else", "map(", "filter(", "reduce(", "sortBy(", "groupBy(", "len(", "string(",
+        "toJSON(", "fromJSON(",
+        "split(", "replace(", "sprig.upper(", "sprig.list(", "sprig.repeat(", "repeat(", "concat(",
+        "flatten(", "max(", "int(",
+        "date(", "jsonpath(", "::", "//", "/*", "*/", "'", "\\", "é", "\u{0}", "0x", "1e", "1_", "&", "=",
+        "=~", "<<", "~", "\n",
     ]
 
     private static func soup(_ generator: inout SeededGenerator) -> String {
         let count = Int.random(in: 1...24, using: &generator)
         let separator = Bool.random(using: &generator) ? " " : ""
-        return (0..<count).map { _ in tokens.randomElement(using: &generator) ?? "" }.joined(separator: separator)
+        return (0..<count).map { _ in tokens.randomElement(using: &generator) ?? "" }.joined(
+            separator: separator)
     }
 
     private static func bytes(_ generator: inout SeededGenerator) -> String {
         let count = Int.random(in: 0...40, using: &generator)
         let isASCII = Bool.random(using: &generator)
         let range: ClosedRange<UInt8> = isASCII ? 0x20...0x7E : 0...255
-        return String(decoding: (0..<count).map { _ in UInt8.random(in: range, using: &generator) }, as: UTF8.self)
+        return String(
+            decoding: (0..<count).map { _ in UInt8.random(in: range, using: &generator) }, as: UTF8.self)
     }
 
     /// A text that the grammar accepts, of random operators and operands.
     private static func sentence(_ generator: inout SeededGenerator, depth: Int) -> String {
-        let operands = ["1", "2.5", "'a'", "list", "text", "nothing", "yes", "half", "now()", "duration('1h')", "tasks", "{}", "[]"]
+        let operands = [
+            "1", "2.5", "'a'", "list", "text", "nothing", "yes", "half", "now()", "duration('1h')", "tasks",
+            "{}", "[]",
+        ]
         guard depth > 0 else { return operands.randomElement(using: &generator) ?? "1" }
         func part() -> String { sentence(&generator, depth: depth - 1) }
         switch Int.random(in: 0..<12, using: &generator) {
@@ -48,7 +60,10 @@ struct ExpressionFuzzTests {
         case 8: return "(\(part()))?.[\(part())]"
         case 9: return "toJson(\(part()))"
         default:
-            let symbols = ["+", "-", "*", "/", "%", "**", "..", "==", "<", ">=", "in", "not in", "and", "or", "matches", "contains"]
+            let symbols = [
+                "+", "-", "*", "/", "%", "**", "..", "==", "<", ">=", "in", "not in", "and", "or", "matches",
+                "contains",
+            ]
             return "(\(part())) \(symbols.randomElement(using: &generator) ?? "+") (\(part()))"
         }
     }
@@ -85,15 +100,18 @@ struct ExpressionFuzzTests {
     func conditions(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let pieces = [
-            "a", "b.Succeeded", "C.Failed", "d.AllFailed", "x.Nope", "&&", "||", "!", "(", ")", "1", "2.5", "'q'", "==", "!=", "<",
-            "=~", "in", ",", "+", "-", "**", "<<", "?", ":", "??", "~", "true", "false", "[z]", "\\", "\"", ".", "é", "&", "%", "0x1F",
+            "a", "b.Succeeded", "C.Failed", "d.AllFailed", "x.Nope", "&&", "||", "!", "(", ")", "1", "2.5",
+            "'q'", "==", "!=", "<",
+            "=~", "in", ",", "+", "-", "**", "<<", "?", ":", "??", "~", "true", "false", "[z]", "\\", "\"",
+            ".", "é", "&", "%", "0x1F",
         ]
         var results = 0
         for round in 0..<4_000 {
             var text = Self.bytes(&generator)
             if round % 2 == 0 {
                 let count = Int.random(in: 1...12, using: &generator)
-                text = (0..<count).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined(separator: " ")
+                text = (0..<count).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined(
+                    separator: " ")
             }
             if (try? WhenExpression.evaluate(text)) != nil { results += 1 }
             if let depends = try? DependsExpression(text) {

@@ -1,5 +1,5 @@
-// The first process of a step: it makes the view the step sees, starts containers as it is told over a socket,
-// reaps whatever ends, and takes the whole tree with it when it goes.
+// The first process of a step: it makes the view the step sees, starts containers as it is told over a
+// socket, reaps whatever ends, and takes the whole tree with it when it goes.
 
 #ifndef MARTLET_STEP_INIT_H
 #define MARTLET_STEP_INIT_H
@@ -65,7 +65,7 @@ struct martlet_command {
 /// From the step's first process to the supervisor.
 enum martlet_report_kind {
     MARTLET_ENDED = 1,         // container `index` ended with `status`, as wait(2) gives it
-    MARTLET_START_FAILED = 2,  // container `index` could not be started: `error` is an errno, `text` says where
+    MARTLET_START_FAILED = 2,  // container `index` could not be started: for `error`; `text` is the subject
     MARTLET_VIEW_FAILED = 3,   // there is no view, so nothing will ever be started
 };
 

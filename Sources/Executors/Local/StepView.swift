@@ -61,7 +61,7 @@ struct StepView: Sendable {
             }
             if name == "." { continue }
             let here = machinePath("/" + (done + [name]).joined(separator: "/"))
-            if !pending.isEmpty || followsLast, let target = Self.link(here) {
+            if !pending.isEmpty || followsLast, let target = Disk.linkTarget(here) {
                 links += 1
                 guard links <= Self.linkLimit else {
                     throw ArtifactError(errno: ELOOP, path: path, while: "follow links")
@@ -73,16 +73,6 @@ struct StepView: Sendable {
             }
         }
         return machinePath("/" + done.joined(separator: "/"))
-    }
-
-    private static func link(_ path: String) -> String? {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let length = buffer.withUnsafeMutableBytes { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { chars in
-                chars.baseAddress.map { readlink(path, $0, chars.count) } ?? -1
-            }
-        }
-        return length < 0 ? nil : String(decoding: buffer.prefix(length), as: UTF8.self)
     }
 
     /// Absolute, without empty parts, `.` and `..`.

@@ -103,9 +103,10 @@ struct StepVolumes {
             guard let kind else {
                 throw Problem(description: "volume \"\(volume)\": \(path) does not exist on this machine")
             }
-            let fits = type.isEmpty || (type == "Directory") == (kind == .directory) || (type == "File") == (kind == .file)
-            let isWrong = (type == "Directory" && kind != .directory) || (type == "File" && kind != .file)
-            if !fits || isWrong {
+            let wanted: [String: Disk.Kind] = [
+                "Directory": .directory, "File": .file, "Socket": .other, "CharDevice": .other, "BlockDevice": .other,
+            ]
+            if let wanted = wanted[type], wanted != kind {
                 throw Problem(description: "volume \"\(volume)\": \(path) is not of the type \(type)")
             }
         }

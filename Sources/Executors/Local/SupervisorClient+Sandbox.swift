@@ -22,8 +22,8 @@ extension SupervisorClient {
 
     private static let known = Mutex<SandboxSupport?>(nil)
 
-    /// Makes the view once, in a directory of its own below `scratchDirectory` (absolute, on the file system the
-    /// attempts will use), and remembers the answer for the life of the process.
+    /// Makes the view once, in a directory of its own below `scratchDirectory` (absolute, on the file system
+    /// the attempts will use), and remembers the answer for the life of the process.
     package static func sandboxSupport(supervisorPath: String, scratchDirectory: String) -> SandboxSupport {
         known.withLock { known in
             if let known { return known }
@@ -115,6 +115,8 @@ package struct HostView: Sendable {
 
     private mutating func add(_ place: String) {
         guard !place.isEmpty, SupervisorClient.exists(place), !isVisible(place) else { return }
+        // One mount less for each that lies inside.
+        binds.removeAll { $0.target.hasPrefix(place + "/") }
         binds.append(.init(source: place, target: place, access: .optional))
     }
 

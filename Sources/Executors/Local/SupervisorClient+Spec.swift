@@ -97,7 +97,7 @@ package struct SupervisorSpec: Sendable {
         try SupervisorClient.write(try encoded(), to: attemptDirectory + "/spec")
     }
 
-    /// Throws for a NUL inside a string, which no process can be given, and for a container without a command.
+    /// Throws for a NUL inside a string, which no process can be given, and for a container without command.
     package func encoded() throws -> [UInt8] {
         var encoder = Encoder()
         try encoder.put("martlet-spec 1")

@@ -1,5 +1,5 @@
-// The engine's side of a supervised attempt: starting one, telling how it stands, and ending it. The held lock
-// of D/lock is a supervisor's identity; a process number alone is never trusted.
+// The engine's side of a supervised attempt: starting one, telling how it stands, and ending it. The held
+// lock of D/lock is a supervisor's identity; a process number alone is never trusted.
 
 import CSystem
 import Glibc

@@ -4,7 +4,8 @@ import Text
 
 /// A function by its name.
 struct Builtin: Sendable {
-    typealias Body = @Sendable (BuiltinCall, inout ExpressionContext) throws(ExpressionError) -> ExpressionValue
+    typealias Body =
+        @Sendable (BuiltinCall, inout ExpressionContext) throws(ExpressionError) -> ExpressionValue
 
     let name: String
     let arity: ClosedRange<Int>
@@ -51,7 +52,9 @@ struct BuiltinCall {
     func string(_ index: Int) throws(ExpressionError) -> String {
         guard case .string(let text) = self[index] else {
             throw error(
-                "argument \(index + 1) must be a string, not \(self[index].kindName); convert it with string()")
+                "argument \(index + 1) must be a string, not \(self[index].kindName);"
+                    + " convert it with string()"
+            )
         }
         return text
     }

@@ -28,11 +28,11 @@ enum FormatFunctions {
     private static func toJSON(
         _ call: BuiltinCall, _ context: inout ExpressionContext
     ) throws(ExpressionError) -> ExpressionValue {
+        let before = context.workLeft
         try context.spend(walking: call[0])
-        let text = call[0].json.prettyText
         // Indentation may be longer than what it indents.
-        try context.spend(bytes: text.utf8.count)
-        return .string(text)
+        try context.spend(bytes: 2 * (before - context.workLeft), times: call[0].depth)
+        return .string(call[0].json.prettyText)
     }
 
     private static func toCompactJSON(
@@ -88,5 +88,16 @@ enum FormatFunctions {
         try context.spend(bytes: text.utf8.count)
         guard let bytes = Base64.decode(text) else { throw call.error("the text is not base64") }
         return .string(SprigText.string(bytes))
+    }
+}
+
+extension ExpressionValue {
+    /// How many lists and objects are around the innermost value.
+    fileprivate var depth: Int {
+        switch self {
+        case .array(let elements): elements.reduce(0) { max($0, $1.depth) } + 1
+        case .object(let members): members.values.reduce(0) { max($0, $1.depth) } + 1
+        default: 0
+        }
     }
 }

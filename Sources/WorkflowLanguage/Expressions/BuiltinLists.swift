@@ -6,7 +6,8 @@ enum ListFunctions {
     static let all: [Builtin] = [
         Builtin("len", 1...1, len), Builtin("first", 1...1, first), Builtin("last", 1...1, last),
         Builtin("get", 2...2, get), Builtin("take", 2...2, take), Builtin("reverse", 1...1, reverse),
-        Builtin("concat", 1...(.max), concat), Builtin("flatten", 1...1, flatten), Builtin("uniq", 1...1, uniq),
+        Builtin("concat", 1...(.max), concat), Builtin("flatten", 1...1, flatten),
+        Builtin("uniq", 1...1, uniq),
         Builtin("sort", 1...2, sort), Builtin("keys", 1...1, keys), Builtin("values", 1...1, values),
         Builtin("toPairs", 1...1, toPairs), Builtin("fromPairs", 1...1, fromPairs),
     ]
@@ -104,7 +105,8 @@ enum ListFunctions {
     ) throws(ExpressionError) -> ExpressionValue {
         let elements = try call.list(0)
         let order = call.count > 1 ? call[1] : nil
-        return .array(try sortedIndexes(elements, order: order, function: "sort", &context).map { elements[$0] })
+        return .array(
+            try sortedIndexes(elements, order: order, function: "sort", &context).map { elements[$0] })
     }
 
     /// The indexes of values in ascending or, if told so, descending order. Equal values keep their order.

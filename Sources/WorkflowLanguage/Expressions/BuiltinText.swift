@@ -5,7 +5,8 @@ import Text
 enum TextFunctions {
     static let all: [Builtin] = [
         Builtin("trim", 1...2, trim), Builtin("trimPrefix", 1...2, trimPrefix),
-        Builtin("trimSuffix", 1...2, trimSuffix), Builtin("upper", 1...1, upper), Builtin("lower", 1...1, lower),
+        Builtin("trimSuffix", 1...2, trimSuffix), Builtin("upper", 1...1, upper),
+        Builtin("lower", 1...1, lower),
         Builtin("split", 2...3, split), Builtin("splitAfter", 2...3, splitAfter),
         Builtin("replace", 3...4, replace), Builtin("repeat", 2...2, repeated), Builtin("join", 1...2, join),
         Builtin("indexOf", 2...2, indexOf), Builtin("lastIndexOf", 2...2, lastIndexOf),
@@ -18,11 +19,9 @@ enum TextFunctions {
         let text = try call.string(0)
         try context.spend(bytes: text.utf8.count)
         guard call.count > 1 else { return .string(SprigText.trim(text, SprigText.isSpace)) }
-        let cut = Set(try call.string(1).unicodeScalars)
-        var scalars = text.unicodeScalars[...]
-        while let first = scalars.first, cut.contains(first) { scalars.removeFirst() }
-        while let last = scalars.last, cut.contains(last) { scalars.removeLast() }
-        return .string(String(scalars))
+        let characters = try call.string(1)
+        try context.spend(steps: characters.utf8.count)
+        return .string(SprigText.trim(text, Set(characters.unicodeScalars).contains))
     }
 
     private static func trimPrefix(
@@ -91,7 +90,13 @@ enum TextFunctions {
         let times = try call.int(1)
         guard times >= 0 else { throw call.error("cannot repeat \(times) times") }
         try context.spend(bytes: text.utf8.count, times: times)
-        return .string(String(repeating: text, count: text.isEmpty ? 0 : times))
+        if text.isEmpty { return .string("") }
+        // Copying what is there already doubles the text each time.
+        let wanted = text.utf8.count * times
+        var bytes = Array(text.utf8.prefix(wanted))
+        bytes.reserveCapacity(wanted)
+        while !bytes.isEmpty, bytes.count < wanted { bytes += bytes.prefix(wanted - bytes.count) }
+        return .string(SprigText.string(bytes))
     }
 
     private static func join(
@@ -104,7 +109,8 @@ enum TextFunctions {
         for (index, element) in elements.enumerated() {
             guard case .string(let text) = element else {
                 throw call.error(
-                    "element \(index) is \(element.kindName), not a string; convert with map(list, string(#))")
+                    "element \(index) is \(element.kindName), not a string; convert with map(list, string(#))"
+                )
             }
             try context.spend(bytes: text.utf8.count + glue.utf8.count)
             pieces.append(text)
@@ -128,7 +134,7 @@ extension TextFunctions {
         try pieces(call, keepingSeparators: true, &context)
     }
 
-    /// As Go's `SplitN`: no separator cuts into characters, the limit 0 gives nothing, a negative one all pieces.
+    /// As Go's `SplitN`: no separator cuts into characters, the limit 0 gives nothing, a negative one all.
     private static func pieces(
         _ call: BuiltinCall, keepingSeparators: Bool, _ context: inout ExpressionContext
     ) throws(ExpressionError) -> ExpressionValue {

@@ -80,15 +80,19 @@ enum TimeFunctions {
             }
         }
         throw call.error(
-            "'\(text.prefix(60))' is no date" + (rest.count > 1 ? " of the layout '\(layouts[0].prefix(60))'" : ""))
+            "'\(text.prefix(60))' is no date"
+                + (rest.count > 1 ? " of the layout '\(layouts[0].prefix(60))'" : ""))
     }
 
-    /// The zone that a parsed time is shown in: that of the offset in the text, unless the wanted one has the same.
+    /// The zone that a parsed time is shown in: the wanted one if the text's offset is the same or missing,
+    /// else that of the offset.
     private static func shownZone(
         _ text: String, _ moment: Timestamp, wanted: TimeZoneRules?
     ) -> TimeZoneRules {
         let zone = wanted ?? .utc
-        guard let offset = trailingOffset(of: text), offset != zone.offset(at: moment).seconds else { return zone }
+        guard let offset = trailingOffset(of: text), offset != zone.offset(at: moment).seconds else {
+            return zone
+        }
         return TimeZoneRules(name: "", fixedOffsetSeconds: offset)
     }
 

@@ -187,8 +187,10 @@ extension DependsExpression {
         private func unknownResult(_ word: String, of task: String, at offset: Int) -> ExpressionError {
             let names = TaskResult.allCases.map(\.rawValue)
             var message = "task result '\(word)' for task '\(task)' is invalid"
-            // What people write for it is often the phase's name, which is too far from the result's to be near.
-            let near = ["Error": "Errored", "Success": "Succeeded"][word] ?? EditDistance.nearest(to: word, in: names)
+            // People write the phase's name for the result's, which is too far from it to be near.
+            let near =
+                ["Error": "Errored", "Success": "Succeeded"][word]
+                ?? EditDistance.nearest(to: word, in: names)
             if let near {
                 message += "; did you mean '\(near)'?"
             } else {

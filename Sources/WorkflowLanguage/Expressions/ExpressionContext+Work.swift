@@ -1,4 +1,4 @@
-// The account of an evaluation's work: paid for before it is done, so that neither time nor memory can run away.
+// The account of an evaluation's work: paid for before it is done, so that neither time nor memory runs away.
 
 import Text
 
@@ -20,7 +20,7 @@ extension ExpressionContext {
         try spend(bytes: overflow ? .max : product)
     }
 
-    /// Pays for visiting all of a value. Values share their parts, so one small in memory may be huge to walk.
+    /// Pays for visiting all of a value. Values share parts, so one small in memory may be huge to walk.
     mutating func spend(walking value: ExpressionValue, depth: Int = 0) throws(ExpressionError) {
         guard depth <= JSONValue.maximumDepth else {
             throw ExpressionError("the value nests more than \(JSONValue.maximumDepth) levels deep")

@@ -8,7 +8,8 @@ extension ExpressionEvaluator {
     ) throws(ExpressionError) -> ExpressionValue {
         let list = try evaluate(arguments[0])
         guard case .array(let elements) = list else {
-            throw ExpressionError("\(predicate.rawValue) needs an array, not \(list.kindName)", offset: offset)
+            throw ExpressionError(
+                "\(predicate.rawValue) needs an array, not \(list.kindName)", offset: offset)
         }
         switch predicate {
         case .all, .none, .any, .find, .findIndex, .findLast, .findLastIndex:
@@ -28,7 +29,8 @@ extension ExpressionEvaluator {
 
     /// Runs the predicate with `#` standing for an element.
     private mutating func run(
-        _ predicate: ExpressionNode, on element: ExpressionValue, index: Int, accumulator: ExpressionValue? = nil
+        _ predicate: ExpressionNode, on element: ExpressionValue, index: Int,
+        accumulator: ExpressionValue? = nil
     ) throws(ExpressionError) -> ExpressionValue {
         frames.append(PredicateFrame(element: element, index: index, accumulator: accumulator))
         defer { frames.removeLast() }
@@ -76,12 +78,16 @@ extension ExpressionEvaluator {
         return count
     }
 
-    private func count(flags elements: [ExpressionValue], at offset: Int) throws(ExpressionError) -> Int {
+    private mutating func count(
+        flags elements: [ExpressionValue], at offset: Int
+    ) throws(ExpressionError) -> Int {
+        try context.spend(steps: elements.count)
         var count = 0
         for element in elements {
             guard case .bool(let flag) = element else {
                 throw ExpressionError(
-                    "count without a predicate needs an array of bools, not of \(element.kindName)", offset: offset)
+                    "count without a predicate needs an array of bools, not of \(element.kindName)",
+                    offset: offset)
             }
             if flag { count += 1 }
         }
@@ -110,6 +116,7 @@ extension ExpressionEvaluator {
     }
 
     private mutating func sum(_ values: [ExpressionValue]) throws(ExpressionError) -> ExpressionValue {
+        try context.spend(steps: values.count)
         var total = ExpressionValue.int(0)
         for value in values {
             guard value.doubleValue != nil else {

@@ -34,9 +34,12 @@ struct ExpressionLexer {
     fileprivate static let keywords: Set<String> = [
         "not", "in", "or", "and", "matches", "contains", "startsWith", "endsWith", "let", "if", "else",
     ]
-    private static let pairs: Set<String> = ["&&", "||", "==", "!=", "<=", ">=", "**", "??", "?.", "..", "::"]
+    private static let pairs: Set<String> = [
+        "&&", "||", "==", "!=", "<=", ">=", "**", "??", "?.", "..", "::",
+    ]
     private static let singles: Set<Unicode.Scalar> = [
-        "#", ",", ":", ";", "%", "+", "-", "^", "*", "/", "<", ">", "!", ".", "|", "?", "=", "(", ")", "[", "]",
+        "#", ",", ":", ";", "%", "+", "-", "^", "*", "/", "<", ">", "!", ".", "|", "?", "=", "(", ")", "[",
+        "]",
         "{", "}",
     ]
 

@@ -17,7 +17,9 @@ enum ExpressionMethod {
         case .duration(let span): return try durationMethod(span, call)
         case .none: throw ExpressionError("cannot call .\(name)() of nil; use ?. where a value may be absent")
         default:
-            if name == "String", let zone = TimeFunctions.zone(of: value, context) { return .string(zone.name) }
+            if name == "String", let zone = TimeFunctions.zone(of: value, context) {
+                return .string(zone.name)
+            }
             throw ExpressionError(
                 "\(value.kindName) has no method \(name); a function is called as \(name)(value)")
         }
@@ -82,7 +84,7 @@ enum ExpressionMethod {
             return .time(moment, zone)
         default:
             let unit = try call.duration(0).wholeNanoseconds
-            // Go counts from the year 1, which is a whole number of days, and of weeks less one day, before 1970.
+            // Go counts units from the year 1, not from 1970.
             let yearOne: Int64 = 62_135_596_800
             let beyond = remainder(ofSeconds: yearOne, plus: moment.nanoseconds, by: unit)
             let isUp = call.name == "Round" && beyond > 0 && beyond >= unit - beyond
@@ -92,7 +94,8 @@ enum ExpressionMethod {
     }
 
     /// What is left of seconds and nanoseconds after whole units; 0 for a unit that is not positive.
-    private static func remainder(ofSeconds seconds: Int64, plus nanoseconds: Int64, by unit: Int64) -> Int64 {
+    private static func remainder(ofSeconds seconds: Int64, plus nanoseconds: Int64, by unit: Int64) -> Int64
+    {
         guard unit > 0 else { return 0 }
         let (high, low) = seconds.multipliedFullWidth(by: 1_000_000_000)
         let (sum, carry) = low.addingReportingOverflow(UInt64(bitPattern: nanoseconds))

@@ -146,7 +146,8 @@ extension Operation {
         case (.string(let left), .string(let right)):
             try context.spend(bytes: left.utf8.count + right.utf8.count)
             return .string(left + right)
-        case (.time(let moment, let zone), .duration(let span)), (.duration(let span), .time(let moment, let zone)):
+        case (.time(let moment, let zone), .duration(let span)),
+            (.duration(let span), .time(let moment, let zone)):
             return .time(moment + span, zone)
         case (.duration(let left), .duration(let right)):
             return .duration(.nanoseconds(left.wholeNanoseconds &+ right.wholeNanoseconds))
@@ -183,7 +184,8 @@ extension Operation {
         case (.times, .int(let left), .int(let right)): return .int(left &* right)
         case (.times, .duration(let span), .int(let factor)), (.times, .int(let factor), .duration(let span)):
             return .duration(.nanoseconds(span.wholeNanoseconds &* Int64(factor)))
-        case (.times, .duration(let span), .double(let factor)), (.times, .double(let factor), .duration(let span)):
+        case (.times, .duration(let span), .double(let factor)),
+            (.times, .double(let factor), .duration(let span)):
             guard let product = Int64(exactly: trunc(Double(span.wholeNanoseconds) * factor)) else {
                 throw ExpressionError("the duration is too long")
             }

@@ -36,7 +36,9 @@ extension ExpressionValue {
     func element(_ index: ExpressionValue) throws(ExpressionError) -> ExpressionValue {
         switch self {
         case .object(let members):
-            guard let key = index.keyText else { throw ExpressionError("cannot use \(index.kindName) as a key") }
+            guard let key = index.keyText else {
+                throw ExpressionError("cannot use \(index.kindName) as a key")
+            }
             return members[key] ?? .none
         case .array(let elements):
             return elements[try Self.position(index, count: elements.count)]
@@ -45,7 +47,9 @@ extension ExpressionValue {
             let position = try Self.position(index, count: text.utf8.count)
             return .int(Int(text.utf8[text.utf8.index(text.utf8.startIndex, offsetBy: position)]))
         case .none:
-            throw ExpressionError("cannot get [\(index.keyText ?? index.kindName)] of nil; use ?.[ ] where a value may be absent")
+            throw ExpressionError(
+                "cannot get [\(index.keyText ?? index.kindName)] of nil; use ?.[ ] where it may be absent"
+            )
         default: throw ExpressionError("cannot get an element of \(kindName)")
         }
     }

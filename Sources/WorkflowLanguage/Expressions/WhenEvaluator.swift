@@ -6,6 +6,9 @@ import Text
 struct WhenEvaluator {
     let bareWordsAreStrings: Bool
 
+    /// Bytes of text times the length of a pattern's program: some seconds at most.
+    private static let maximumMatchWork = 100_000_000
+
     func evaluate(_ node: WhenNode) throws(ExpressionError) -> WhenValue {
         switch node {
         case .value(let value): return value
@@ -117,6 +120,9 @@ struct WhenEvaluator {
                 "'\(link.symbol)' needs a text and a pattern, not '\(left.shown)' and '\(right.shown)'",
                 offset: link.offset)
         }
+        guard text.utf8.count <= Self.maximumMatchWork / PatternCost.perByte(of: pattern) else {
+            throw ExpressionError("the text is too long for this pattern", offset: link.offset)
+        }
         do {
             return try RegularExpression(pattern).matches(text)
         } catch {
@@ -139,7 +145,7 @@ struct WhenEvaluator {
         }
     }
 
-    /// The number without its fraction; one beyond 64 bits becomes the least integer, as on Go's usual machines.
+    /// The number without its fraction; one beyond 64 bits becomes the least integer, as in Go on amd64.
     private static func integer(_ number: Double) -> Int64 { Int64(exactly: trunc(number)) ?? .min }
 
     private static func unsigned(_ number: Double) -> UInt64 {

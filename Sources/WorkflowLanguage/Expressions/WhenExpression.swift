@@ -1,6 +1,5 @@
 // The conditions of `when`, which Argo hands to Knetic/govaluate after replacing tags.
 
-import Glibc
 import Text
 
 /// A parsed condition.
@@ -52,14 +51,16 @@ package struct WhenExpression: Sendable {
         do {
             return try WhenExpression(text, bareWordsAreStrings: bareWordsAreStrings).evaluate()
         } catch {
-            throw ExpressionError("Invalid 'when' expression '\(text)': \(error.message)", offset: error.offset)
+            throw ExpressionError(
+                "Invalid 'when' expression '\(text)': \(error.message)", offset: error.offset)
         }
     }
 
     /// Nearly every mistake is a value with blanks or symbols that stands there without quotes.
     private static func hinted(_ error: ExpressionError) -> ExpressionError {
         ExpressionError(
-            error.message + " (hint: try wrapping the affected expression in quotes (\"))", offset: error.offset)
+            error.message + " (hint: try wrapping the affected expression in quotes (\"))",
+            offset: error.offset)
     }
 }
 
@@ -82,7 +83,7 @@ enum WhenValue: Sendable, Equatable {
     }
 }
 
-/// A part of a condition. Operators of one level are a flat list, so that long conditions do not make deep trees.
+/// A part of a condition. Operators of one level are a flat list, so that long conditions make no deep trees.
 indirect enum WhenNode: Sendable {
     case value(WhenValue)
     case word(String)
@@ -105,7 +106,8 @@ struct WhenParser {
 
     /// From the loosest to the tightest.
     private static let levels: [Set<String>] = [
-        ["?", ":", "??"], ["||"], ["&&"], ["==", "!=", ">", ">=", "<", "<=", "=~", "!~", "in"], ["&", "|", "^"],
+        ["?", ":", "??"], ["||"], ["&&"], ["==", "!=", ">", ">=", "<", "<=", "=~", "!~", "in"],
+        ["&", "|", "^"],
         ["<<", ">>"], ["+", "-"], ["*", "/", "%"], ["**"],
     ]
 

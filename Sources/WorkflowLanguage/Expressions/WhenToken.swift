@@ -31,7 +31,8 @@ struct WhenLexer {
 
     /// Operators, the longest first, since the longest that fits is meant.
     private static let symbols: [[Unicode.Scalar]] = [
-        "**", "==", "!=", ">=", "<=", "=~", "!~", "&&", "||", ">>", "<<", "??", "+", "-", "*", "/", "%", "&", "|",
+        "**", "==", "!=", ">=", "<=", "=~", "!~", "&&", "||", ">>", "<<", "??", "+", "-", "*", "/", "%", "&",
+        "|",
         "^", ">", "<", "!", "~", "?", ":", "(", ")", ",",
     ].map { Array($0.unicodeScalars) }
 
@@ -86,7 +87,8 @@ struct WhenLexer {
             }
         }
         let text = SprigText.string(source[start..<position])
-        let whole = text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16).map { Double($0) } : Double(text)
+        let whole =
+            text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16).map { Double($0) } : Double(text)
         guard let number = whole, number.isFinite else {
             throw ExpressionError("'\(text)' is not a number", offset: startOffset)
         }
@@ -125,7 +127,8 @@ struct WhenLexer {
                 advance()
                 continue
             }
-            let isPart = scalar == "_" || scalar == "." || SprigText.isLetter(scalar)
+            let isPart =
+                scalar == "_" || scalar == "." || SprigText.isLetter(scalar)
                 || scalar.properties.generalCategory == .decimalNumber
             guard isPart else { break }
             word.append(scalar)
@@ -140,7 +143,8 @@ struct WhenLexer {
         case "in", "IN": tokens.append(WhenToken(kind: .symbol, text: "in", offset: startOffset))
         case let spelling where spelling.contains(".") && !spelling.contains("\\"):
             // govaluate takes it for a field of a structure, and there are no structures here.
-            throw ExpressionError("'\(spelling)' has a dot, which means a field of something", offset: startOffset)
+            throw ExpressionError(
+                "'\(spelling)' has a dot, which means a field of something", offset: startOffset)
         default: add(.word(String(word)), from: start, at: startOffset)
         }
     }
@@ -150,7 +154,8 @@ struct WhenLexer {
         let start = position
         guard let symbol = Self.symbols.first(where: { source[position...].starts(with: $0) }) else {
             let run = source[position...].prefix { scalar in
-                !scalar.properties.isWhitespace && !SprigText.isLetter(scalar) && !("0"..."9").contains(scalar)
+                !scalar.properties.isWhitespace && !SprigText.isLetter(scalar)
+                    && !("0"..."9").contains(scalar)
                     && !"()[]'\"".unicodeScalars.contains(scalar)
             }
             let shown = run.isEmpty ? String(source[position]) : SprigText.string(run.prefix(40))

@@ -1,0 +1,170 @@
+// `martlet stop`, `terminate`, `suspend` and `resume`: what people ask of a run that has not ended.
+
+import ArgumentParser
+import Scheduling
+import Text
+import WorkflowLanguage
+
+struct StopCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "End runs; their exit handlers still run.",
+        discussion: """
+            Examples:
+              martlet stop pipeline-x7k2q
+              martlet stop @latest --message "wrong data"
+              martlet stop @latest --node-field-selector displayName=approve     fails that suspend node only
+            """)
+
+    @Argument(help: "Names of runs, or @latest.")
+    var names: [String]
+
+    @Option(help: "Message for the nodes that end.")
+    var message: String?
+
+    @Option(help: ArgumentHelp("Fail the suspend nodes that match, instead of ending the run.", valueName: "SELECTOR"))
+    var nodeFieldSelector: String?
+
+    @OptionGroup var execution: ExecutionOptions
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+        let selector = try SelectorOption.selector(nodeFieldSelector)
+        let command = Scheduling.Command.stop(message: message ?? "", selector: selector)
+        try await RunControl(data: data, execution: execution).apply(command, to: names, word: "stopped")
+    }
+}
+
+struct TerminateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "terminate", abstract: "End runs at once; no exit handlers run.",
+        discussion: """
+            Examples:
+              martlet terminate pipeline-x7k2q
+              martlet terminate @latest
+            """)
+
+    @Argument(help: "Names of runs, or @latest.")
+    var names: [String]
+
+    @OptionGroup var execution: ExecutionOptions
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+        try await RunControl(data: data, execution: execution).apply(.terminate, to: names, word: "terminated")
+    }
+}
+
+struct SuspendCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "suspend", abstract: "Start nothing new in runs; what runs goes on.",
+        discussion: """
+            Examples:
+              martlet suspend pipeline-x7k2q
+              martlet resume pipeline-x7k2q
+            """)
+
+    @Argument(help: "Names of runs, or @latest.")
+    var names: [String]
+
+    @OptionGroup var execution: ExecutionOptions
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+        try await RunControl(data: data, execution: execution)
+            .apply(.suspend, to: names, word: "suspended", goesOn: false)
+    }
+}
+
+struct ResumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Go on with suspended runs or suspend nodes.",
+        discussion: """
+            Where no process drives the run, this one drives it to its end.
+            Examples:
+              martlet resume pipeline-x7k2q
+              martlet resume @latest --node-field-selector displayName=approve
+              martlet resume @latest --no-wait      leave again when it waits for the next approval
+            Exit status: 0 resumed, or the outcome of a run that was driven here, as `martlet run` has it.
+            """)
+
+    @Argument(help: "Names of runs, or @latest.")
+    var names: [String]
+
+    @Option(help: ArgumentHelp("Only the suspend nodes that match.", valueName: "SELECTOR"))
+    var nodeFieldSelector: String?
+
+    @Option(name: .shortAndLong, help: "tree, json or quiet; for a run that is driven here.")
+    var output: RunOutput = .tree
+
+    @Flag(name: .customLong("no-wait"), help: "When only suspended nodes are left, print and exit with 3.")
+    var noWait = false
+
+    @OptionGroup var execution: ExecutionOptions
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+        let selector = try SelectorOption.selector(nodeFieldSelector)
+        var control = RunControl(data: data, execution: execution)
+        control.output = output
+        control.waits = !noWait
+        try await control.apply(.resume(selector: selector), to: names, word: "resumed", reportsOutcome: true)
+    }
+}
+
+/// Applies one verb to some runs.
+struct RunControl {
+    let data: DataOptions
+    let execution: ExecutionOptions
+    var output = RunOutput.quiet
+    /// Whether a run that is driven here is waited for while it waits for a person.
+    var waits = false
+
+    init(data: DataOptions, execution: ExecutionOptions) {
+        self.data = data
+        self.execution = execution
+    }
+
+    /// - Parameters:
+    ///   - word: what has been done, for the line `workflow NAME stopped`.
+    ///   - goesOn: whether a run without a driver is driven on in this process.
+    ///   - reportsOutcome: whether this process exits as the run does.
+    func apply(
+        _ command: Scheduling.Command, to names: [String], word: String, goesOn: Bool = true,
+        reportsOutcome: Bool = false
+    ) async throws {
+        let access = try RunAccess(data)
+        let delivery = CommandDelivery(access: access, execution: execution)
+        var worst: Int32 = 0
+        for name in names {
+            let state = try await access.state(of: name)
+            try check(command, state)
+            let outcome = try await delivery.deliver(command, to: state)
+            let line = "workflow \(state.name) \(word)"
+            // Standard output belongs to the run's own JSON.
+            if output == .json { Output.note(line) } else { Output.line(line) }
+            guard goesOn, case .carriedOutHere = outcome else { continue }
+            var driver = try RunDriver(store: access.store, data: data, execution: execution)
+            driver.output = output
+            driver.waits = waits
+            let status = try await driver.drive(state.uid)
+            if reportsOutcome { worst = max(worst, status) }
+        }
+        if worst != 0 { throw ExitCode(worst) }
+    }
+
+    /// A selector must choose something: a verb that changes nothing would look like one that did.
+    private func check(_ command: Scheduling.Command, _ state: WorkflowState) throws {
+        let selector: NodeSelector?
+        switch command {
+        case .stop(_, let given), .resume(let given), .set(let given, _, _, _): selector = given
+        case .terminate, .suspend, .interrupt: return
+        }
+        guard let selector, !state.isFinished else { return }
+        let waiting = state.nodes.values.filter { $0.type == .suspend && $0.phase == .running }
+        guard !waiting.contains(where: selector.matches) else { return }
+        let names = waiting.map(\.displayName).sorted().joined(separator: ", ")
+        throw CommandError(
+            "workflow \(state.name) has no suspend node that waits and matches \"\(selector.source)\"; "
+                + (names.isEmpty ? "none waits" : "these wait: \(names)"))
+    }
+}

@@ -1,0 +1,128 @@
+// The kinds of stored definitions that have verbs of their own: `template`, `cluster-template` and `cron`.
+
+import Controller
+import Persistence
+import Text
+import WorkflowLanguage
+
+/// One kind of definition on the command line.
+protocol DefinitionFamily {
+    static var kind: DefinitionKind { get }
+    /// The verb that the kind's verbs stand under.
+    static var command: String { get }
+    /// What one of them is called.
+    static var noun: String { get }
+}
+
+enum TemplateFamily: DefinitionFamily {
+    static let kind = DefinitionKind.workflowTemplate
+    static let command = "template"
+    static let noun = "workflow template"
+}
+
+enum ClusterTemplateFamily: DefinitionFamily {
+    static let kind = DefinitionKind.clusterWorkflowTemplate
+    static let command = "cluster-template"
+    static let noun = "cluster workflow template"
+}
+
+enum CronFamily: DefinitionFamily {
+    static let kind = DefinitionKind.cronWorkflow
+    static let command = "cron"
+    static let noun = "cron workflow"
+}
+
+/// Stored definitions of one kind.
+struct DefinitionShelf<Family: DefinitionFamily> {
+    let store: Store
+    let data: DataOptions
+
+    init(_ data: DataOptions) throws {
+        self.data = data
+        store = try data.openStore()
+    }
+
+    /// Checks manifests and stores those of the family.
+    ///
+    /// - Returns: the rows as they are now; the command exits with 1 if a manifest has errors.
+    func put(_ files: [String], strict: Bool, if condition: WriteCondition) async throws -> [DefinitionRow] {
+        let manifests = try Manifests.read(files)
+        let found = try await diagnostics(manifests, strict: strict)
+        for diagnostic in found { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }
+        if found.contains(where: { $0.severity == .error }) { throw CommandError("nothing was stored") }
+        let documents = manifests.documents(of: [Family.kind.rawValue])
+        guard !documents.isEmpty else {
+            throw CommandError("nothing to store: no document of kind \(Family.kind.rawValue)", status: 2)
+        }
+        var rows: [DefinitionRow] = []
+        for document in documents {
+            let metadata = ObjectMetadata(document.json["metadata"])
+            let namespace = data.namespace == "default" && !metadata.namespace.isEmpty
+                ? metadata.namespace : data.namespace
+            let name = metadata.name.isEmpty ? Submission.generated(metadata.generateName) : metadata.name
+            rows.append(
+                try await told {
+                    try await store.putDefinition(
+                        Family.kind, namespace: namespace, name: name, body: document.json, at: Environment.now(),
+                        if: condition)
+                })
+        }
+        return rows
+    }
+
+    func diagnostics(_ manifests: Manifests, strict: Bool) async throws -> [Diagnostic] {
+        var options = ValidationOptions()
+        options.strict = strict
+        let stored = try await store.catalog(namespace: data.namespace)
+        return manifests.diagnostics
+            + Linter.lint(manifests.documents, catalog: manifests.catalog(over: stored), options: options)
+    }
+
+    func row(_ name: String) async throws -> DefinitionRow {
+        if let row = try await store.definition(Family.kind, namespace: data.namespace, name: name) { return row }
+        throw CommandError("there is no \(Family.noun) \"\(name)\"; see `martlet \(Family.command) list`")
+    }
+
+    /// The store's failures as the command line shows them.
+    func told<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as StoreError {
+            throw CommandError(error.message)
+        }
+    }
+}
+
+extension DefinitionRow {
+    /// The document with what the store knows of it, as Kubernetes shows it.
+    var documentJSON: JSONValue {
+        var members = body.objectValue ?? [:]
+        var metadata = members["metadata"]?.objectValue ?? [:]
+        metadata["name"] = .string(name)
+        if !namespace.isEmpty { metadata["namespace"] = .string(namespace) }
+        metadata["creationTimestamp"] = .string(createdAt.rfc3339)
+        metadata["generation"] = .int(generation)
+        metadata["resourceVersion"] = .string("\(resourceVersion)")
+        members["metadata"] = .object(metadata)
+        if status != .null { members["status"] = status }
+        return .object(members)
+    }
+
+    /// Name, namespace and age, as `argo template get` begins.
+    func header(now: Timestamp, zone: TimeZoneRules = LocalZone.rules) -> String {
+        var facts = [("Name:", name)]
+        if !namespace.isEmpty { facts.append(("Namespace:", namespace)) }
+        facts.append(("Created:", HumanTime.stamp(createdAt, now: now, zone: zone)))
+        let spec = body["spec"]
+        if kind == .cronWorkflow {
+            let cron = CronWorkflow(body)
+            facts.append(("Schedules:", cron.schedules.joined(separator: ", ")))
+            facts.append(("Suspended:", cron.suspend ? "true" : "false"))
+            if let zone = cron.timezone { facts.append(("Timezone:", zone)) }
+            if let policy = cron.concurrencyPolicy { facts.append(("ConcurrencyPolicy:", policy)) }
+        } else if let entrypoint = spec?["entrypoint"]?.scalarText {
+            facts.append(("Entrypoint:", entrypoint))
+        }
+        return facts.map { "\($0.padded(toWidth: 20)) \($1.printable)\n" }.joined()
+    }
+}

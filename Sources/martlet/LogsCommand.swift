@@ -1,0 +1,237 @@
+// `martlet logs`: what the steps of a run wrote, in the order in which they wrote it.
+
+import ArgumentParser
+import Persistence
+import Scheduling
+import Text
+import WorkflowLanguage
+
+struct LogsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs", abstract: "Show what the steps of a run wrote.",
+        discussion: """
+            Each line begins with the name of its pod. Without NODE all nodes are shown, merged by time.
+            Examples:
+              martlet logs @latest
+              martlet logs pipeline-x7k2q train -f          one node, as it comes, until it ends
+              martlet logs @latest --grep 'loss|error' --tail 100
+              martlet logs @latest --since 10m --timestamps
+            """)
+
+    @Argument(help: "Name of a run, or @latest.")
+    var name: String
+
+    @Argument(help: "A node: its name in the tree, its full name, its id, or its pod's name.")
+    var node: String?
+
+    @Flag(name: .shortAndLong, help: "Go on until the run ends.")
+    var follow = false
+
+    @Option(name: .shortAndLong, help: "Container to show; default: main, and those of a container set.")
+    var container: String?
+
+    @Option(help: ArgumentHelp("Only lines that match this regular expression.", valueName: "PATTERN"))
+    var grep: String?
+
+    @Option(help: ArgumentHelp("Only the last lines of each log.", valueName: "N"))
+    var tail: Int?
+
+    @Option(help: ArgumentHelp("Only lines of the last 30s, 10m, 3h.", valueName: "SPAN"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("Only lines since this moment: 2026-01-31T12:00:00Z.", valueName: "TIME"))
+    var sinceTime: String?
+
+    @Flag(help: "The time before each line.")
+    var timestamps = false
+
+    @Flag(help: "No colors.")
+    var noColor = false
+
+    @OptionGroup var data: DataOptions
+
+    func validate() throws {
+        if let tail, tail < 0 { throw ValidationError("--tail must not be negative") }
+        if since != nil, sinceTime != nil { throw ValidationError("give --since or --since-time, not both") }
+    }
+
+    func run() async throws {
+        let access = try RunAccess(data)
+        let state = try await access.state(of: name)
+        let printer = LogPrinter(
+            isColored: Output.colorsStandardOutput && !noColor, hasTimes: timestamps, pattern: try pattern(),
+            earliest: try earliest())
+        if node != nil, wanted(state).isEmpty {
+            let names = state.nodes.values.filter { $0.type == .pod }.sorted { $0.sequence < $1.sequence }
+            let some = names.prefix(10).map(\.displayName).joined(separator: ", ")
+            throw CommandError(
+                "workflow \(state.name) has no node \"\(node ?? "")\" with a log"
+                    + (some.isEmpty ? "" : "; it has \(some)\(names.count > 10 ? ", ..." : "")"))
+        }
+        if follow {
+            try await followLogs(access, state, printer)
+        } else {
+            show(state, printer)
+        }
+    }
+
+    private func pattern() throws -> RegularExpression? {
+        do {
+            return try grep.map { text throws(RegularExpressionError) in try RegularExpression(text) }
+        } catch {
+            throw CommandError("--grep: \(error.description)", status: 64)
+        }
+    }
+
+    private func earliest() throws -> String? {
+        if let since {
+            guard let span = HumanTime.parse(since) else {
+                throw CommandError("--since \(since): write a span such as 30s, 10m or 3h", status: 64)
+            }
+            return (Environment.now() + (.zero - span)).rfc3339
+        }
+        guard let sinceTime else { return nil }
+        guard let moment = Timestamp(rfc3339: sinceTime) else {
+            throw CommandError("--since-time \(sinceTime): write a moment such as 2026-01-31T12:00:00Z", status: 64)
+        }
+        return moment.rfc3339
+    }
+
+    /// The nodes to show, in the order in which they were made.
+    private func wanted(_ state: WorkflowState) -> [Node] {
+        var chosen = state.nodes.values.filter { $0.type == .pod }
+        if let node {
+            // A template's name in the tree stands for all that ran inside it.
+            let named = state.nodes.values.filter { candidate in
+                [
+                    candidate.displayName, candidate.name, candidate.id,
+                    Node.podName(workflow: state.name, nodeName: candidate.name, template: candidate.templateName),
+                ].contains(node)
+            }
+            let roots = Set(named.map(\.id))
+            chosen = chosen.filter { isInside($0, roots, state) }
+        }
+        return chosen.sorted { $0.sequence < $1.sequence }
+    }
+
+    private func isInside(_ node: Node, _ roots: Set<NodeID>, _ state: WorkflowState) -> Bool {
+        var current: Node? = node
+        while let inner = current {
+            if roots.contains(inner.id) { return true }
+            let retry = inner.parents.first { state.nodes[$0]?.type == .retry }
+            if let retry, roots.contains(retry) { return true }
+            current = inner.boundaryID.flatMap { state.nodes[$0] }
+        }
+        return false
+    }
+
+    private func file(_ node: Node, _ state: WorkflowState) -> LogFile {
+        var containers: Set<String> = [container ?? "main"]
+        if container == nil {
+            for inner in state.nodes.values where inner.type == .container && inner.boundaryID == node.id {
+                containers.insert(inner.displayName)
+            }
+        }
+        return LogFile(node: node, state: state, dataDirectory: data.path, containers: containers)
+    }
+
+    private func show(_ state: WorkflowState, _ printer: LogPrinter) {
+        let files = wanted(state).map { file($0, state) }
+        guard let tail else {
+            var merge = LogMerge(files)
+            while let (pod, line) = merge.next() { printer.print(line, pod: pod) }
+            return
+        }
+        for (pod, line) in files.flatMap({ lastLines(of: $0, tail, printer) }).sorted(by: { $0.1.time < $1.1.time }) {
+            printer.print(line, pod: pod)
+        }
+    }
+
+    private func lastLines(of file: LogFile, _ count: Int, _ printer: LogPrinter) -> [(String, LogLine)] {
+        var merge = LogMerge([file])
+        var kept: [(String, LogLine)] = []
+        while let (pod, line) = merge.next() {
+            guard printer.shows(line) else { continue }
+            kept.append((pod, line))
+            // Dropping the old lines in bulk costs less than one by one.
+            if kept.count > 2 * count + 1_000 { kept.removeFirst(kept.count - count) }
+        }
+        return kept.suffix(count)
+    }
+
+    private func followLogs(_ access: RunAccess, _ first: WorkflowState, _ printer: LogPrinter) async throws {
+        var state = first
+        var files: [NodeID: LogFile] = [:]
+        var done: Set<NodeID> = []
+        var version = -1
+        if let tail { skipToTail(tail, wanted(state), state, printer, &files) }
+        access.noteMissingDriver(of: state)
+        while true {
+            let newest = try await access.store.dataVersion()
+            if newest != version {
+                version = newest
+                state = try await access.state(uid: state.uid)
+            }
+            let nodes = wanted(state)
+            var lines: [(String, LogLine)] = []
+            for node in nodes where !done.contains(node.id) {
+                var log = files[node.id] ?? file(node, state)
+                // The phase was read before the log, so that an ended node's log is complete by now.
+                while case let piece = log.next(), !piece.isEmpty { lines += piece.map { (log.podName, $0) } }
+                if node.phase.isFulfilled {
+                    lines += log.finish().map { (log.podName, $0) }
+                    done.insert(node.id)
+                }
+                files[node.id] = log
+            }
+            for (pod, line) in lines.sorted(by: { $0.1.time < $1.1.time }) { printer.print(line, pod: pod) }
+            if state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled)) { return }
+            try await Task.sleep(for: RunAccess.pollInterval)
+        }
+    }
+
+    /// Shows the last lines that there are and leaves the files behind them.
+    private func skipToTail(
+        _ count: Int, _ nodes: [Node], _ state: WorkflowState, _ printer: LogPrinter, _ files: inout [NodeID: LogFile]
+    ) {
+        var shown: [(String, LogLine)] = []
+        for node in nodes {
+            var log = file(node, state)
+            var kept: [(String, LogLine)] = []
+            while case let piece = log.next(), !piece.isEmpty {
+                kept += piece.filter(printer.shows).map { (log.podName, $0) }
+                kept = kept.suffix(count)
+            }
+            shown += kept
+            files[node.id] = log
+        }
+        for (pod, line) in shown.sorted(by: { $0.1.time < $1.1.time }) { printer.print(line, pod: pod) }
+    }
+}
+
+/// Writes log lines.
+struct LogPrinter {
+    private static let colors = ["31", "32", "33", "34", "35", "36"]
+
+    let isColored: Bool
+    let hasTimes: Bool
+    let pattern: RegularExpression?
+    /// Lines before this moment are left out; RFC 3339, so that texts compare as moments do.
+    let earliest: String?
+
+    func shows(_ line: LogLine) -> Bool {
+        // The fraction of a line's time makes it later than the same second without one, as it should.
+        if let earliest, line.time.prefix(19) < earliest.prefix(19) { return false }
+        return pattern?.matches(line.text) ?? true
+    }
+
+    func text(_ line: LogLine, pod: String) -> String {
+        let color = Self.colors[Int(FNV1a.hash32(pod)) % Self.colors.count]
+        let name = isColored ? "\u{1B}[\(color)m\(pod)\u{1B}[0m" : pod
+        return "\(name): \(hasTimes ? line.time + " " : "")\(line.text)"
+    }
+
+    func print(_ line: LogLine, pod: String) {
+        if shows(line) { Output.line(text(line, pod: pod)) }
+    }
+}

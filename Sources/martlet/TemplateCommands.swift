@@ -1,0 +1,91 @@
+// `martlet template`, `martlet cluster-template` and `martlet cron`: what is kept for runs to come.
+
+import ArgumentParser
+import Persistence
+import Text
+
+struct TemplateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: TemplateFamily.command, abstract: "Keep workflow templates, which runs of a namespace use.",
+        subcommands: [
+            DefinitionCreate<TemplateFamily>.self, DefinitionList<TemplateFamily>.self,
+            DefinitionGet<TemplateFamily>.self, DefinitionUpdate<TemplateFamily>.self,
+            DefinitionDelete<TemplateFamily>.self, DefinitionLint<TemplateFamily>.self,
+        ])
+}
+
+struct ClusterTemplateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: ClusterTemplateFamily.command, abstract: "Keep workflow templates for all namespaces.",
+        subcommands: [
+            DefinitionCreate<ClusterTemplateFamily>.self, DefinitionList<ClusterTemplateFamily>.self,
+            DefinitionGet<ClusterTemplateFamily>.self, DefinitionUpdate<ClusterTemplateFamily>.self,
+            DefinitionDelete<ClusterTemplateFamily>.self, DefinitionLint<ClusterTemplateFamily>.self,
+        ])
+}
+
+struct CronCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: CronFamily.command, abstract: "Keep workflows with schedules.",
+        discussion: """
+            Schedules fire under a server, which this version does not have yet; until then
+            `martlet submit --from cronwf/NAME` makes a run by hand.
+            """,
+        subcommands: [
+            DefinitionCreate<CronFamily>.self, DefinitionList<CronFamily>.self, DefinitionGet<CronFamily>.self,
+            DefinitionUpdate<CronFamily>.self, DefinitionDelete<CronFamily>.self, DefinitionLint<CronFamily>.self,
+            CronSuspend.self, CronResume.self,
+        ])
+}
+
+struct CronSuspend: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "suspend", abstract: "Let schedules make no runs.",
+        discussion: """
+            Examples:
+              martlet cron suspend nightly
+            """)
+
+    @Argument(help: "Names.")
+    var names: [String]
+
+    @OptionGroup var data: DataOptions
+
+    func run() async throws { try await CronSwitch.set(names, suspend: true, data) }
+}
+
+struct CronResume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Let schedules make runs again.",
+        discussion: """
+            Examples:
+              martlet cron resume nightly
+            """)
+
+    @Argument(help: "Names.")
+    var names: [String]
+
+    @OptionGroup var data: DataOptions
+
+    func run() async throws { try await CronSwitch.set(names, suspend: false, data) }
+}
+
+private enum CronSwitch {
+    static func set(_ names: [String], suspend: Bool, _ data: DataOptions) async throws {
+        let shelf = try DefinitionShelf<CronFamily>(data)
+        for name in names {
+            let row = try await shelf.row(name)
+            var members = row.body.objectValue ?? [:]
+            var spec = members["spec"]?.objectValue ?? [:]
+            spec["suspend"] = .bool(suspend)
+            members["spec"] = .object(spec)
+            let body = JSONValue.object(members)
+            _ = try await shelf.told {
+                try await shelf.store.putDefinition(
+                    .cronWorkflow, namespace: data.namespace, name: name, body: body, at: Environment.now(),
+                    if: .version(row.resourceVersion))
+            }
+            Output.line("CronWorkflow '\(name)' \(suspend ? "suspended" : "resumed")")
+        }
+    }
+}
