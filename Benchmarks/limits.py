@@ -22,7 +22,7 @@ MEBIBYTES = 512
 HEAD = """apiVersion: argoproj.io/v1alpha1
 kind: Workflow
 metadata:
-  generateName: limits-
+  generateName: big-
 spec:
   entrypoint: main
 """
@@ -164,7 +164,7 @@ def main():
     options = parser.parse_args()
     martlet = os.path.abspath(options.martlet) if os.sep in options.martlet else options.martlet
     adopt_orphans()
-    folder = tempfile.mkdtemp(prefix="martlet-limits-")
+    folder = tempfile.mkdtemp(prefix="martlet-big-")
     failed = 0
     try:
         print(machine())

@@ -16,7 +16,8 @@ package struct ArtifactTransfer: Sendable {
     }
 
     /// Lays the artifact's content at `path`, which must be free and whose parent must exist.
-    /// - Throws: `ArtifactError`; `notFound` when there is no such artifact, for the caller to weigh `optional`.
+    /// - Throws: `ArtifactError`; `notFound` when there is no such artifact, for the caller to weigh
+    ///   `optional`.
     package func load(
         _ artifact: Artifact, at path: String, access: LocalArtifactStore.Access = .writable
     ) throws {
@@ -55,7 +56,8 @@ package struct ArtifactTransfer: Sendable {
                 remedy: "check the step that should have written it")
         }
         // What was saved loose may be an archive that somebody packed; what we were asked to pack never is.
-        let mayBeArchive = !tree.isDirectory && tree.archive == .none && artifact.archive != ArchiveStrategy.none
+        let mayBeArchive =
+            !tree.isDirectory && tree.archive == .none && artifact.archive != ArchiveStrategy.none
         guard mayBeArchive else {
             return try store.materialize(
                 tree, at: path, access: access, mode: mode, recurseMode: artifact.recurseMode)
@@ -69,7 +71,9 @@ package struct ArtifactTransfer: Sendable {
 
     private func setMode(_ mode: UInt32?, _ artifact: Artifact, _ path: String) throws {
         guard let mode else { return }
-        guard chmod(path, mode) == 0 else { throw ArtifactError(errno: errno, path: path, while: "set the mode of") }
+        guard chmod(path, mode) == 0 else {
+            throw ArtifactError(errno: errno, path: path, while: "set the mode of")
+        }
         if artifact.recurseMode { setModes(mode, below: path) }
     }
 
@@ -130,7 +134,8 @@ package struct ArtifactTransfer: Sendable {
             try CommandRun(["sh", "-c", script, "sh", folder, file, name]).check(path: path, action: "pack")
             return try place.upload(from: file, secrets: secrets)
         }
-        try CommandRun(["tar", "-czf", packed, "-C", folder, "--", "./" + name]).check(path: path, action: "pack")
+        try CommandRun(["tar", "-czf", packed, "-C", folder, "--", "./" + name]).check(
+            path: path, action: "pack")
         try place.upload(from: packed, secrets: secrets)
     }
 }

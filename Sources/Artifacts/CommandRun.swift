@@ -86,7 +86,9 @@ package struct CommandRun: Sendable {
                 if length < 0 && errno == EINTR { continue }
                 if length <= 0 { break }
                 kept.append(contentsOf: chunk[..<length])
-                if kept.count > 2 * Self.outputLimitBytes { kept.removeFirst(kept.count - Self.outputLimitBytes) }
+                if kept.count > 2 * Self.outputLimitBytes {
+                    kept.removeFirst(kept.count - Self.outputLimitBytes)
+                }
             }
             if ContinuousClock.now > limit {
                 isLate = true

@@ -148,7 +148,9 @@ package enum Disk {
             let file = open(name, O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { throw ArtifactError(errno: errno, path: name, while: "open") }
             defer { close(file) }
-            guard fsync(file) == 0 else { throw ArtifactError(errno: errno, path: name, while: "save to disk") }
+            guard fsync(file) == 0 else {
+                throw ArtifactError(errno: errno, path: name, while: "save to disk")
+            }
         }
     }
 

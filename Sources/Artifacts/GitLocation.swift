@@ -50,10 +50,14 @@ package struct GitLocation: Sendable, Hashable {
         if singleBranch { arguments.append("--single-branch") }
         if let branch { arguments += ["--branch", branch] }
         try git(arguments + ["--", repository, path], action: "clone")
-        for reference in fetch { try git(["-C", path, "fetch", "--quiet", "origin", reference], action: "fetch") }
+        for reference in fetch {
+            try git(["-C", path, "fetch", "--quiet", "origin", reference], action: "fetch")
+        }
         if let revision { try checkOut(revision, path: path, git: git) }
         if !disablesSubmodules && Disk.exists(path + "/.gitmodules") {
-            try git(["-C", path, "submodule", "--quiet", "update", "--init", "--recursive"], action: "get submodules")
+            try git(
+                ["-C", path, "submodule", "--quiet", "update", "--init", "--recursive"],
+                action: "get submodules")
         }
     }
 

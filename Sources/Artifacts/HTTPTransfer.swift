@@ -131,7 +131,8 @@ package struct HTTPExchange: Sendable {
         guard reply.error != 0 else { return nil }
         let text = withUnsafeBytes(of: reply.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return ArtifactError(
-            .transfer, path: url, problem: text, remedy: "check the address, the network and its proxy settings")
+            .transfer, path: url, problem: text,
+            remedy: "check the address, the network and its proxy settings")
     }
 }
 

@@ -9,8 +9,8 @@ extension LocalArtifactStore {
     }
 
     /// Deletes bytes that no key names and that were neither saved nor saved again for `age`. Saving goes on
-    /// meanwhile: what is being saved is young, and old bytes that are saved again become young under the lock
-    /// that deleting takes.
+    /// meanwhile: what is being saved is young, and old bytes that are saved again become young under the
+    /// lock that deleting takes.
     /// - Parameters:
     ///   - now: the clock of the file system, in nanoseconds since 1970.
     ///   - age: must be longer than any save takes from its first file to its `publish`.
@@ -21,7 +21,8 @@ extension LocalArtifactStore {
         var kept: Set<String> = []
         for reference in references(below: "\(root)/references") {
             guard kept.insert(reference.tree.hash).inserted, reference.tree.isDirectory else { continue }
-            // A directory whose list is lost cannot be read anyhow; its files may stay, so the others are deleted.
+            // A directory whose list is lost cannot be read anyhow; its files may stay, so the others are
+            // deleted.
             guard let manifest = try? manifest(of: reference.tree) else { continue }
             for entry in manifest.entries {
                 if case .file(let hash, _) = entry.content { kept.insert(hash) }

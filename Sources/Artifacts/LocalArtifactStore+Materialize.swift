@@ -69,7 +69,8 @@ extension LocalArtifactStore {
         }
     }
 
-    /// False where there can be no link, or the mode would be another: it belongs to the bytes, not to the name.
+    /// False where there can be no link, or the mode would be another: it belongs to the bytes, not to the
+    /// name.
     private func linkFile(_ hash: String, at path: String, mode: UInt32) -> Bool {
         let blob = blobPath(hash)
         guard let status = Disk.status(blob), (status.mode & 0o111 != 0) == (mode & 0o111 != 0),

@@ -12,8 +12,8 @@ extension LocalArtifactStore {
         case attemptEnded
     }
 
-    /// Takes in a file or a directory with all below it. Links are kept as links; sockets, pipes and devices are
-    /// left out. Times and owners are not kept.
+    /// Takes in a file or a directory with all below it. Links are kept as links; sockets, pipes and devices
+    /// are left out. Times and owners are not kept.
     /// - Throws: `ArtifactError`, for a path that does not exist with the kind `notFound`.
     package func save(
         path: String, archive: ArchiveStrategy = .tar, source: Source = .shared
@@ -53,10 +53,12 @@ extension LocalArtifactStore {
     func saveManifest(_ manifest: TreeManifest, archive: ArchiveStrategy) throws -> StoredTree {
         let stored = try save(bytes: manifest.encoded)
         return StoredTree(
-            hash: stored.hash, bytes: manifest.bytes, isDirectory: true, mode: manifest.mode, archive: archive)
+            hash: stored.hash, bytes: manifest.bytes, isDirectory: true, mode: manifest.mode, archive: archive
+        )
     }
 
-    /// The part of a stored directory at a relative path, or the tree itself for an empty one; nil for nothing.
+    /// The part of a stored directory at a relative path, or the tree itself for an empty one; nil for
+    /// nothing.
     package func part(of tree: StoredTree, path: String) throws -> StoredTree? {
         guard !ReferencePath.parts(of: path).isEmpty else { return tree }
         guard tree.isDirectory else { return nil }
@@ -93,7 +95,8 @@ private final class Saving {
 
     deinit { buffer.deallocate() }
 
-    /// Directories are reached through their parent's descriptor, so that nobody can swap one for a link meanwhile.
+    /// Directories are reached through their parent's descriptor, so that nobody can swap one for a link
+    /// meanwhile.
     func walk(_ descriptor: Int32, path: String, prefix: String, depth: Int) throws {
         guard depth < Self.depthLimit, let directory = fdopendir(dup(descriptor)) else {
             throw ArtifactError(.unsupported, path: path, problem: "directories are nested too deeply")
@@ -147,7 +150,9 @@ private final class Saving {
         let syncsEach = store.isDurable && newFiles <= Self.singleSyncLimit
         // A second name elsewhere means that something else may write to the file.
         if case .attemptEnded = source, status.links == 1 {
-            if syncsEach && fsync(file) < 0 { throw ArtifactError(errno: errno, path: path, while: "save to disk") }
+            if syncsEach && fsync(file) < 0 {
+                throw ArtifactError(errno: errno, path: path, while: "save to disk")
+            }
             if linkat(AT_FDCWD, "/proc/self/fd/\(file)", AT_FDCWD, target, AT_SYMLINK_FOLLOW) == 0 {
                 return (hash, bytes)
             }
@@ -168,7 +173,8 @@ private final class Saving {
             unlink(temporary)
             throw ArtifactError(errno: error, path: temporary, while: "copy \(path)")
         }
-        // Somebody may have written to the file after it was hashed; what is stored must be what its name says.
+        // Somebody may have written to the file after it was hashed; what is stored must be what its name
+        // says.
         if case .shared = source {
             lseek(copy, 0, SEEK_SET)
             guard try contentHash(copy, path: temporary).0 == expected else {

@@ -3,21 +3,23 @@
 //     artifacts/blobs/ab/<hash>            a file's bytes, or the list of a directory
 //     artifacts/references/<namespace>/…   one small file a key
 //     artifacts/temporary/                 what is being written
-//     artifacts/lock                       held shared while bytes are looked up, exclusively while some are deleted
+//     artifacts/lock                       held shared to look bytes up, exclusively to delete some
 
 import Glibc
 import WorkflowLanguage
 
-/// Files and directories that steps gave, kept once each. All calls block; they belong on threads of their own.
+/// Files and directories that steps gave, kept once each. All calls block; they belong on threads of their
+/// own.
 ///
-/// A crash at any instant leaves no half file visible: bytes are complete before they get their name, and a key
-/// is published only after its bytes are there. With `isDurable`, `save` returns after the bytes would survive a
-/// loss of power and `publish` after the key would; without it only a crash of the process is survived.
-/// Saving the same content twice at once is harmless: both write the same bytes under the same name.
+/// A crash at any instant leaves no half file visible: bytes are complete before they get their name, and a
+/// key is published only after its bytes are there. With `isDurable`, `save` returns after the bytes would
+/// survive a loss of power and `publish` after the key would; without it only a crash of the process is
+/// survived. Saving the same content twice at once is harmless: both write the same bytes under the same
+/// name.
 ///
-/// What steps get are copies (shared blocks where the file system can), since a step may edit its input in place.
-/// Hard links go only the other way, from the private directory of an attempt that has ended, and into views
-/// that are bound read-only.
+/// What steps get are copies (shared blocks where the file system can), since a step may edit its input in
+/// place. Hard links go only the other way, from the private directory of an attempt that has ended, and into
+/// views that are bound read-only.
 package final class LocalArtifactStore: Sendable {
     package let root: String
     let isDurable: Bool
@@ -43,11 +45,13 @@ package final class LocalArtifactStore: Sendable {
     package func publish(key: String, namespace: String, tree: StoredTree) throws {
         let path = try referencePath(key: key, namespace: namespace)
         // Old bytes that get a new name must not be taken for garbage by a collection that runs just now.
-        guard try StoreLock(root: root).renew(blobPath(tree.hash)) else { throw missing(tree.hash, named: key) }
+        guard try StoreLock(root: root).renew(blobPath(tree.hash)) else {
+            throw missing(tree.hash, named: key)
+        }
         let reference = Reference(key: ReferencePath.normalized(key), tree: tree)
         do {
             try Disk.replace(path, with: reference.encoded, durable: isDurable)
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             try Disk.makeDirectories(Disk.parent(of: path))
             try Disk.replace(path, with: reference.encoded, durable: isDurable)
         }
@@ -75,8 +79,8 @@ package final class LocalArtifactStore: Sendable {
         }
     }
 
-    /// Keys that begin with a prefix, in the order of their bytes. A directory that was saved loose (`archive:
-    /// none`) counts as one key a file, as it would in S3.
+    /// Keys that begin with a prefix, in the order of their bytes. A directory that was saved loose
+    /// (`archive: none`) counts as one key a file, as it would in S3.
     package func keys(prefix: String, namespace: String) throws -> [String] {
         // Only whole parts of the prefix narrow the search; the rest is compared.
         let parts = ReferencePath.parts(of: prefix)
@@ -146,7 +150,8 @@ package final class LocalArtifactStore: Sendable {
 
     private func referencePath(key: String, namespace: String) throws -> String {
         guard let file = ReferencePath.file(key: key) else {
-            throw ArtifactError(.unsupported, path: key, problem: "the key is empty", remedy: "give it a name")
+            throw ArtifactError(
+                .unsupported, path: key, problem: "the key is empty", remedy: "give it a name")
         }
         return "\(namespaceDirectory(namespace))/\(file)"
     }

@@ -1,7 +1,7 @@
 // Where the store keeps the reference of a key. Keys are any text with slashes; file names are not.
 
-/// Turns a key such as `runs/a/model` into `runs/a/=model`. The sign before the last part lets the keys `a` and
-/// `a/b` both exist, as they may in S3. The way back is not needed: a reference holds its key.
+/// Turns a key such as `runs/a/model` into `runs/a/=model`. The sign before the last part lets the keys `a`
+/// and `a/b` both exist, as they may in S3. The way back is not needed: a reference holds its key.
 enum ReferencePath {
     /// File systems allow names of 255 bytes; a longer part is named by its hash.
     private static let nameLimit = 240
@@ -17,7 +17,9 @@ enum ReferencePath {
     /// The directory that holds the keys below a key; empty for the namespace's own.
     static func directory(key: String) -> String { parts(of: key).map(encoded).joined(separator: "/") }
 
-    static func parts(of key: String) -> [Substring] { key.split(separator: "/", omittingEmptySubsequences: true) }
+    static func parts(of key: String) -> [Substring] {
+        key.split(separator: "/", omittingEmptySubsequences: true)
+    }
 
     /// A slash at either end, or twice in a row, means nothing.
     static func normalized(_ key: String) -> String { parts(of: key).joined(separator: "/") }

@@ -12,7 +12,8 @@ package struct StoredTree: Sendable, Hashable {
     package var isDirectory: Bool
     /// Permission bits of the file or of the directory itself.
     package var mode: UInt32
-    /// How it was asked to be packed. Nothing is packed here; only listings tell packed directories from loose ones.
+    /// How it was asked to be packed. Nothing is packed here; only listings tell packed directories from
+    /// loose ones.
     package var archive: ArchiveStrategy
 
     package init(hash: String, bytes: Int, isDirectory: Bool, mode: UInt32, archive: ArchiveStrategy = .tar) {

@@ -41,7 +41,8 @@ package struct TreeManifest: Sendable, Hashable {
         self.entries = entries
     }
 
-    /// Strings ended by NUL, which no path contains: the format, the mode, then for each entry its kind and fields.
+    /// Strings ended by NUL, which no path contains: the format, the mode, then for each entry its kind and
+    /// fields.
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
         func put(_ text: String) {

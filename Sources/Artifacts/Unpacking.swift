@@ -15,11 +15,10 @@ struct Unpacking {
     func perform() throws(ArtifactError) {
         switch strategy {
         case .some(.none): try move(file, to: target)
-        case .zip: try unpack(["unzip", "-q", "-o", file, "-d", folder], isCertain: true)
+        case .zip: try unpack(["unzip", "-q", "-o", file, "-d", folder])
         case .tar, nil:
-            guard isGzip else { return try move(file, to: target) }
-            let arguments = ["tar", "-xzf", file, "-C", folder, "--no-same-owner"]
-            try unpack(arguments, isCertain: false)
+            guard isGzip, try isTar() else { return try move(file, to: target) }
+            try unpack(["tar", "-xzf", file, "-C", folder, "--no-same-owner"])
         }
     }
 
@@ -33,16 +32,20 @@ struct Unpacking {
         return read(descriptor, &bytes, 2) == 2 && bytes == [0x1f, 0x8b]
     }
 
+    /// Whether the first header inside says so. tar itself takes a short text for an empty archive.
+    private func isTar() throws(ArtifactError) -> Bool {
+        let script = "gzip -dc -- \"$1\" 2>/dev/null | head -c 262 | tail -c 5"
+        return try CommandRun(["sh", "-c", script, "sh", file]).run().output == "ustar"
+    }
+
     /// An archive of one file or directory becomes that, one of several a directory with them.
-    private func unpack(_ arguments: [String], isCertain: Bool) throws(ArtifactError) {
+    private func unpack(_ arguments: [String]) throws(ArtifactError) {
         Disk.removeTree(folder)
         try Disk.makeDirectories(folder)
         defer { Disk.removeTree(folder) }
         let outcome = try CommandRun(arguments).run()
         let names = Disk.list(folder) ?? []
         guard outcome.exitCode == 0 else {
-            // Something else in gzip: nothing came out of it, and it is taken as it is.
-            if !isCertain && names.isEmpty { return try move(file, to: target) }
             let words = outcome.output.split(separator: "\n").suffix(3).joined(separator: "; ")
             throw ArtifactError(
                 .invalid, path: file, problem: "cannot unpack the archive: \(words)",
@@ -53,6 +56,8 @@ struct Unpacking {
     }
 
     private func move(_ from: String, to: String) throws(ArtifactError) {
-        guard rename(from, to) == 0 else { throw ArtifactError(errno: errno, path: to, while: "rename into place") }
+        guard rename(from, to) == 0 else {
+            throw ArtifactError(errno: errno, path: to, while: "rename into place")
+        }
     }
 }

@@ -43,7 +43,7 @@ package struct Invocation: Sendable {
 package struct LiveNode: Sendable {
     /// What the node waits for before its work begins.
     enum Gate: Sendable, Hashable {
-        case locks, cache, slot, none
+        case locks, cache, slot, held, none
     }
 
     /// A hook that was fired.
@@ -62,7 +62,8 @@ package struct LiveNode: Sendable {
     var isLaunched = false
     /// Set once nothing more is awaited from the node's own work; hooks may still run.
     var hooks: [String: Hook] = [:]
-    var exitHookName: String?
+    /// Why a hook could not be called while the node was at work; the node ends in Error then.
+    var hookFailure: String?
     var steps: StepsFrame?
     var group: GroupFrame?
     var dag: DAGFrame?

@@ -70,6 +70,8 @@ extension WorkflowState {
         state.metadata = metadata
         state.outputs = outputs
         state.attemptFloor = floor
+        state.shutdown = nil
+        state.isSuspended = false
         state.nextSequence = nextSequence
         state.removedNodes = doomed
         state.changedNodes = Set(state.nodes.keys.filter { state.nodes[$0] != nodes[$0] })
@@ -202,6 +204,8 @@ extension WorkflowState {
         var state = WorkflowState(
             definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
         state.metadata = definition.metadata
+        state.shutdown = nil
+        state.isSuspended = false
         state.nextSequence = nextSequence
         state.changedNodes = Set(state.nodes.keys)
         state.isHeaderChanged = true

@@ -55,6 +55,7 @@ extension Node {
         var own = ObjectBuilder()
         own.set("parents", parents.map(JSONValue.string))
         own.set("attempt", JSONValue.int(attempt))
+        own.set("launched", isLaunched)
         own.set("failureClass", failureClass?.rawValue)
         own.set("started", startedAt.map { JSONValue.int(Int($0.nanoseconds)) })
         own.set("finished", finishedAt.map { JSONValue.int(Int($0.nanoseconds)) })
@@ -96,6 +97,7 @@ extension Node {
         let own = fields.object("martlet")
         parents = own?.strings("parents") ?? []
         attempt = own?.int("attempt") ?? 0
+        isLaunched = own?.bool("launched") ?? false
         failureClass = own?.string("failureClass").flatMap(FailureClass.init)
         startedAt = own?.int("started").map { Timestamp(nanoseconds: Int64($0)) }
         finishedAt = own?.int("finished").map { Timestamp(nanoseconds: Int64($0)) }

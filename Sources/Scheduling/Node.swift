@@ -45,6 +45,9 @@ package struct Node: Sendable, Hashable {
     package var podIP: String = ""
     /// How often the node's work was launched; a launch that was lost counts too.
     package var attempt = 0
+    /// Whether its work was given to an executor whose end of it has not been heard. A new driver gives such nodes
+    /// their places first, and ends their work when they end otherwise.
+    package var isLaunched = false
     package var failureClass: FailureClass?
     /// Seconds times one unit, by resource name.
     package var resourcesDuration: [String: Int] = [:]
@@ -64,6 +67,15 @@ package struct Node: Sendable, Hashable {
 
     /// Nothing more is awaited from the node: it ended, or it is a daemon that is ready.
     package var isFulfilled: Bool { phase.isFulfilled || (isDaemoned && phase != .pending) }
+
+    /// Whether the node takes one of the places that the steps or dag node around it has.
+    package var takesPlace: Bool {
+        guard boundaryID != nil, !isHook, !isRetryAttempt else { return false }
+        switch type {
+        case .stepGroup, .taskGroup, .container: return false
+        default: return true
+        }
+    }
 
     /// The id of a node by its name. A probe above 0 gives the id that is tried when another node has the one before.
     package static func id(workflow: String, nodeName: String, probe: Int = 0) -> NodeID {

@@ -29,32 +29,23 @@ extension WorkflowState {
         shutdown = strategy
         shutdownMessage = message
         isHeaderChanged = true
-        held.removeAll()
-        if startedAt == nil {
-            // The run waits for its locks: there is nothing to end but itself.
-            beginRun()
-            return
-        }
-        for (id, entry) in live where strategy == .terminate || !entry.invocation.isExitHandler {
-            live[id]?.boundary?.waiting.removeAll()
-            let text = nodes[id]?.type == .pod ? blockedText : shutdownText
-            endIfLeaf(id, entry, message ?? text)
-        }
-        endStuckComposites()
+        if hasBegun { endBlocked() } else if isAttached { beginRun() }
     }
 
-    /// Steps and dag nodes whose children only waited for a slot have nothing left that would end them.
-    private mutating func endStuckComposites() {
-        for (id, entry) in live where entry.boundary != nil {
-            guard entry.boundary?.limits.active == 0, nodes[id]?.phase.isFulfilled == false,
-                !live.values.contains(where: { $0.invocation.boundary == id && $0.group == nil })
-            else { continue }
-            for (child, inner) in live where inner.invocation.boundary == id && inner.group != nil {
-                live[child]?.invocation.owner = nil
-                finish(child, .failed, blockedText)
-            }
-            finish(id, .failed, blockedText)
+    /// Ends all that must not go on, in the order in which it was made. What waited to begin begins now or in its turn,
+    /// only to end: whoever awaits it hears of it that way.
+    mutating func endBlocked() {
+        for item in held { work.append(item) }
+        held = []
+        for id in liveInOrder() {
+            guard let entry = live[id], isBlockedByShutdown(entry.invocation) else { continue }
+            endIfLeaf(id, entry, shutdown == nil || nodes[id]?.type == .pod ? blockedText : shutdownText)
         }
+    }
+
+    /// The nodes that are not settled, in the order in which they were made.
+    func liveInOrder() -> [NodeID] {
+        live.keys.sorted { (nodes[$0]?.sequence ?? 0, $0) < (nodes[$1]?.sequence ?? 0, $1) }
     }
 
     private mutating func failSuspended(_ selector: NodeSelector, _ message: String) {
@@ -67,7 +58,7 @@ extension WorkflowState {
         if selector == nil, isSuspended {
             isSuspended = false
             isHeaderChanged = true
-            for invocation in held { work.append(.invoke(invocation)) }
+            for item in held { work.append(item) }
             held = []
         }
         for id in suspended(selector) { resumeSuspended(id) }
@@ -87,7 +78,7 @@ extension WorkflowState {
                 }
                 if let message { node.message += node.message.isEmpty ? message : "; " + message }
             }
-            guard let phase, phase.isFulfilled else { continue }
+            guard let phase, phase.isFulfilled, phase != .omitted else { continue }
             if phase == .succeeded {
                 resumeSuspended(id)
             } else {

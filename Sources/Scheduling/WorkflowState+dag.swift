@@ -225,15 +225,8 @@ extension WorkflowState {
                 stack += unknown
                 continue
             }
-            let phases = dependencies.compactMap { name -> Phase? in
-                let phase = known[name]
-                // A failure that the task's dependents were told to overlook does not go on.
-                let step = frame.tasks[name]?.task.step
-                if phase == .failed, step?.continueOnFailed == true { return .succeeded }
-                if phase == .error, step?.continueOnError == true { return .succeeded }
-                return phase
-            }
-            known[current] = phases.first(where: \.isUnsuccessful) ?? .succeeded
+            // As in Argo, a failure goes on to what was skipped after it even where `continueOn` let that be looked at.
+            known[current] = dependencies.compactMap { known[$0] }.first(where: \.isUnsuccessful) ?? .succeeded
         }
         return known[task] ?? .succeeded
     }

@@ -11,7 +11,12 @@ extension WorkflowState {
             PhaseTable.allows(old.phase, phase), "node \(old.name) cannot go from \(old.phase) to \(phase)")
         let wasDaemoned = old.isDaemoned
         let moment = now
+        var (phase, message) = (phase, message)
+        if phase.isCompleted, let failure = live[id]?.hookFailure { (phase, message) = (.error, failure) }
+        // Its end was not reported: what was launched must end too.
+        if old.isLaunched { effects.append(.cancel(attemptKey(of: old), immediately: false)) }
         update(id) { node in
+            node.isLaunched = false
             node.phase = phase
             node.message = message
             node.finishedAt = moment
@@ -19,7 +24,7 @@ extension WorkflowState {
         }
         endOpenContainers(of: id, phase)
         endDaemons(of: id)
-        releaseSlots(id)
+        releasePodSlot(id)
         if let entry = live[id] { afterEnd(id, entry, phase) }
         if wasDaemoned {
             let owner = live[id]?.invocation.owner
@@ -32,7 +37,7 @@ extension WorkflowState {
     }
 
     private mutating func afterEnd(_ id: NodeID, _ entry: LiveNode, _ phase: Phase) {
-        if entry.holdsLocks || entry.gate == .locks {
+        if entry.template.synchronization?.isEmpty == false {
             live[id]?.holdsLocks = false
             effects.append(.releaseLocks(id))
         }
@@ -68,34 +73,42 @@ extension WorkflowState {
 
     private mutating func endDaemons(of id: NodeID) {
         for daemon in live[id]?.daemons ?? [] {
-            guard let entry = live[daemon], nodes[daemon]?.phase.isFulfilled == false else { continue }
-            end(daemon, entry, "")
+            finish(daemon, .succeeded)
         }
     }
 
-    /// Gives back what a node held against the limits of the workflow and of the enclosing node.
-    mutating func releaseSlots(_ id: NodeID) {
-        guard let entry = live[id] else { return }
-        if entry.holdsPodSlot {
-            live[id]?.holdsPodSlot = false
-            activePods -= 1
-            while let next = waitingForPodSlot.popFirst() {
-                guard live[next]?.gate == .slot else { continue }
-                work.append(.begin(next))
-                break
-            }
+    /// Gives back what a node held against the limit of the workflow.
+    mutating func releasePodSlot(_ id: NodeID) {
+        guard live[id]?.holdsPodSlot == true else { return }
+        live[id]?.holdsPodSlot = false
+        activePods -= 1
+        while let next = waitingForPodSlot.popFirst() {
+            guard live[next]?.gate == .slot else { continue }
+            work.append(.begin(next))
+            break
         }
-        guard entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
+    }
+
+    /// Gives back what a node held against the limit of the enclosing node, once its hooks have ended too: a node that
+    /// fails fast must not end before them.
+    mutating func releaseBoundarySlot(_ id: NodeID) {
+        guard let entry = live[id], entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
         live[id]?.holdsBoundarySlot = false
         live[boundary]?.boundary?.limits.active -= 1
         if nodes[id]?.phase.isUnsuccessful == true { live[boundary]?.boundary?.limits.unsuccessful += 1 }
-        work.append(.admit(boundary: boundary))
+        // Before the owner draws its own conclusion from the child's end.
+        if let limits = live[boundary]?.boundary?.limits, limits.isFailing, limits.active == 0 {
+            failFast(boundary)
+        } else {
+            work.append(.admit(boundary: boundary))
+        }
     }
 
     /// Once a node has ended and its hooks too, its owner is told and it is forgotten here.
     mutating func settle(_ id: NodeID) {
         guard let entry = live[id], let node = nodes[id], node.phase.isFulfilled else { return }
         guard entry.hooks.values.allSatisfy(\.isSettled) else { return }
+        releaseBoundarySlot(id)
         tellOwner(of: id)
         live[id] = nil
     }

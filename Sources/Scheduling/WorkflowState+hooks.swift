@@ -73,7 +73,7 @@ extension WorkflowState {
             scope: entry.invocation.scope, arguments: arguments)
         invocation.isHook = true
         invocation.stepName = name
-        invocation.isExitHandler = entry.invocation.isExitHandler || (isExit && shutdown == .stop)
+        invocation.isExitHandler = entry.invocation.isExitHandler || isExit
         work.append(.invoke(invocation))
     }
 
@@ -84,13 +84,15 @@ extension WorkflowState {
     /// A hook that could not be called ends the step in Error.
     private mutating func failHook(_ id: NodeID, _ name: String, _ message: String) {
         live[id]?.hooks[name] = .init(isSettled: true)
+        let text = "hook \(name): \(message)"
         if nodes[id]?.phase.isFulfilled == true {
             update(id) {
                 $0.phase = .error
-                $0.message = "hook \(name): \(message)"
+                $0.message = text
             }
         } else {
-            finish(id, .error, "hook \(name): \(message)")
+            // Its work goes on, and is not to be left alone.
+            live[id]?.hookFailure = text
         }
     }
 
@@ -102,28 +104,27 @@ extension WorkflowState {
         work.append(.settled(owner))
     }
 
-    /// A node that had ended before this driver began: its hooks may still be open.
+    /// A node that an earlier driver made: the hooks that it fired are taken up again.
     mutating func resumeHooks(of id: NodeID) {
         guard let entry = live[id], let node = nodes[id] else { return }
-        for name in entry.hooks.keys.sorted() {
-            guard let hook = entry.invocation.hooks[name] else { continue }
-            if let arguments = try? hookArguments(hook, node, entry.invocation) {
-                fire(name, hook, on: node, arguments: arguments, name == "exit")
-            }
+        for (name, hook) in entry.invocation.hooks.sorted(by: { $0.key < $1.key })
+        where nodes[nodeID(hookNodeName(node.name, name))] != nil {
+            // The node has its inputs already.
+            fire(name, hook, on: node, arguments: Arguments(), name == "exit")
         }
-        fireHooks(of: id)
-        work.append(.settled(id))
+        if node.phase.isFulfilled { fireHooks(of: id) }
     }
 
     // MARK: The workflow's own hooks
 
     /// Fires the workflow's hooks whose condition holds now.
     mutating func fireWorkflowHooks() {
-        guard startedAt != nil, shutdown != .terminate else { return }
+        guard startedAt != nil else { return }
         for (name, hook) in definition.spec.hooks.sorted(by: { $0.key < $1.key }) where name != "exit" {
             let nodeName = "\(self.name).hooks.\(name)"
             guard workflowHooks[nodeName] == nil, let source = hook.expression, !source.isEmpty,
-                (try? scope(for: nil).isTrue(source)) == true || nodes[nodeID(nodeName)] != nil
+                nodes[nodeID(nodeName)] != nil
+                    || (shutdown != .terminate && (try? scope(for: nil).isTrue(source)) == true)
             else { continue }
             workflowHooks[nodeName] = .init()
             invokeWorkflowHook(hook, nodeName: nodeName, isExitHandler: false)

@@ -14,34 +14,38 @@ extension WorkflowState {
         let id = nodeID(invocation.nodeName)
         guard live[id] == nil else { return }
         let existing = nodes[id]
-        if isSuspended, existing == nil, !invocation.isExitHandler {
-            held.append(invocation)
-            return
+        if existing == nil {
+            if isHeldBack(invocation) {
+                held.append(.invoke(invocation))
+                return
+            }
+            guard passesBoundary(invocation) else { return }
         }
-        if existing == nil, !passesBoundary(invocation) { return }
         guard let resolved = templates.resolve(invocation.reference, from: invocation.scope) else {
             fail(invocation, .error, "template \(Self.text(of: invocation.reference)) is not defined")
             return
         }
         do throws(CallError) {
-            let template = try processed(resolved, invocation)
+            let template = try processed(resolved, invocation, inputs: existing?.inputs)
             var entry = LiveNode(invocation: invocation, template: template, scope: resolved.scope)
             entry.holdsBoundarySlot = takesBoundarySlot(invocation, existing)
             addNode(newNode(id, invocation, resolved, template))
-            for name in invocation.hooks.keys where name != "exit" || existing != nil {
-                let hookID = nodeID(hookNodeName(invocation.nodeName, name))
-                if nodes[hookID] != nil { entry.hooks[name] = .init() }
-            }
             live[id] = entry
         } catch {
             fail(invocation, .error, error.message)
             return
         }
+        if existing != nil { resumeHooks(of: id) }
         if let existing, existing.phase.isFulfilled {
-            resumeHooks(of: id)
+            work.append(.settled(id))
         } else {
             proceed(id)
         }
+    }
+
+    /// Whether nothing new begins because a person has suspended the run. What is to end must not wait for that.
+    func isHeldBack(_ invocation: Invocation) -> Bool {
+        isSuspended && shutdown == nil && !isBlockedByShutdown(invocation)
     }
 
     private func newNode(
@@ -78,6 +82,12 @@ extension WorkflowState {
         if live[id] == nil {
             live[id] = LiveNode(invocation: invocation, template: Template(.object([:])), scope: .workflow)
         }
+        if nodes[id]?.phase.isFulfilled == true {
+            // An earlier driver came to the same end.
+            resumeHooks(of: id)
+            work.append(.settled(id))
+            return
+        }
         if phase.isUnsuccessful, !invocation.isHook, let boundary = invocation.boundary {
             live[boundary]?.boundary?.limits.unsuccessful += 1
         }
@@ -87,12 +97,17 @@ extension WorkflowState {
     // MARK: Inputs
 
     /// The template with inputs given and tags replaced, as far as they are known now.
-    func processed(_ resolved: ResolvedTemplate, _ invocation: Invocation) throws(CallError) -> Template {
+    /// - Parameter stored: the inputs that the node was made with by an earlier driver. What they came from may have
+    ///   changed since, and the same attempt must not be launched with others.
+    func processed(_ resolved: ResolvedTemplate, _ invocation: Invocation, inputs stored: Inputs?)
+        throws(CallError) -> Template
+    {
         var template = resolved.template
         guard resolved.hasTags || !template.inputs.isEmpty else { return template }
         let locals = localEntries(resolved, invocation)
         let outer = VariableScope(base: globals, entries: locals, context: context)
-        let inputs = try suppliedInputs(template, invocation.arguments, outer)
+        let kept = stored.flatMap { $0.isEmpty ? nil : $0 }
+        let inputs = if let kept { kept } else { try suppliedInputs(template, invocation.arguments, outer) }
         if resolved.hasTags {
             template.inputs = inputs
             var scope = outer
@@ -104,11 +119,18 @@ extension WorkflowState {
             }
         }
         var given = inputs
-        for index in given.artifacts.indices {
+        for index in given.artifacts.indices where kept == nil {
             // Paths and modes may have held tags; locations came from the caller.
-            guard let declared = template.inputs.artifact(given.artifacts[index].name) else { continue }
-            given.artifacts[index] =
-                given.artifacts[index].location == nil ? declared : declared.located(as: given.artifacts[index])
+            let name = given.artifacts[index].name
+            guard let declared = template.inputs.artifact(name) else { continue }
+            guard let argument = invocation.arguments.artifact(name), argument.location != nil else {
+                given.artifacts[index] = declared
+                continue
+            }
+            given.artifacts[index] = declared.located(as: argument)
+            if let subPath = argument.subPath {
+                given.artifacts[index] = given.artifacts[index].with("subPath", .string(subPath))
+            }
         }
         template.inputs = given
         return template
@@ -193,24 +215,22 @@ extension WorkflowState {
         guard let boundary = invocation.boundary, !invocation.isHook, live[boundary]?.boundary != nil else {
             return false
         }
-        if let existing, existing.phase.isFulfilled {
-            if existing.phase.isUnsuccessful { live[boundary]?.boundary?.limits.unsuccessful += 1 }
-            return false
-        }
+        // Those that an earlier driver made were counted when this one began.
+        if let existing { return !existing.isFulfilled }
         live[boundary]?.boundary?.limits.active += 1
         return true
     }
 
     /// Starts what waited for a child of a limited node to end.
     mutating func admitWaiting(at boundary: NodeID) {
-        guard let limits = live[boundary]?.boundary?.limits, live[boundary]?.boundary?.waiting.isEmpty == false,
-            nodes[boundary]?.phase.isFulfilled == false
-        else { return }
+        guard let limits = live[boundary]?.boundary?.limits, nodes[boundary]?.phase.isFulfilled == false else {
+            return
+        }
         if limits.isFailing {
             if limits.active == 0 { failFast(boundary) }
             return
         }
-        if limits.isFull { return }
+        if limits.isFull || live[boundary]?.boundary?.waiting.isEmpty != false { return }
         if let next = live[boundary]?.boundary?.waiting.popFirst() {
             invoke(next)
             work.append(.admit(boundary: boundary))
@@ -221,7 +241,7 @@ extension WorkflowState {
     mutating func failFast(_ id: NodeID) {
         let message = "template has failed or errored children and failFast enabled"
         live[id]?.boundary?.waiting.removeAll()
-        for (child, entry) in live where entry.invocation.boundary == id && entry.group != nil {
+        for child in liveInOrder() where live[child]?.invocation.boundary == id && live[child]?.group != nil {
             live[child]?.invocation.owner = nil
             finish(child, .failed, message)
         }
@@ -233,8 +253,10 @@ extension WorkflowState {
         guard let entry = live[id], let node = nodes[id], !node.phase.isFulfilled else { return }
         if !entry.holdsLocks, !isBlockedByShutdown(entry.invocation) {
             let keys = lockKeys(entry.template.synchronization, scope: scope(for: id))
-            if !keys.isEmpty {
+            // What was launched before this driver began has held its locks since then.
+            if !keys.isEmpty, !node.isLaunched {
                 live[id]?.gate = .locks
+                if entry.template.retryStrategy == nil { startTimers(id, entry.template) }
                 effects.append(
                     .acquireLocks(
                         id, keys, priority: entry.template.priority ?? definition.spec.priority ?? 0))
@@ -242,7 +264,7 @@ extension WorkflowState {
             }
         }
         if let memoize = entry.template.memoize, node.memoization == nil, node.phase == .pending,
-            node.children.isEmpty
+            node.children.isEmpty, !isBlockedByShutdown(entry.invocation)
         {
             lookUpCache(id, memoize)
             return
@@ -278,8 +300,7 @@ extension WorkflowState {
 
     mutating func locksAcquired(_ id: NodeID) {
         if id == Self.workflowLockID {
-            guard startedAt == nil || live.isEmpty else { return }
-            beginRun()
+            if !hasBegun { beginRun() }
             return
         }
         guard live[id]?.gate == .locks else {
@@ -339,7 +360,10 @@ extension WorkflowState {
 
     /// A start that the shell could not carry out.
     mutating func refuse(_ id: NodeID, _ message: String) {
-        if id == Self.workflowLockID {
+        if startedAt != nil, id == Self.workflowLockID || nodes[id]?.phase == .running {
+            // An earlier driver had the locks and began; what is at work must not be left alone.
+            locksAcquired(id)
+        } else if id == Self.workflowLockID {
             phase = .error
             self.message = message
             finishedAt = now

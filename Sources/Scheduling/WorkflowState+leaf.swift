@@ -10,6 +10,12 @@ extension WorkflowState {
     /// Begins a node's work by the kind of its template.
     mutating func begin(_ id: NodeID) {
         guard let entry = live[id], let node = nodes[id], !node.phase.isFulfilled else { return }
+        if node.phase == .pending, !node.isLaunched, isHeldBack(entry.invocation) {
+            live[id]?.gate = .held
+            held.append(.begin(id))
+            return
+        }
+        live[id]?.gate = .none
         switch entry.template.kind {
         case .steps(let groups): beginSteps(id, groups)
         case .dag(let dag): beginDAG(id, dag)
@@ -26,26 +32,29 @@ extension WorkflowState {
     }
 
     private mutating func beginLeaf(_ id: NodeID) {
-        guard let entry = live[id] else { return }
-        if isBlockedByShutdown(entry.invocation), let node = nodes[id], node.phase == .pending {
-            // The last driver may have launched it without living to note that it began.
-            effects.append(
-                .cancel(AttemptKey(workflowUID: uid, nodeID: id, attempt: node.attempt), immediately: false))
-            finish(id, .failed, blockedText)
-            return
+        guard let entry = live[id], let node = nodes[id] else { return }
+        let isBlocked = isBlockedByShutdown(entry.invocation)
+        if !node.isLaunched {
+            if isBlocked {
+                finish(id, .failed, blockedText)
+                return
+            }
+            if let limit = definition.spec.parallelism, activePods >= limit {
+                live[id]?.gate = .slot
+                waitingForPodSlot.append(id)
+                return
+            }
+            activePods += 1
         }
-        if let limit = definition.spec.parallelism, activePods >= limit, nodes[id]?.phase == .pending {
-            live[id]?.gate = .slot
-            waitingForPodSlot.append(id)
-            return
-        }
-        live[id]?.gate = .none
-        live[id]?.holdsPodSlot = true
-        activePods += 1
-        startTimers(id, entry.template)
+        live[id]?.holdsPodSlot = !node.isDaemoned
+        if !node.isDaemoned { startTimers(id, entry.template) }
         launch(id)
-        // Taken over from a driver that ended before it could end this.
-        if isBlockedByShutdown(entry.invocation) { end(id, entry, blockedText) }
+        if node.isDaemoned {
+            serveDaemon(id)
+        } else if isBlocked {
+            // Taken over from a driver that ended before it could end this.
+            end(id, blockedText)
+        }
     }
 
     /// Why a node does not begin any more.
@@ -54,7 +63,7 @@ extension WorkflowState {
         return "Step exceeded its deadline"
     }
 
-    private mutating func startTimers(_ id: NodeID, _ template: Template) {
+    mutating func startTimers(_ id: NodeID, _ template: Template) {
         guard let started = nodes[id]?.startedAt else { return }
         if let timeout = template.timeout.flatMap(GoDuration.parse) {
             timers.insert(.init(at: started + timeout, kind: .timeout, node: id))
@@ -68,14 +77,14 @@ extension WorkflowState {
         guard let launch = makeLaunch(id) else { return }
         addContainerNodes(id)
         live[id]?.isLaunched = true
+        if nodes[id]?.isLaunched == false { update(id) { $0.isLaunched = true } }
         effects.append(.launch(launch))
     }
 
     private func makeLaunch(_ id: NodeID) -> Launch? {
         guard let entry = live[id], let node = nodes[id] else { return nil }
-        let key = AttemptKey(workflowUID: uid, nodeID: id, attempt: node.attempt)
         var launch = Launch(
-            key: key, workflowName: name, namespace: definition.namespace, nodeName: node.name,
+            key: attemptKey(of: node), workflowName: name, namespace: definition.namespace, nodeName: node.name,
             podName: Node.podName(workflow: name, nodeName: node.name, template: entry.template.name),
             template: entry.template, inputs: entry.template.inputs)
         let scope = scope(for: id)
@@ -89,15 +98,19 @@ extension WorkflowState {
         launch.archivesLogs = entry.template.archiveLogs ?? definition.spec.archiveLogs ?? false
         launch.deadlineSeconds = entry.template.activeDeadlineSeconds.flatMap { Double($0) }
         launch.priority = definition.spec.priority ?? 0
-        if let owner = entry.invocation.owner, let retry = live[owner]?.retry {
+        if node.isRetryAttempt, let owner = entry.invocation.owner, let retry = live[owner]?.retry {
             launch.retryOrdinal = retry.attempts.firstIndex(of: id) ?? 0
             launch.checkpointNodeID = owner
-            if let limit = maxDurationEnd(owner), let started = node.startedAt {
+            if launch.retryOrdinal > 0, let limit = maxDurationEnd(owner), let started = node.startedAt {
                 let left = max((limit - started).inSeconds, 0.001)
                 launch.deadlineSeconds = min(launch.deadlineSeconds ?? left, left)
             }
         }
         return launch
+    }
+
+    func attemptKey(of node: Node) -> AttemptKey {
+        AttemptKey(workflowUID: uid, nodeID: node.id, attempt: node.attempt)
     }
 
     /// Whether a step's output is mentioned by the template that holds the step; only then it is kept.
@@ -142,14 +155,23 @@ extension WorkflowState {
     }
 
     mutating func daemonIsReady(_ id: NodeID, address: String) {
-        guard live[id]?.template.daemon == true, nodes[id]?.isDaemoned == false else { return }
-        started(id, host: nodes[id]?.hostNodeName ?? "")
-        update(id) {
-            $0.isDaemoned = true
-            $0.podIP = address
+        guard live[id]?.template.daemon == true, let node = nodes[id] else { return }
+        started(id, host: node.hostNodeName)
+        if node.podIP != address { update(id) { $0.podIP = address } }
+        guard !node.isDaemoned else { return }
+        guard live[id]?.invocation.boundary != nil else {
+            // Nothing is around it that would need it any longer.
+            finish(id, .succeeded)
+            return
         }
-        releaseSlots(id)
-        if let owner = live[id]?.invocation.owner, live[owner]?.retry != nil { update(owner) { $0.isDaemoned = true } }
+        update(id) { $0.isDaemoned = true }
+        releasePodSlot(id)
+        releaseBoundarySlot(id)
+        serveDaemon(id)
+    }
+
+    /// A daemon is ready: its owner goes on, and its work ends with the node around it.
+    mutating func serveDaemon(_ id: NodeID) {
         if let boundary = live[id]?.invocation.boundary { live[boundary]?.daemons.append(id) }
         tellOwner(of: id)
     }
@@ -161,6 +183,7 @@ extension WorkflowState {
         }
         for container in outcome.containers { containerEnded(container, of: id) }
         update(id) {
+            $0.isLaunched = false
             $0.outputs = outcome.outputs
             $0.resourcesDuration = outcome.resourcesDuration
             $0.failureClass = outcome.failureClass
@@ -207,22 +230,21 @@ extension WorkflowState {
     // MARK: Time
 
     mutating func timeOut(_ id: NodeID, whilePending: Bool) {
-        guard let node = nodes[id], let entry = live[id], !node.phase.isFulfilled, !node.isDaemoned else { return }
+        guard let node = nodes[id], live[id] != nil, !node.phase.isFulfilled, !node.isDaemoned else { return }
         if whilePending {
             guard node.phase == .pending else { return }
-            end(id, entry, "Pod was pending for longer than its pendingTimeout")
+            end(id, "Pod was pending for longer than its pendingTimeout")
         } else {
-            end(id, entry, "Step exceeded its deadline")
+            end(id, "Step exceeded its deadline")
         }
     }
 
     /// Ends a leaf: at once if it waits, by cancelling if it was launched.
-    mutating func end(_ id: NodeID, _ entry: LiveNode, _ message: String) {
+    mutating func end(_ id: NodeID, _ message: String) {
         if live[id]?.isLaunched == true, let node = nodes[id] {
+            guard live[id]?.cancelMessage == nil else { return }
             live[id]?.cancelMessage = message
-            effects.append(
-                .cancel(
-                    AttemptKey(workflowUID: uid, nodeID: id, attempt: node.attempt), immediately: false))
+            effects.append(.cancel(attemptKey(of: node), immediately: false))
         } else {
             finish(id, .failed, message)
         }
@@ -232,7 +254,7 @@ extension WorkflowState {
         guard !isPastDeadline, shutdown == nil, settledEntry == nil else { return }
         isPastDeadline = true
         isHeaderChanged = true
-        for (id, entry) in live where !entry.invocation.isExitHandler { endIfLeaf(id, entry, "Step exceeded its deadline") }
+        endBlocked()
     }
 
     /// Ends nodes that do work or wait to; those that arrange others end through them.
@@ -240,12 +262,13 @@ extension WorkflowState {
         guard let node = nodes[id], !node.phase.isFulfilled else { return }
         if entry.retry != nil {
             if entry.retry?.isWaiting == true { work.append(.attempt(id)) }
-        } else if entry.gate == .locks || entry.gate == .cache || entry.gate == .slot {
-            finish(id, .failed, message)
-        } else if node.type == .suspend {
+        } else if entry.gate != .none, node.phase == .running {
+            // An earlier driver had begun it: it goes on, so that what is below it is ended one by one.
+            proceed(id)
+        } else if entry.gate != .none || node.type == .suspend {
             finish(id, .failed, message)
         } else if entry.isLaunched {
-            end(id, entry, message)
+            end(id, message)
         }
     }
 

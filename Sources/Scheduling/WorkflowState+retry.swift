@@ -9,7 +9,7 @@ extension WorkflowState {
         guard let node = nodes[id] else { return }
         let attempts = node.children.filter { nodes[$0]?.isRetryAttempt == true }
         live[id]?.retry?.attempts = attempts
-        if let last = attempts.last, nodes[last]?.isFulfilled == false {
+        if let last = attempts.last, nodes[last]?.phase.isFulfilled == false {
             startAttempt(attempts.count - 1, of: id)
         } else {
             work.append(.attempt(id))
@@ -23,11 +23,11 @@ extension WorkflowState {
         }
         live[id]?.retry?.isWaiting = false
         guard let last = frame.attempts.last.flatMap({ nodes[$0] }) else {
-            startAttempt(0, of: id)
+            startNextAttempt(of: id)
             return
         }
         guard last.phase.isFulfilled else {
-            if last.isDaemoned { tellOwner(of: id) }
+            if last.isDaemoned { retriedDaemonIsReady(id, last) }
             return
         }
         if !last.phase.isUnsuccessful {
@@ -57,7 +57,26 @@ extension WorkflowState {
             }
         }
         if let source = frame.strategy.expression, !source.isEmpty, !expressionHolds(id, source, last) { return }
-        startAttempt(frame.attempts.count, of: id)
+        startNextAttempt(of: id)
+    }
+
+    private mutating func startNextAttempt(of id: NodeID) {
+        guard let entry = live[id], let frame = entry.retry else { return }
+        if isHeldBack(entry.invocation) {
+            live[id]?.retry?.isWaiting = true
+            held.append(.attempt(id))
+        } else {
+            startAttempt(frame.attempts.count, of: id)
+        }
+    }
+
+    private mutating func retriedDaemonIsReady(_ id: NodeID, _ attempt: Node) {
+        update(id) {
+            $0.isDaemoned = true
+            $0.podIP = attempt.podIP
+        }
+        releaseBoundarySlot(id)
+        serveDaemon(id)
     }
 
     private var deadlineText: String {

@@ -11,6 +11,7 @@ extension WorkflowState {
     mutating func attach() {
         guard !isAttached else { return }
         isAttached = true
+        countInherited()
         buildGlobals()
         if phase == nil {
             phase = .pending
@@ -26,7 +27,27 @@ extension WorkflowState {
         }
     }
 
+    /// Counts what an earlier driver left at work: it keeps its places, whatever is looked at first now.
+    private mutating func countInherited() {
+        for node in nodes.values {
+            let isAtWork = !node.isFulfilled
+            if node.isLaunched, isAtWork { activePods += 1 }
+            guard let boundary = node.boundaryID else { continue }
+            if node.isDaemoned, !node.phase.isFulfilled {
+                inherited[boundary, default: (0, 0, [])].daemons.append(node.id)
+            } else if node.takesPlace, isAtWork {
+                inherited[boundary, default: (0, 0, [])].active += 1
+            } else if node.takesPlace, node.phase.isUnsuccessful {
+                inherited[boundary, default: (0, 0, [])].unsuccessful += 1
+            }
+        }
+        for boundary in inherited.keys {
+            inherited[boundary]?.daemons.sort { (nodes[$0]?.sequence ?? 0) < (nodes[$1]?.sequence ?? 0) }
+        }
+    }
+
     mutating func beginRun() {
+        hasBegun = true
         if phase != .running {
             phase = .running
             isHeaderChanged = true
@@ -72,8 +93,10 @@ extension WorkflowState {
             noteFinalStatus(phase)
             fireWorkflowHooks()
         }
-        if shutdown != .terminate, !exitHandlerIsDone() { return }
-        guard work.isEmpty, workflowHooks.values.allSatisfy(\.isSettled) else { return }
+        // After Terminate it does not begin, but one that an earlier driver began must be ended.
+        let hasExitHandler = shutdown != .terminate || nodes[nodeID("\(name).onExit")] != nil
+        if hasExitHandler, !exitHandlerIsDone() { return }
+        guard work.isEmpty, live.isEmpty, workflowHooks.values.allSatisfy(\.isSettled) else { return }
         if phase == .succeeded, let handler = nodes[nodeID("\(name).onExit")], handler.phase.isUnsuccessful {
             (phase, message) = (handler.phase, handler.message)
         }
@@ -95,7 +118,11 @@ extension WorkflowState {
 
     private mutating func noteFinalStatus(_ phase: Phase) {
         globals["workflow.status"] = .text(phase.rawValue)
-        let failures = nodes.values.filter { $0.phase.isUnsuccessful }.sorted { $0.sequence < $1.sequence }
+        // Without hooks and what is below them: a driver that begins later must see the same.
+        let hooks = ["\(name).onExit", "\(name).hooks."]
+        let failures = nodes.values.filter { node in
+            node.phase.isUnsuccessful && !hooks.contains(where: node.name.hasPrefix)
+        }.sorted { $0.sequence < $1.sequence }
         let list = failures.map { node -> JSONValue in
             .object([
                 "displayName": .string(node.displayName), "message": .string(node.message),
@@ -112,13 +139,11 @@ extension WorkflowState {
     private mutating func exitHandlerIsDone() -> Bool {
         guard let hook = definition.spec.hooks["exit"] else { return true }
         let nodeName = "\(name).onExit"
-        let id = nodeID(nodeName)
-        if live[id] != nil { return false }
-        if let node = nodes[id] {
-            if node.phase.isFulfilled { return true }
-        } else if let expression = hook.expression, !expression.isEmpty {
+        if let known = workflowHooks[nodeName] { return known.isSettled }
+        if nodes[nodeID(nodeName)] == nil, let expression = hook.expression, !expression.isEmpty {
             guard (try? scope(for: nil).isTrue(expression)) == true else { return true }
         }
+        workflowHooks[nodeName] = .init()
         invokeWorkflowHook(hook, nodeName: nodeName, isExitHandler: true)
         return false
     }

@@ -15,8 +15,12 @@ extension WorkflowState {
 
     /// Notes the limits that a steps or dag template puts on its children.
     mutating func beginBoundary(_ id: NodeID, _ template: Template) {
+        let before = inherited[id] ?? (0, 0, [])
+        live[id]?.daemons = before.daemons
         live[id]?.boundary = BoundaryFrame(
-            limits: .init(parallelism: template.parallelism, failFast: template.failFast))
+            limits: .init(
+                parallelism: template.parallelism, failFast: template.failFast, active: before.active,
+                unsuccessful: before.unsuccessful))
         live[id]?.mentionsResults = template.raw.mentionsResults
     }
 
@@ -87,11 +91,12 @@ extension WorkflowState {
     }
 
     mutating func perform(_ call: Call) {
-        guard let ending = call.ending else {
+        let id = nodeID(call.invocation.nodeName)
+        // What an earlier driver has begun goes on, even if its condition, which may ask for the time, no longer holds.
+        guard let ending = call.ending, nodes[id]?.phase.isFulfilled ?? true else {
             work.append(.invoke(call.invocation))
             return
         }
-        let id = nodeID(call.invocation.nodeName)
         var node = Node(
             id: id, name: call.invocation.nodeName, displayName: call.invocation.displayName, type: .skipped,
             phase: .pending)
@@ -105,7 +110,8 @@ extension WorkflowState {
             live[id] = LiveNode(
                 invocation: call.invocation, template: Template(.object([:])), scope: call.invocation.scope)
         }
-        if nodes[id]?.phase.isFulfilled == true {
+        if let known = nodes[id], known.phase.isFulfilled {
+            resumeHooks(of: id)
             work.append(.settled(id))
         } else {
             finish(id, ending.phase, ending.message)

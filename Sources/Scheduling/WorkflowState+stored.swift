@@ -26,6 +26,16 @@ extension WorkflowState {
     package init(definition: RunDefinition, header: JSONValue, nodes: [Node], at now: Timestamp) {
         self.init(definition: definition, at: now)
         let fields = Fields(header)
+        for node in nodes {
+            self.nodes[node.id] = node
+            nextSequence = max(nextSequence, node.sequence + 1)
+            if node.id != Node.id(workflow: name, nodeName: node.name) { collidedIDs[node.name] = node.id }
+        }
+        for node in nodes {
+            for parent in node.parents { self.nodes[parent]?.children.append(node.id) }
+        }
+        // A run that nothing has looked at yet has no header: it begins as its definition says.
+        guard !fields.members.isEmpty else { return }
         metadata.labels = fields.textMap("labels")
         metadata.annotations = fields.textMap("annotations")
         phase = fields.string("phase").flatMap(Phase.init)
@@ -38,14 +48,6 @@ extension WorkflowState {
         isSuspended = fields.bool("suspended") ?? false
         isPastDeadline = fields.bool("pastDeadline") ?? false
         attemptFloor = (fields["attempts"]?.objectValue ?? [:]).compactMapValues(\.intValue)
-        for node in nodes {
-            self.nodes[node.id] = node
-            nextSequence = max(nextSequence, node.sequence + 1)
-            if node.id != Node.id(workflow: name, nodeName: node.name) { collidedIDs[node.name] = node.id }
-        }
-        for node in nodes {
-            for parent in node.parents { self.nodes[parent]?.children.append(node.id) }
-        }
         isHeaderChanged = false
     }
 }

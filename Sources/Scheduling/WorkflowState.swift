@@ -38,8 +38,12 @@ package struct WorkflowState: Sendable {
     var now: Timestamp
     var activePods = 0
     var waitingForPodSlot = FIFO<NodeID>()
-    /// Invocations that wait because the run is suspended.
-    var held: [Invocation] = []
+    /// What waits because the run is suspended.
+    var held: [Work] = []
+    /// Children that were at work, had failed or serve as daemons when this driver began, by the node around them.
+    var inherited: [NodeID: (active: Int, unsuccessful: Int, daemons: [NodeID])] = [:]
+    /// Whether the entry node was called; before that the run waits for its own locks.
+    var hasBegun = false
     var templates: TemplateCache
     /// Ids of nodes whose hash was taken by another node.
     var collidedIDs: [String: NodeID] = [:]
@@ -76,7 +80,10 @@ package struct WorkflowState: Sendable {
         if isSuspended, activePods == 0 { return true }
         var suspended = false
         for (id, entry) in live {
-            guard let node = nodes[id], !node.phase.isFulfilled else { continue }
+            guard let node = nodes[id], !node.isFulfilled else { continue }
+            // A lock that another node of this run holds comes free when that one does.
+            if entry.gate == .locks, let lock = node.waitingLock, holdsLock(lock) { continue }
+            guard entry.gate == .none else { return false }
             switch node.type {
             case .suspend:
                 if case .suspend(let duration) = entry.template.kind, duration == nil || duration == "" {
@@ -86,10 +93,17 @@ package struct WorkflowState: Sendable {
                 }
             case .pod, .http, .plugin, .container: return false
             case .retry where entry.retry?.isWaiting == true: return false
-            default: if entry.gate != .none { return false }
+            default: continue
             }
         }
         return suspended
+    }
+
+    private func holdsLock(_ text: String) -> Bool {
+        live.contains { id, entry in
+            entry.holdsLocks
+                && lockKeys(entry.template.synchronization, scope: scope(for: id)).contains { $0.text == text }
+        }
     }
 
     /// Takes what changed since the last call; the shell saves it before it runs the effects.

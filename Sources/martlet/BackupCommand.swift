@@ -8,8 +8,8 @@ struct BackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup", abstract: "Copy the database to a file while runs go on.",
         discussion: """
-            The file holds all definitions, runs and metrics. Artifacts, logs and models are plain files below the
-            data directory: copy them with any program.
+            The file holds all definitions, runs and metrics. Artifacts, logs and models are plain files below
+            the data directory: copy them with any program.
             Examples:
               martlet backup martlet-backup.db
             """)
@@ -54,7 +54,8 @@ struct RestoreCommand: AsyncParsableCommand {
         do {
             let kept = try Store.restore(
                 from: Environment.absolute(file), dataDirectory: data.path, force: force)
-            Output.line("restored \(data.path)/martlet.db" + (kept.map { "; what was there is now \($0)" } ?? ""))
+            Output.line(
+                "restored \(data.path)/martlet.db" + (kept.map { "; what was there is now \($0)" } ?? ""))
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }

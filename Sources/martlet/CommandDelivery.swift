@@ -1,5 +1,5 @@
-// Bringing a verb to a run: to the process that drives it, or, where none does, by taking the run over for as long as
-// the verb needs.
+// Bringing a verb to a run: to the process that drives it, or, where none does, by taking the run over for as
+// long as the verb needs.
 
 import Artifacts
 import Controller
@@ -51,7 +51,8 @@ struct CommandDelivery {
         return .carriedOutHere
     }
 
-    private func isAnswered(_ id: Int64, of state: WorkflowState, within limit: Duration) async throws -> Bool {
+    private func isAnswered(_ id: Int64, of state: WorkflowState, within limit: Duration) async throws -> Bool
+    {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
             if try await isDone(id, state) { return true }
@@ -76,7 +77,8 @@ struct CommandDelivery {
     }
 
     /// Drives the run in this process until the verb is saved as done.
-    private func carryOut(_ id: Int64, _ state: WorkflowState, _ controller: WorkflowController) async throws {
+    private func carryOut(_ id: Int64, _ state: WorkflowState, _ controller: WorkflowController) async throws
+    {
         let changes = await controller.changes(of: state.uid)
         // Both are handled at one go, so that a run that is to stop is not carried on before.
         await controller.drive(state.uid)
@@ -105,7 +107,9 @@ struct CommandDelivery {
         var toldProblem: String?
         for await _ in changes {
             if try await isDone(id, state) { return }
-            if let refusal = await controller.refusal(of: state.uid) { throw CommandError(refusal, status: 2) }
+            if let refusal = await controller.refusal(of: state.uid) {
+                throw CommandError(refusal, status: 2)
+            }
             if let problem = await controller.storageProblem, problem != toldProblem {
                 Output.warning("\(problem); \"\(state.name)\" waits")
                 toldProblem = problem

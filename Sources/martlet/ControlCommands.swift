@@ -21,7 +21,9 @@ struct StopCommand: AsyncParsableCommand {
     @Option(help: "Message for the nodes that end.")
     var message: String?
 
-    @Option(help: ArgumentHelp("Fail the suspend nodes that match, instead of ending the run.", valueName: "SELECTOR"))
+    @Option(
+        help: ArgumentHelp(
+            "Fail the suspend nodes that match, instead of ending the run.", valueName: "SELECTOR"))
     var nodeFieldSelector: String?
 
     @OptionGroup var execution: ExecutionOptions
@@ -50,7 +52,8 @@ struct TerminateCommand: AsyncParsableCommand {
     @OptionGroup var data: DataOptions
 
     func run() async throws {
-        try await RunControl(data: data, execution: execution).apply(.terminate, to: names, word: "terminated")
+        try await RunControl(data: data, execution: execution).apply(
+            .terminate, to: names, word: "terminated")
     }
 }
 

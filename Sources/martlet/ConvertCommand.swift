@@ -16,8 +16,9 @@ struct ConvertCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert", abstract: "Print manifests as plain container templates that real Argo runs.",
         discussion: """
-            Templates such as `sft: {...}` become containers of the step image, which holds martlet itself; all else
-            is printed as it is. The image: --image, else $MARTLET_STEP_IMAGE, else martlet:\(BuildInfo.version).
+            Templates such as `sft: {...}` become containers of the step image, which holds martlet itself;
+            all else is printed as it is. The image: --image, else $MARTLET_STEP_IMAGE, else
+            martlet:\(BuildInfo.version).
             Examples:
               martlet convert --to argo pipeline.yaml | argo submit -
               martlet convert --to argo pipeline.yaml --image registry.example.com/martlet:1.0

@@ -91,7 +91,8 @@ struct DefinitionList<Family: DefinitionFamily>: AsyncParsableCommand {
 
     func run() async throws {
         let namespace = allNamespaces ? nil : data.namespace
-        let rows = try await DefinitionShelf<Family>(data).store.definitions(Family.kind, namespace: namespace)
+        let rows = try await DefinitionShelf<Family>(data).store.definitions(
+            Family.kind, namespace: namespace)
         switch output {
         case .name: for row in rows { Output.line(row.name) }
         case .json: Output.line(JSONValue.array(rows.map(\.documentJSON)).prettyText)
@@ -158,7 +159,8 @@ struct DefinitionDelete<Family: DefinitionFamily>: AsyncParsableCommand {
     func run() async throws {
         let shelf = try DefinitionShelf<Family>(data)
         let doomed =
-            all ? try await shelf.store.definitions(Family.kind, namespace: data.namespace).map(\.name) : names
+            all
+            ? try await shelf.store.definitions(Family.kind, namespace: data.namespace).map(\.name) : names
         for name in doomed { _ = try await shelf.row(name) }
         for name in doomed {
             try await shelf.store.deleteDefinition(Family.kind, namespace: data.namespace, name: name)
@@ -212,11 +214,13 @@ enum DefinitionPrinter {
             (hasNamespace ? ["NAMESPACE"] : []) + ["NAME", "AGE"]
                 + (isCron ? ["SCHEDULES", "TIMEZONE", "SUSPENDED"] : []))
         for row in rows {
-            var cells = (hasNamespace ? [row.namespace] : []) + [row.name, HumanTime.short(now - row.createdAt)]
+            var cells =
+                (hasNamespace ? [row.namespace] : []) + [row.name, HumanTime.short(now - row.createdAt)]
             if isCron {
                 let cron = CronWorkflow(row.body)
                 cells += [
-                    cron.schedules.joined(separator: ","), cron.timezone ?? "UTC", cron.suspend ? "true" : "false",
+                    cron.schedules.joined(separator: ","), cron.timezone ?? "UTC",
+                    cron.suspend ? "true" : "false",
                 ]
             }
             table.add(cells)

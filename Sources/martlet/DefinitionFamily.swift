@@ -57,13 +57,15 @@ struct DefinitionShelf<Family: DefinitionFamily> {
         var rows: [DefinitionRow] = []
         for document in documents {
             let metadata = ObjectMetadata(document.json["metadata"])
-            let namespace = data.namespace == "default" && !metadata.namespace.isEmpty
+            let namespace =
+                data.namespace == "default" && !metadata.namespace.isEmpty
                 ? metadata.namespace : data.namespace
             let name = metadata.name.isEmpty ? Submission.generated(metadata.generateName) : metadata.name
             rows.append(
                 try await told {
                     try await store.putDefinition(
-                        Family.kind, namespace: namespace, name: name, body: document.json, at: Environment.now(),
+                        Family.kind, namespace: namespace, name: name, body: document.json,
+                        at: Environment.now(),
                         if: condition)
                 })
         }
@@ -79,7 +81,9 @@ struct DefinitionShelf<Family: DefinitionFamily> {
     }
 
     func row(_ name: String) async throws -> DefinitionRow {
-        if let row = try await store.definition(Family.kind, namespace: data.namespace, name: name) { return row }
+        if let row = try await store.definition(Family.kind, namespace: data.namespace, name: name) {
+            return row
+        }
         throw CommandError("there is no \(Family.noun) \"\(name)\"; see `martlet \(Family.command) list`")
     }
 

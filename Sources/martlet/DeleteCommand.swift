@@ -45,7 +45,9 @@ struct DeleteCommand: AsyncParsableCommand {
 
     func validate() throws {
         let isFiltered = all || filter.isSet
-        if names.isEmpty, !isFiltered { throw ValidationError("nothing to delete: give names, a filter, or --all") }
+        if names.isEmpty, !isFiltered {
+            throw ValidationError("nothing to delete: give names, a filter, or --all")
+        }
         if !names.isEmpty, isFiltered { throw ValidationError("give names, or a filter, not both") }
     }
 
@@ -66,7 +68,8 @@ struct DeleteCommand: AsyncParsableCommand {
 
     private func chosen(_ access: RunAccess) async throws -> [String] {
         if names.isEmpty {
-            let query = try filter.query(namespace: allNamespaces ? nil : data.namespace, now: Environment.now())
+            let query = try filter.query(
+                namespace: allNamespaces ? nil : data.namespace, now: Environment.now())
             let found = try await access.store.allWorkflows(query)
             if found.isEmpty { Output.line("No workflows found") }
             return found.map(\.uid)
@@ -81,7 +84,7 @@ struct DeleteCommand: AsyncParsableCommand {
         let hasBegun = state.startedAt != nil && !state.isFinished
         if (hasBegun || access.isDriven(uid)) && !force && !state.isFinished {
             throw CommandError(
-                "workflow \(state.name) has not ended; `martlet terminate \(state.name)` ends it, and --force "
+                "workflow \(state.name) has not ended; `martlet terminate \(state.name)` ends it, --force "
                     + "ends it and deletes it")
         }
         if dryRun { return Output.line("Workflow '\(state.name)' deleted (dry-run)") }

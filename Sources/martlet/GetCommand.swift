@@ -31,7 +31,8 @@ struct GetCommand: AsyncParsableCommand {
     @Option(help: "Only nodes of this status: Pending, Running, Succeeded, Skipped, Failed, Error.")
     var status: String?
 
-    @Option(help: ArgumentHelp("Only nodes that match: phase=Failed,displayName=train.", valueName: "SELECTOR"))
+    @Option(
+        help: ArgumentHelp("Only nodes that match: phase=Failed,displayName=train.", valueName: "SELECTOR"))
     var nodeFieldSelector: String?
 
     @Flag(help: "No colors.")
@@ -47,9 +48,11 @@ struct GetCommand: AsyncParsableCommand {
             switch output {
             case .name: Output.line(state.name)
             case .json: Output.line(state.documentJSON.prettyText)
-            case .yaml: Output.text((names.count > 1 ? "---\n" : "") + ManifestPrinter.yaml(state.documentJSON))
+            case .yaml:
+                Output.text((names.count > 1 ? "---\n" : "") + ManifestPrinter.yaml(state.documentJSON))
             case nil, .wide, .short:
-                var options = TreeOptions(isColored: Output.colorsStandardOutput && !noColor, now: Environment.now())
+                var options = TreeOptions(
+                    isColored: Output.colorsStandardOutput && !noColor, now: Environment.now())
                 options.columns = output == .wide ? .wide : output == .short ? .short : .standard
                 options.selector = selector
                 Output.text(TreeRenderer.render(state: state, options: options))

@@ -64,8 +64,8 @@ enum HumanTime {
         return minutes > 0 ? "\(minutes)m\(seconds % 60)s" : "\(seconds)s"
     }
 
-    /// A span as people write it for `--older` and `--since`: `90s`, `2h30m`, `7d`, also a bare number of seconds.
-    /// nil for other text.
+    /// A span as people write it for `--older` and `--since`: `90s`, `2h30m`, `7d`, also a bare number of
+    /// seconds. nil for other text.
     static func parse(_ text: String) -> Duration? {
         if let seconds = Int(text) { return seconds >= 0 ? .seconds(seconds) : nil }
         var total = 0
@@ -75,7 +75,8 @@ enum HumanTime {
                 digits.append(character)
                 continue
             }
-            guard let unit = units.first(where: { $0.short == String(character) }), let count = Int(digits) else {
+            guard let unit = units.first(where: { $0.short == String(character) }), let count = Int(digits)
+            else {
                 return nil
             }
             let (product, overflow) = count.multipliedReportingOverflow(by: unit.seconds)

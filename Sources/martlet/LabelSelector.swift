@@ -40,10 +40,14 @@ enum LabelSelector {
         }
         if let open = text.firstIndex(of: "("), text.hasSuffix(")") {
             let words = text[..<open].split(separator: " ")
-            let values = text[text.index(after: open)...].dropLast().split(separator: ",").map { trimmed(String($0)) }
+            let values = text[text.index(after: open)...].dropLast().split(separator: ",").map {
+                trimmed(String($0))
+            }
             if words.count == 2, !values.isEmpty {
                 if words[1] == "in" { return .isIn(key: try checked(String(words[0]), text), values: values) }
-                if words[1] == "notin" { return .notIn(key: try checked(String(words[0]), text), values: values) }
+                if words[1] == "notin" {
+                    return .notIn(key: try checked(String(words[0]), text), values: values)
+                }
             }
             throw problem(text)
         }

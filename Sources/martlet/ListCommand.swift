@@ -58,7 +58,8 @@ struct ListCommand: AsyncParsableCommand {
                     ? JSONValue.array(documents).prettyText + "\n" : ManifestPrinter.yaml(.array(documents)))
         case nil, .wide:
             if found.isEmpty { return showNothing() }
-            var table = RunTable(isWide: output == .wide, hasNamespace: allNamespaces, hasHeaders: !noHeaders, now: now)
+            var table = RunTable(
+                isWide: output == .wide, hasNamespace: allNamespaces, hasHeaders: !noHeaders, now: now)
             for run in found {
                 // Only what still runs, and the wide list, need more than the summary.
                 let needsNodes = output == .wide || run.phase == Phase.running.rawValue

@@ -23,8 +23,8 @@ struct LogFile {
         self.containers = containers
     }
 
-    /// The next lines; empty at what is the end for now. The file is open only meanwhile: a run may have more logs
-    /// than a process may have files.
+    /// The next lines; empty at what is the end for now. The file is open only meanwhile: a run may have more
+    /// logs than a process may have files.
     mutating func next() -> [LogLine] {
         guard let path = latest() else { return [] }
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -44,7 +44,9 @@ struct LogFile {
     /// What was begun and will not end any more.
     mutating func finish() -> [LogLine] { wanted(parser.finish()) }
 
-    private func wanted(_ lines: [LogLine]) -> [LogLine] { lines.filter { containers.contains($0.container) } }
+    private func wanted(_ lines: [LogLine]) -> [LogLine] {
+        lines.filter { containers.contains($0.container) }
+    }
 
     /// The log of the latest attempt; a newer one is read from its beginning.
     private mutating func latest() -> String? {

@@ -13,7 +13,8 @@ struct LogLine: Hashable {
 
 /// Turns pieces of a log file, cut anywhere, into lines.
 struct LogParser {
-    /// A line longer than this is shown in parts, so that a step that never ends its line cannot fill the memory.
+    /// A line longer than this is shown in parts, so that a step that never ends its line cannot fill the
+    /// memory.
     static let longestLine = 1 << 20
 
     private var rest: [UInt8] = []

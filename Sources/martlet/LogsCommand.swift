@@ -92,7 +92,8 @@ struct LogsCommand: AsyncParsableCommand {
         }
         guard let sinceTime else { return nil }
         guard let moment = Timestamp(rfc3339: sinceTime) else {
-            throw CommandError("--since-time \(sinceTime): write a moment such as 2026-01-31T12:00:00Z", status: 64)
+            throw CommandError(
+                "--since-time \(sinceTime): write a moment such as 2026-01-31T12:00:00Z", status: 64)
         }
         return moment.rfc3339
     }
@@ -105,7 +106,8 @@ struct LogsCommand: AsyncParsableCommand {
             let named = state.nodes.values.filter { candidate in
                 [
                     candidate.displayName, candidate.name, candidate.id,
-                    Node.podName(workflow: state.name, nodeName: candidate.name, template: candidate.templateName),
+                    Node.podName(
+                        workflow: state.name, nodeName: candidate.name, template: candidate.templateName),
                 ].contains(node)
             }
             let roots = Set(named.map(\.id))
@@ -142,7 +144,9 @@ struct LogsCommand: AsyncParsableCommand {
             while let (pod, line) = merge.next() { printer.print(line, pod: pod) }
             return
         }
-        for (pod, line) in files.flatMap({ lastLines(of: $0, tail, printer) }).sorted(by: { $0.1.time < $1.1.time }) {
+        for (pod, line) in files.flatMap({ lastLines(of: $0, tail, printer) }).sorted(by: {
+            $0.1.time < $1.1.time
+        }) {
             printer.print(line, pod: pod)
         }
     }
@@ -185,14 +189,17 @@ struct LogsCommand: AsyncParsableCommand {
                 files[node.id] = log
             }
             for (pod, line) in lines.sorted(by: { $0.1.time < $1.1.time }) { printer.print(line, pod: pod) }
-            if state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled)) { return }
+            if state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled)) {
+                return
+            }
             try await Task.sleep(for: RunAccess.pollInterval)
         }
     }
 
     /// Shows the last lines that there are and leaves the files behind them.
     private func skipToTail(
-        _ count: Int, _ nodes: [Node], _ state: WorkflowState, _ printer: LogPrinter, _ files: inout [NodeID: LogFile]
+        _ count: Int, _ nodes: [Node], _ state: WorkflowState, _ printer: LogPrinter,
+        _ files: inout [NodeID: LogFile]
     ) {
         var shown: [(String, LogLine)] = []
         for node in nodes {

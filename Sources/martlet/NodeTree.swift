@@ -1,5 +1,5 @@
-// A run's nodes in the order and nesting in which people read them: what is inside a template hangs under it, the
-// steps of a group stand side by side, and what says nothing is left out.
+// A run's nodes in the order and nesting in which people read them: what is inside a template hangs under it,
+// the steps of a group stand side by side, and what says nothing is left out.
 
 import Scheduling
 import Text
@@ -50,14 +50,18 @@ private struct TreeBuilder {
         return order.0 == order.1 ? (left?.id ?? "") < (right?.id ?? "") : order.0 < order.1
     }
 
-    /// Finds what each node is drawn under: the group or retry that it belongs to, else the template around it.
+    /// Finds what each node is drawn under: the group or retry that it belongs to, else the template around
+    /// it.
     mutating func attachAll() {
         for node in nodes.values where node.type != .taskGroup {
             // A step group may be the child of the group before it, but it stands beside that, not inside.
-            let holder = node.type == .stepGroup ? nil : node.parents.first { parent in
-                guard let type = nodes[parent]?.type else { return false }
-                return type == .stepGroup || type == .retry
-            }
+            let holder =
+                node.type == .stepGroup
+                ? nil
+                : node.parents.first { parent in
+                    guard let type = nodes[parent]?.type else { return false }
+                    return type == .stepGroup || type == .retry
+                }
             if let around = holder ?? node.boundaryID, nodes[around] != nil {
                 inside[around, default: []].append(node.id)
             } else {

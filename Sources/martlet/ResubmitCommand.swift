@@ -72,10 +72,11 @@ enum Resubmission {
     /// The label that tells where a run came from.
     static let label = "workflows.argoproj.io/resubmitted-from-workflow"
 
-    /// The definition of a new run like an old one, with the arguments that the old one was given and others over
-    /// them.
+    /// The definition of a new run like an old one, with the arguments that the old one was given and others
+    /// over them.
     static func definition(
-        of old: RunDefinition, parameters: [(name: String, value: String)], priority: Int? = nil, at now: Timestamp
+        of old: RunDefinition, parameters: [(name: String, value: String)], priority: Int? = nil,
+        at now: Timestamp
     ) -> RunDefinition {
         let metadata = ObjectMetadata(old.manifest["metadata"])
         var options = SubmissionOptions()
@@ -85,7 +86,9 @@ enum Resubmission {
         options.labels = [label: old.name]
         options.priority = priority
         options.parameters =
-            old.spec.arguments.parameters.compactMap { parameter in parameter.value.map { (parameter.name, $0) } }
+            old.spec.arguments.parameters.compactMap { parameter in
+                parameter.value.map { (parameter.name, $0) }
+            }
             + parameters
         return Submission.definition(of: old.manifest, catalog: old.catalog, options: options, at: now)
     }

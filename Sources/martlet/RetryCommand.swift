@@ -41,14 +41,20 @@ struct RetryCommand: AsyncParsableCommand {
 
     func validate() throws {
         if restartSuccessful, nodeFieldSelector == nil {
-            throw ValidationError("--restart-successful needs --node-field-selector to say which nodes run again")
+            throw ValidationError(
+                "--restart-successful needs --node-field-selector to say which nodes run again")
+        }
+        // A run's stored definition is never changed, and what went before was made with its arguments.
+        if !parameter.isEmpty {
+            throw ValidationError(
+                "a retry keeps the run's arguments; `martlet resubmit --memoized -p NAME=VALUE` makes a new run "
+                    + "that takes over what succeeded")
         }
     }
 
     func run() async throws {
         let request = RetryRequest(
-            restartSuccessful: restartSuccessful, selector: try SelectorOption.selector(nodeFieldSelector),
-            parameters: try ParameterOption.pairs(parameter))
+            restartSuccessful: restartSuccessful, selector: try SelectorOption.selector(nodeFieldSelector))
         let access = try RunAccess(data)
         var worst: Int32 = 0
         for name in names {
@@ -66,7 +72,8 @@ struct RetryCommand: AsyncParsableCommand {
     private static func prepare(_ uid: String, _ request: RetryRequest, _ access: RunAccess) async throws {
         guard let lock = try DriverLock.take(runDirectory: access.runDirectory(uid)) else {
             throw CommandError(
-                "another process drives this run; `martlet watch` shows it, `martlet stop` ends it", status: 2)
+                "another process drives this run; `martlet watch` shows it, `martlet stop` ends it", status: 2
+            )
         }
         defer { withExtendedLifetime(lock) {} }
         let state = try await access.state(uid: uid)
@@ -89,7 +96,8 @@ extension WorkflowState {
             uid: uid, driverEpoch: epoch,
             header: HeaderUpdate(
                 phase: phase?.rawValue ?? Phase.pending.rawValue, message: message, startedAt: startedAt,
-                finishedAt: finishedAt, state: headerJSON, labels: metadata.labels, annotations: metadata.annotations),
+                finishedAt: finishedAt, state: headerJSON, labels: metadata.labels,
+                annotations: metadata.annotations),
             nodes: changed, deletedNodes: removed)
     }
 }

@@ -31,7 +31,8 @@ struct RunAccess {
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }
-        throw CommandError("workflow \(uid) has been deleted, or was written by another version of martlet", status: 2)
+        throw CommandError(
+            "workflow \(uid) has been deleted, or was written by another version of martlet", status: 2)
     }
 
     func runDirectory(_ uid: String) -> String { "\(data.path)/runs/\(uid)" }
@@ -42,8 +43,12 @@ struct RunAccess {
     /// Says so on standard error when a run that has not ended has no driver.
     func noteMissingDriver(of state: WorkflowState) {
         guard !state.isFinished, !isDriven(state.uid) else { return }
+        let waits = RunHeader.isSuspended(state)
         Output.note(
-            "no process drives workflow \(state.name); `martlet run --resume \(state.name)` goes on with it")
+            "no process drives workflow \(state.name); "
+                + (waits
+                    ? "`martlet resume \(state.name)` releases it and goes on"
+                    : "`martlet run --resume \(state.name)` goes on with it"))
     }
 }
 
@@ -55,7 +60,8 @@ enum SelectorOption {
             throw CommandError("give --status or --node-field-selector, not both", status: 64)
         }
         if let status {
-            guard let phase = Phase.allCases.first(where: { $0.rawValue.lowercased() == status.lowercased() }) else {
+            guard let phase = Phase.allCases.first(where: { $0.rawValue.lowercased() == status.lowercased() })
+            else {
                 let words = Phase.allCases.map(\.rawValue).joined(separator: ", ")
                 throw CommandError("\"\(status)\" is no status of a node; it is one of \(words)", status: 64)
             }
@@ -64,14 +70,17 @@ enum SelectorOption {
         guard let text else { return nil }
         guard let selector = NodeSelector(text), !selector.clauses.isEmpty else {
             throw CommandError(
-                "node field selector \"\(text)\" has no =; write displayName=approve or phase=Failed", status: 64)
+                "node field selector \"\(text)\" has no =; write displayName=approve or phase=Failed",
+                status: 64)
         }
-        let known = ["displayName", "name", "id", "templateName", "templateRef", "phase", "inputs", "outputs"]
+        let known = [
+            "displayName", "name", "id", "templateName", "templateRef", "phase", "inputs", "outputs",
+        ]
         for clause in selector.clauses where !known.contains(String(clause.field.prefix { $0 != "." })) {
             throw CommandError(
-                "node field selector: there is no field \"\(clause.field)\"; the fields are displayName, name, id, "
-                    + "templateName, templateRef.name, templateRef.template, phase, inputs.parameters.NAME.value and "
-                    + "outputs.parameters.NAME.value", status: 64)
+                "node field selector: there is no field \"\(clause.field)\"; there are displayName, name, id, "
+                    + "templateName, templateRef.name, templateRef.template, phase, "
+                    + "inputs.parameters.NAME.value and outputs.parameters.NAME.value", status: 64)
         }
         return selector
     }

@@ -26,12 +26,15 @@ struct RunFilter: ParsableArguments {
     @Option(help: "Only names that begin with this.")
     var prefix: String?
 
-    @Option(name: [.customShort("l"), .long], help: ArgumentHelp("Labels: a=b,c!=d,e in (f,g),!h.", valueName: "LABELS"))
+    @Option(
+        name: [.customShort("l"), .long],
+        help: ArgumentHelp("Labels: a=b,c!=d,e in (f,g),!h.", valueName: "LABELS"))
     var selector: String?
 
     /// Whether any option was given.
     var isSet: Bool {
-        status != nil || completed || running || older != nil || since != nil || prefix != nil || selector != nil
+        status != nil || completed || running || older != nil || since != nil || prefix != nil
+            || selector != nil
     }
 
     /// - Parameter namespace: nil for all.
@@ -53,7 +56,8 @@ struct RunFilter: ParsableArguments {
         for word in (status ?? "").split(separator: ",") {
             guard let known = Self.statuses.first(where: { $0.lowercased() == word.lowercased() }) else {
                 let words = Self.statuses.joined(separator: ", ")
-                throw CommandError("\"\(word)\" is no status of a workflow; it is one of \(words)", status: 64)
+                throw CommandError(
+                    "\"\(word)\" is no status of a workflow; it is one of \(words)", status: 64)
             }
             phases.insert(known)
             if known == "Pending" { phases.insert("") }
@@ -63,8 +67,9 @@ struct RunFilter: ParsableArguments {
         guard !phases.isEmpty, !wanted.isEmpty else { return phases.union(wanted) }
         let both = phases.intersection(wanted)
         guard !both.isEmpty else {
-            throw CommandError("no workflow is both --status \(status ?? "") and "
-                + (completed ? "--completed" : "--running"), status: 64)
+            throw CommandError(
+                "no workflow is both --status \(status ?? "") and "
+                    + (completed ? "--completed" : "--running"), status: 64)
         }
         return both
     }

@@ -61,11 +61,15 @@ struct RunHeader {
     /// The phase, with what makes it special in brackets.
     static func status(_ state: WorkflowState) -> String {
         guard let phase = state.phase else { return Phase.pending.rawValue }
-        if phase == .running {
-            let waits = state.nodes.values.contains { $0.type == .suspend && $0.phase == .running }
-            return state.isSuspended || waits ? "Running (Suspended)" : phase.rawValue
-        }
+        if phase == .running { return isSuspended(state) ? "Running (Suspended)" : phase.rawValue }
         return phase == .failed && state.shutdown != nil ? "Failed (Terminated)" : phase.rawValue
+    }
+
+    /// Whether the run, or a node of it, waits to be resumed.
+    static func isSuspended(_ state: WorkflowState) -> Bool {
+        guard state.phase == .running else { return false }
+        return state.isSuspended
+            || state.nodes.values.contains { $0.type == .suspend && $0.phase == .running }
     }
 
     /// `0s*(1 cpu),6s*(100Mi memory)`: seconds times a unit, by resource.
@@ -97,7 +101,9 @@ enum LocalZone {
             if name == "UTC" { return .utc }
             path = name.hasPrefix("/") ? name : "/usr/share/zoneinfo/" + name
         }
-        guard Environment.exists(path), let bytes = try? Environment.read(path, limit: 1 << 20) else { return .utc }
+        guard Environment.exists(path), let bytes = try? Environment.read(path, limit: 1 << 20) else {
+            return .utc
+        }
         return TimeZoneRules(name: "Local", tzif: bytes) ?? .utc
     }()
 }

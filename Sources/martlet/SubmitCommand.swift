@@ -28,9 +28,10 @@ struct SubmitCommand: AsyncParsableCommand {
     @Argument(help: "Manifests, or - for standard input.")
     var files: [String] = []
 
-    @Option(help: ArgumentHelp(
-        "A stored definition: workflowtemplate/NAME, clusterworkflowtemplate/NAME or cronwf/NAME.",
-        valueName: "KIND/NAME"))
+    @Option(
+        help: ArgumentHelp(
+            "A stored definition: workflowtemplate/NAME, clusterworkflowtemplate/NAME or cronwf/NAME.",
+            valueName: "KIND/NAME"))
     var from: String?
 
     @Flag(name: .shortAndLong, help: "Wait until the runs have ended.")
@@ -71,7 +72,8 @@ struct SubmitCommand: AsyncParsableCommand {
         let catalog = manifests.catalog(over: stored)
         var checks = ValidationOptions()
         checks.strict = submission.strict
-        let diagnostics = manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
+        let diagnostics =
+            manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
         for diagnostic in diagnostics { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }
         if diagnostics.contains(where: { $0.severity == .error }) { throw ExitCode(2) }
         // All are checked before the first is stored.
@@ -103,7 +105,9 @@ struct SubmitCommand: AsyncParsableCommand {
         return (manifests, workflows)
     }
 
-    private func store(_ definitions: [RunDefinition], _ manifests: Manifests, _ access: RunAccess) async throws {
+    private func store(_ definitions: [RunDefinition], _ manifests: Manifests, _ access: RunAccess)
+        async throws
+    {
         do {
             for definition in definitions {
                 try await Submission.keepSecrets(
@@ -162,7 +166,8 @@ struct StoredSource: Hashable {
         case "cronworkflow", "cronworkflows", "cronwf", "cwf": kind = .cronWorkflow
         default:
             throw CommandError(
-                "--from \(text): the kind is one of workflowtemplate, clusterworkflowtemplate, cronwf", status: 64)
+                "--from \(text): the kind is one of workflowtemplate, clusterworkflowtemplate, cronwf",
+                status: 64)
         }
         if name.isEmpty { throw CommandError("--from \(text): write KIND/NAME", status: 64) }
     }
@@ -173,7 +178,8 @@ struct StoredSource: Hashable {
             let known = try await store.definitions(kind, namespace: namespace).map(\.name)
             throw CommandError(
                 "there is no \(kind.rawValue) \"\(name)\""
-                    + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))"), status: 2)
+                    + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))"),
+                status: 2)
         }
         return manifest(of: row.body)
     }
@@ -196,7 +202,8 @@ struct StoredSource: Hashable {
         }
         metadata["labels"] = .object(labels)
         return [
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": .object(metadata), "spec": spec,
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": .object(metadata),
+            "spec": spec,
         ]
     }
 }

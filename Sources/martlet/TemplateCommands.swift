@@ -6,7 +6,8 @@ import Text
 
 struct TemplateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: TemplateFamily.command, abstract: "Keep workflow templates, which runs of a namespace use.",
+        commandName: TemplateFamily.command,
+        abstract: "Keep workflow templates, which runs of a namespace use.",
         subcommands: [
             DefinitionCreate<TemplateFamily>.self, DefinitionList<TemplateFamily>.self,
             DefinitionGet<TemplateFamily>.self, DefinitionUpdate<TemplateFamily>.self,
@@ -32,8 +33,10 @@ struct CronCommand: AsyncParsableCommand {
             `martlet submit --from cronwf/NAME` makes a run by hand.
             """,
         subcommands: [
-            DefinitionCreate<CronFamily>.self, DefinitionList<CronFamily>.self, DefinitionGet<CronFamily>.self,
-            DefinitionUpdate<CronFamily>.self, DefinitionDelete<CronFamily>.self, DefinitionLint<CronFamily>.self,
+            DefinitionCreate<CronFamily>.self, DefinitionList<CronFamily>.self,
+            DefinitionGet<CronFamily>.self,
+            DefinitionUpdate<CronFamily>.self, DefinitionDelete<CronFamily>.self,
+            DefinitionLint<CronFamily>.self,
             CronSuspend.self, CronResume.self,
         ])
 }

@@ -1,5 +1,5 @@
-// What `martlet get`, `run` and `watch` show of a run: a header and the tree of its nodes, as `argo get` prints them.
-// Pure: the same state and options give the same text.
+// What `martlet get`, `run` and `watch` show of a run: a header and the tree of its nodes, as `argo get`
+// prints them. Pure: the same state and options give the same text.
 
 import Scheduling
 import Text
@@ -93,7 +93,8 @@ private struct TreeRows {
         case .short: table.add(["STEP", "TEMPLATE", "PODNAME", "DURATION", "MESSAGE", "NODENAME"])
         case .wide:
             table.add([
-                "STEP", "TEMPLATE", "PODNAME", "DURATION", "ARTIFACTS", "MESSAGE", "RESOURCESDURATION", "NODENAME",
+                "STEP", "TEMPLATE", "PODNAME", "DURATION", "ARTIFACTS", "MESSAGE", "RESOURCESDURATION",
+                "NODENAME",
             ])
         }
     }

@@ -22,7 +22,8 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: "Only nodes of this status: Pending, Running, Succeeded, Skipped, Failed, Error.")
     var status: String?
 
-    @Option(help: ArgumentHelp("Only nodes that match: phase=Failed,displayName=train.", valueName: "SELECTOR"))
+    @Option(
+        help: ArgumentHelp("Only nodes that match: phase=Failed,displayName=train.", valueName: "SELECTOR"))
     var nodeFieldSelector: String?
 
     @OptionGroup var data: DataOptions

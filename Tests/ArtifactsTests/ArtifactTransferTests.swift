@@ -35,10 +35,12 @@ struct ArtifactTransferTests {
         #expect(directory.listing(".").contains("back 600 text"))
     }
 
-    @Test("An output goes to its key, or to the default one, and is read back from there", arguments: [
+    static let keyRows: [(JSONValue, String)] = [
         (["name": "a"], "default/key"), (["name": "a", "s3": ["key": "own"]], "own"),
         (["name": "a", "gcs": ["key": "other"]], "other"),
-    ] as [(JSONValue, String)])
+    ]
+
+    @Test("An output goes to its key, or to the default one, and is read back from there", arguments: keyRows)
     func keys(declaration: JSONValue, key: String) throws {
         try directory.write("x", to: "in/f")
         let (located, tree) = try transfer.save(
@@ -85,7 +87,8 @@ struct ArtifactTransferTests {
         try directory.write("text", to: "f")
         try run("gzip", directory.path + "/f")
         _ = try transfer.save(
-            Artifact(["name": "a", "archive": ["none": [:]]]), from: directory.path + "/f.gz", defaultKey: "f.gz",
+            Artifact(["name": "a", "archive": ["none": [:]]]), from: directory.path + "/f.gz",
+            defaultKey: "f.gz",
             source: .shared)
         try load(["name": "a", "s3": ["key": "f.gz"]])
         #expect(try Disk.read(directory.path + "/back", limitBytes: 99).prefix(2) == [0x1f, 0x8b])
@@ -112,12 +115,15 @@ struct ArtifactTransferTests {
         #expect(server.requests.count == 2)
         #expect(server.requests[0].hasPrefix("GET /file HTTP/1.1\r\n"))
         #expect(server.requests[0].contains("X-Test: yes\r\n"))
-        #expect(server.requests[0].contains("Authorization: Basic dmFsdWUgb2YgdXNlcjp2YWx1ZSBvZiBwYXNzd29yZA=="))
+        #expect(
+            server.requests[0].contains("Authorization: Basic dmFsdWUgb2YgdXNlcjp2YWx1ZSBvZiBwYXNzd29yZA=="))
     }
 
-    @Test("A server's refusal says its status", arguments: [
-        (404, ArtifactError.Kind.notFound), (403, .permissionDenied), (500, .transfer),
-    ])
+    @Test(
+        "A server's refusal says its status",
+        arguments: [
+            (404, ArtifactError.Kind.notFound), (403, .permissionDenied), (500, .transfer),
+        ])
     func refusals(status: Int, kind: ArtifactError.Kind) throws {
         let server = try LoopbackServer(answers: [
             "HTTP/1.1 \(status) No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
@@ -139,7 +145,8 @@ struct ArtifactTransferTests {
             Artifact(["name": "a", "http": place, "archive": ["none": [:]]]), from: directory.path + "/f",
             defaultKey: "k", source: .shared)
         _ = try transfer.save(
-            Artifact(["name": "a", "http": place]), from: directory.path + "/f", defaultKey: "k", source: .shared)
+            Artifact(["name": "a", "http": place]), from: directory.path + "/f", defaultKey: "k",
+            source: .shared)
         #expect(server.requests[0].hasPrefix("PUT /up HTTP/1.1\r\n"))
         #expect(server.requests[0].hasSuffix("\r\n\r\nbody"))
         #expect(!server.requests[1].hasSuffix("\r\n\r\nbody"))
@@ -153,14 +160,19 @@ struct ArtifactTransferTests {
         defer { server.stop() }
         var exchange = HTTPExchange(url: server.url)
         exchange.outputLimitBytes = 5
-        #expect { try exchange.perform(output: -1) } throws: { error in "\(error)".contains("larger than 5 bytes") }
+        #expect { try exchange.perform(output: -1) } throws: { error in
+            "\(error)".contains("larger than 5 bytes")
+        }
     }
 
     @Test("A revision of a repository is cloned")
     func git() throws {
         let repository = directory.path + "/repository"
         try directory.write("first", to: "repository/f")
-        let git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main", "-C", repository]
+        let git = [
+            "git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main", "-C",
+            repository,
+        ]
         for words in [["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"], ["tag", "v1"]] {
             try CommandRun(git + words).check(path: repository, action: "prepare")
         }
@@ -168,13 +180,17 @@ struct ArtifactTransferTests {
         try CommandRun(git + ["commit", "-q", "-a", "-m", "two"]).check(path: repository, action: "prepare")
         try load(["name": "a", "git": ["repo": .string("file://" + repository)]], at: "head")
         #expect(try directory.read("head/f") == "second")
-        try load(["name": "a", "git": ["repo": .string("file://" + repository), "revision": "v1", "depth": 1]], at: "old")
+        try load(
+            ["name": "a", "git": ["repo": .string("file://" + repository), "revision": "v1", "depth": 1]],
+            at: "old")
         #expect(try directory.read("old/f") == "first")
     }
 
-    @Test("A repository or revision that git would take for an option is refused", arguments: [
+    static let optionRows: [JSONValue] = [
         ["repo": "--upload-pack=x"], ["repo": "r", "revision": "--x"], ["repo": "r", "branch": "-b"],
-    ] as [JSONValue])
+    ]
+
+    @Test("A repository or revision that git would take for an option is refused", arguments: optionRows)
     func gitOptions(settings: JSONValue) {
         #expect { try load(["name": "a", "git": settings]) } throws: { error in
             (error as? ArtifactError)?.kind == .unsupported

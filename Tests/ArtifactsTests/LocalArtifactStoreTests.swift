@@ -51,9 +51,11 @@ struct LocalArtifactStoreTests {
         #expect(directory.listing("in").count == 6)
     }
 
-    @Test("Editing what was laid out never changes what the store holds", arguments: [
-        LocalArtifactStore.Source.shared, .attemptEnded,
-    ])
+    @Test(
+        "Editing what was laid out never changes what the store holds",
+        arguments: [
+            LocalArtifactStore.Source.shared, .attemptEnded,
+        ])
     func copiesAreTheirOwn(source: LocalArtifactStore.Source) throws {
         try directory.write("original", to: "in/f")
         let tree = try store.save(path: directory.path + "/in", source: source)
@@ -83,7 +85,9 @@ struct LocalArtifactStoreTests {
             return try await group.reduce(into: Set<String>()) { $0.insert($1) }
         }
         #expect(hashes.count == 1)
-        let blobs = (Disk.list(store.root + "/blobs") ?? []).flatMap { Disk.list("\(store.root)/blobs/\($0)") ?? [] }
+        let blobs = (Disk.list(store.root + "/blobs") ?? []).flatMap {
+            Disk.list("\(store.root)/blobs/\($0)") ?? []
+        }
         #expect(blobs.count == 2)
         #expect(Disk.list(store.root + "/temporary") == [])
     }

@@ -51,7 +51,9 @@ final class LoopbackServer: Sendable {
             let request = read(connection)
             seen.withLock { $0.append(request) }
             let answer = answers.withLock { $0.isEmpty ? "" : $0.removeFirst() }
-            _ = Array(answer.utf8).withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            _ = Array(answer.utf8).withUnsafeBytes {
+                send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             close(connection)
         }
         close(listener)
@@ -66,7 +68,9 @@ final class LoopbackServer: Sendable {
             bytes.append(contentsOf: chunk[..<length])
             let text = String(decoding: bytes, as: UTF8.self)
             guard let head = text.range(of: "\r\n\r\n") else { continue }
-            let expected = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+            let expected = text.split(separator: "\r\n").first {
+                $0.lowercased().hasPrefix("content-length:")
+            }
             let size = expected.flatMap { Int($0.dropFirst(15).drop { $0 == " " }) } ?? 0
             if text[head.upperBound...].utf8.count >= size { break }
         }

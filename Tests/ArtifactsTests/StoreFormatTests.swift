@@ -8,10 +8,12 @@ import WorkflowLanguage
 
 @Suite("Store formats")
 struct StoreFormatTests {
-    @Test("Keys become file names that stay in their directory", arguments: [
-        ("a", "=a"), ("a/b", "a/=b"), ("/a//b/", "a/=b"), ("../x", "%2e./=x"), ("a/..", "a/=%2e."),
-        (".", "=%2e"), ("=a", "=%3da"), ("50%", "=50%25"), ("größe/ü", "größe/=ü"),
-    ])
+    @Test(
+        "Keys become file names that stay in their directory",
+        arguments: [
+            ("a", "=a"), ("a/b", "a/=b"), ("/a//b/", "a/=b"), ("../x", "%2e./=x"), ("a/..", "a/=%2e."),
+            (".", "=%2e"), ("=a", "=%3da"), ("50%", "=50%25"), ("größe/ü", "größe/=ü"),
+        ])
     func references(key: String, file: String) {
         #expect(ReferencePath.file(key: key) == file)
     }
@@ -43,26 +45,31 @@ struct StoreFormatTests {
         }
     }
 
-    @Test("A list that names paths outside of its directory is refused", arguments: ["../x", "/x", "a/../x", "a//x", ""])
+    @Test(
+        "A list that names paths outside of its directory is refused",
+        arguments: ["../x", "/x", "a/../x", "a//x", ""])
     func escapingPaths(path: String) {
         let text = "martlet-tree 1\0755\0d 755\0\(path)\0end\0"
         #expect(throws: ArtifactError.self) { try TreeManifest(decoding: Array(text.utf8), path: "p") }
     }
 
-    @Test("Locations are what the manifest says", arguments: [
-        (["s3": ["key": "a/b"]], ArtifactLocation.key("a/b")),
-        (["gcs": ["key": "g"]], .key("g")),
-        (["azure": ["blob": "z"]], .key("z")),
-        (["raw": ["data": "text"]], .raw("text")),
-    ] as [(JSONValue, ArtifactLocation)])
+    static let locationRows: [(JSONValue, ArtifactLocation)] = [
+        (["s3": ["key": "a/b"]], .key("a/b")), (["gcs": ["key": "g"]], .key("g")),
+        (["azure": ["blob": "z"]], .key("z")), (["raw": ["data": "text"]], .raw("text")),
+    ]
+
+    @Test("Locations are what the manifest says", arguments: locationRows)
     func locations(declaration: JSONValue, location: ArtifactLocation) throws {
         #expect(try ArtifactLocation(Artifact(declaration)) == location)
     }
 
-    @Test("A store that only an outside service has is named in the refusal", arguments: [
-        ["s3": ["bucket": "b", "key": "k"]], ["hdfs": ["path": "/x"]], ["oss": ["endpoint": "e", "key": "k"]],
+    static let foreignRows: [JSONValue] = [
+        ["s3": ["bucket": "b", "key": "k"]], ["hdfs": ["path": "/x"]],
+        ["oss": ["endpoint": "e", "key": "k"]],
         ["s3": ["bucket": "b"]],
-    ] as [JSONValue])
+    ]
+
+    @Test("A store that only an outside service has is named in the refusal", arguments: foreignRows)
     func foreignStores(declaration: JSONValue) {
         #expect { try ArtifactLocation(Artifact(declaration)) } throws: { error in
             "\(error)".contains("this build has the local store, http, git and raw")

@@ -23,8 +23,10 @@ struct HumanTimeTests {
     @Test(
         "A moment is told by how long ago it was",
         arguments: [
-            (0, "now"), (1, "1 second ago"), (59, "59 seconds ago"), (60, "1 minute ago"), (7_200, "2 hours ago"),
-            (86_400, "1 day ago"), (604_800, "1 week ago"), (3_000_000, "1 month ago"), (70_000_000, "2 years ago"),
+            (0, "now"), (1, "1 second ago"), (59, "59 seconds ago"), (60, "1 minute ago"),
+            (7_200, "2 hours ago"),
+            (86_400, "1 day ago"), (604_800, "1 week ago"), (3_000_000, "1 month ago"),
+            (70_000_000, "2 years ago"),
             (-60, "1 minute from now"),
         ])
     func relative(seconds: Int, text: String) {
@@ -52,7 +54,9 @@ struct HumanTimeTests {
         #expect(HumanTime.parse(text) == seconds.map { .seconds($0) })
     }
 
-    @Test("Seconds are written as Go writes them", arguments: [(6, "6s"), (60, "1m0s"), (7_205, "2h0m5s"), (0, "0s")])
+    @Test(
+        "Seconds are written as Go writes them",
+        arguments: [(6, "6s"), (60, "1m0s"), (7_205, "2h0m5s"), (0, "0s")])
     func goText(seconds: Int, text: String) {
         #expect(HumanTime.goText(seconds: seconds) == text)
     }

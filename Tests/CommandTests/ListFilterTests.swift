@@ -16,14 +16,23 @@ struct ListFilterTests {
         "Options become conditions",
         arguments: [
             ([], WorkflowQuery(namespace: "default")),
-            (["--status", "Failed,error"], WorkflowQuery(namespace: "default", phases: ["Failed", "Error"])),
+            (
+                ["--status", "Failed,error"],
+                WorkflowQuery(namespace: "default", phases: ["Failed", "Error"])
+            ),
             (["--status", "Pending"], WorkflowQuery(namespace: "default", phases: ["Pending", ""])),
             (["--running"], WorkflowQuery(namespace: "default", phases: ["", "Pending", "Running"])),
             (["--completed"], WorkflowQuery(namespace: "default", phases: ["Succeeded", "Failed", "Error"])),
             (["--completed", "--status", "Failed"], WorkflowQuery(namespace: "default", phases: ["Failed"])),
             (["--prefix", "train-"], WorkflowQuery(namespace: "default", namePrefix: "train-")),
-            (["--since", "1h"], WorkflowQuery(namespace: "default", createdAfter: Timestamp(seconds: 996_400))),
-            (["--older", "1d"], WorkflowQuery(namespace: "default", finishedBefore: Timestamp(seconds: 913_600))),
+            (
+                ["--since", "1h"],
+                WorkflowQuery(namespace: "default", createdAfter: Timestamp(seconds: 996_400))
+            ),
+            (
+                ["--older", "1d"],
+                WorkflowQuery(namespace: "default", finishedBefore: Timestamp(seconds: 913_600))
+            ),
             (["-l", "a=b"], WorkflowQuery(namespace: "default", labels: [.equals(key: "a", value: "b")])),
         ] as [([String], WorkflowQuery)])
     func conditions(words: [String], expected: WorkflowQuery) throws {
@@ -53,13 +62,16 @@ struct ListFilterTests {
             ("a!=b", [.notEquals(key: "a", value: "b")]), (" a = b ", [.equals(key: "a", value: "b")]),
             ("a in (x, y)", [.isIn(key: "a", values: ["x", "y"])]),
             ("a notin (x),b", [.notIn(key: "a", values: ["x"]), .exists(key: "b")]),
-            ("!example.com/old", [.absent(key: "example.com/old")]), ("", []), ("a=", [.equals(key: "a", value: "")]),
+            ("!example.com/old", [.absent(key: "example.com/old")]), ("", []),
+            ("a=", [.equals(key: "a", value: "")]),
         ] as [(String, [LabelRequirement])])
     func labels(text: String, expected: [LabelRequirement]) throws {
         #expect(try LabelSelector.parse(text) == expected)
     }
 
-    @Test("Text that is no label selector is refused", arguments: ["a in x", "a within (x)", "=b", "!", "a in ()"])
+    @Test(
+        "Text that is no label selector is refused",
+        arguments: ["a in x", "a within (x)", "=b", "!", "a in ()"])
     func badLabels(text: String) {
         #expect(throws: CommandError.self) { try LabelSelector.parse(text) }
     }
@@ -98,17 +110,21 @@ struct ListFilterTests {
         run.add("w.c", .pod, .failed)
         let state = run.state(
             .running,
-            spec: ["arguments": ["parameters": [["name": "text", "value": "a rather long value that is cut"]]]])
+            spec: [
+                "arguments": ["parameters": [["name": "text", "value": "a rather long value that is cut"]]]
+            ])
         var table = RunTable(isWide: true, hasNamespace: false, hasHeaders: false, now: now)
         table.add(
-            WorkflowSummary(uid: "1", namespace: "n", name: "w", phase: "Running", createdAt: now), state: state)
+            WorkflowSummary(uid: "1", namespace: "n", name: "w", phase: "Running", createdAt: now),
+            state: state)
         #expect(table.text == "w   Running   0s   0s   0   1/1/1   text=a rather long val...\n")
     }
 
     @Test(
         "Node selectors name a field that there is",
         arguments: [
-            ("phase=Failed", true), ("displayName=a,templateName!=b", true), ("inputs.parameters.x.value=1", true),
+            ("phase=Failed", true), ("displayName=a,templateName!=b", true),
+            ("inputs.parameters.x.value=1", true),
             ("color=red", false), ("nothing", false), ("", false),
         ])
     func nodeSelectors(text: String, isGood: Bool) throws {

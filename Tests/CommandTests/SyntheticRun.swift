@@ -18,7 +18,8 @@ struct SyntheticRun {
     @discardableResult
     mutating func add(
         _ nodeName: String, _ type: NodeType, _ phase: Phase, display: String? = nil, template: String = "",
-        in boundary: String? = nil, under parents: [String] = [], from started: Int? = 0, to finished: Int? = nil,
+        in boundary: String? = nil, under parents: [String] = [], from started: Int? = 0,
+        to finished: Int? = nil,
         message: String = ""
     ) -> NodeID {
         let id = Node.id(workflow: name, nodeName: nodeName)

@@ -20,7 +20,7 @@ struct TreeRendererTests {
         return lines.dropFirst().dropLast().joined(separator: "\n")
     }
 
-    private func steps() -> SyntheticRun {
+    private func documented() -> SyntheticRun {
         var run = SyntheticRun("steps-z2zdn")
         let root = run.add(
             "steps-z2zdn", .steps, .succeeded, template: "hello-hello-hello", to: 10)
@@ -28,10 +28,12 @@ struct TreeRendererTests {
         let hello = run.add(
             "steps-z2zdn[0].hello1", .pod, .succeeded, display: "hello1", template: "print-message", in: root,
             under: [first], to: 2)
-        let second = run.add("steps-z2zdn[1]", .stepGroup, .succeeded, display: "[1]", in: root, under: [hello])
+        let second = run.add(
+            "steps-z2zdn[1]", .stepGroup, .succeeded, display: "[1]", in: root, under: [hello])
         for (name, end) in [("hello2a", 6), ("hello2b", 6)] {
             run.add(
-                "steps-z2zdn[1].\(name)", .pod, .succeeded, display: name, template: "print-message", in: root,
+                "steps-z2zdn[1].\(name)", .pod, .succeeded, display: name, template: "print-message",
+                in: root,
                 under: [second], from: 3, to: end)
         }
         return run
@@ -39,7 +41,7 @@ struct TreeRendererTests {
 
     @Test("A run of steps looks as in Argo, header and tree")
     func steps() throws {
-        var run = steps()
+        var run = documented()
         run.edit(run.nodes[2].id) { $0.resourcesDuration = ["cpu": 0, "memory": 6] }
         let state = run.state(
             .succeeded, finished: 10,
@@ -78,18 +80,19 @@ struct TreeRendererTests {
         let root = run.add("dag", .dag, .failed, template: "main")
         let a = run.add("dag.A", .pod, .succeeded, display: "A", in: root, under: [root], to: 1)
         let inner = run.add("dag.B", .dag, .failed, display: "B", template: "inner", in: root, under: [a])
-        run.add("dag.B.x", .pod, .failed, display: "x", in: inner, under: [inner], to: 1, message: "exit\ncode 1")
+        run.add(
+            "dag.B.x", .pod, .failed, display: "x", in: inner, under: [inner], to: 1, message: "exit\ncode 1")
         run.add("dag.B.y", .skipped, .skipped, display: "y", in: inner, under: [inner], message: "when false")
         run.add("dag.C", .skipped, .omitted, display: "C", in: root, under: [inner])
         run.add("dag.D", .pod, .error, display: "D", in: root, under: [a], from: nil)
         #expect(
             tree(run.state(.failed, finished: 9)) == """
-                 ✖ dag       main
-                 ├─✔ A                 dag-3775413485  1s
-                 ├─✖ B       inner
-                 │ ├─✖ x               dag-1563164253  1s        exit code 1
-                 │ └─○ y                                         when false
-                 └─⚠ D                 dag-3725080628
+                 ✖ dag    main
+                 ├─✔ A              dag-624426498   1s
+                 ├─✖ B    inner
+                 │ ├─✖ x            dag-4289671601  1s        exit code 1
+                 │ └─○ y                                      when false
+                 └─⚠ D              dag-574093641
                 """)
     }
 
@@ -102,9 +105,13 @@ struct TreeRendererTests {
         run.add("r[0].a(0)", .pod, .succeeded, display: "a(0)", in: root, under: [once], to: 1)
         let twice = run.add("r[0].b", .retry, .running, display: "b", template: "t", in: root, under: [group])
         run.add("r[0].b(0)", .pod, .failed, display: "b(0)", template: "t", in: root, under: [twice], to: 1)
-        run.add("r[0].b(1)", .pod, .running, display: "b(1)", template: "t", in: root, under: [twice], from: 2)
+        run.add(
+            "r[0].b(1)", .pod, .running, display: "b(1)", template: "t", in: root, under: [twice], from: 2)
         let names = tree(run.state(.running)).split(separator: "\n").map { $0.prefix { $0 != ")" } }
-        #expect(names == [" ● r           main", " └─┬─✔ a(0", "   └─● b          t", "     ├─✖ b(0", "     └─● b(1"])
+        #expect(
+            names == [
+                " ● r           main", " └─┬─✔ a(0", "   └─● b       t", "     ├─✖ b(0", "     └─● b(1",
+            ])
     }
 
     @Test("Hooks and the exit handler of the run follow after an empty line each")
@@ -123,11 +130,12 @@ struct TreeRendererTests {
     func selector() {
         var options = options()
         options.selector = NodeSelector("displayName=hello2a")
-        #expect(tree(steps().state(.succeeded), options).contains("✔ hello2a  print-message"))
-        #expect(!tree(steps().state(.succeeded), options).contains("hello1"))
+        #expect(tree(documented().state(.succeeded), options).contains("✔ hello2a  print-message"))
+        #expect(!tree(documented().state(.succeeded), options).contains("hello1"))
         options.selector = NodeSelector("phase=Failed")
-        #expect(TreeRenderer.render(state: steps().state(.succeeded), options: options).contains("Name:"))
-        #expect(tree(steps().state(.succeeded), options) == "")
+        #expect(
+            TreeRenderer.render(state: documented().state(.succeeded), options: options).contains("Name:"))
+        #expect(tree(documented().state(.succeeded), options) == "")
     }
 
     @Test(
@@ -153,11 +161,11 @@ struct TreeRendererTests {
     @Test("The live variant has one line above the tree, no newline at its end, and is cut to the width")
     func live() {
         var options = options(after: 65)
-        let text = TreeRenderer.renderTreeOnly(state: steps().state(.running), options: options)
+        let text = TreeRenderer.renderTreeOnly(state: documented().state(.running), options: options)
         #expect(text.hasPrefix("steps-z2zdn  Running  3/3  1 minute 5 seconds\nSTEP  "))
         #expect(!text.hasSuffix("\n"))
         options.width = 10
-        let cut = TreeRenderer.renderTreeOnly(state: steps().state(.running), options: options)
+        let cut = TreeRenderer.renderTreeOnly(state: documented().state(.running), options: options)
         #expect(cut.split(separator: "\n").allSatisfy { $0.unicodeScalars.count <= 10 })
     }
 
@@ -186,7 +194,8 @@ struct TreeRendererTests {
         var run = SyntheticRun("d")
         var boundary = run.add("d", .steps, .running)
         for level in 1..<200 {
-            boundary = run.add("d.\(level)", .steps, .running, display: "\(level)", in: boundary, under: [boundary])
+            boundary = run.add(
+                "d.\(level)", .steps, .running, display: "\(level)", in: boundary, under: [boundary])
         }
         #expect(tree(run.state(.running)).split(separator: "\n").count == 200)
     }

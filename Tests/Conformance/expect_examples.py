@@ -140,7 +140,8 @@ def exit_of_steps(v):
 
 
 def fibonacci(v):
-    v.log_count("5", 1)
+    v.input("printresult", "result", "5")
+    v.expect("5" in v.log_text(v.node("printresult").get("id", "")).split(), "printresult does not log 5")
     hits = [n for n in v.nodes if (n.get("memoizationStatus") or {}).get("hit")]
     v.expect(hits, "no node was a cache hit")
 
@@ -269,7 +270,7 @@ def memoized_resubmit(v):
 
 def retried(v):
     v.expect(v.root.get("type") == "Retry", f"the root has type {v.root.get('type')}")
-    attempts = v.children(v.root)
+    attempts = v.attempts_of(v.root)
     v.expect(1 <= len(attempts) <= 11, f"{len(attempts)} attempts")
     last = [n for n in attempts if n.get("phase") == "Succeeded"]
     v.expect(
@@ -280,7 +281,7 @@ def retried(v):
 
 def retried_with_backoff(v):
     retried(v)
-    attempts = sorted(v.children(v.root), key=lambda n: int(re.findall(r"\d+", n["name"])[-1]))
+    attempts = sorted(v.attempts_of(v.root), key=lambda n: int(re.findall(r"\d+", n["name"])[-1]))
     for number, (before, after) in enumerate(zip(attempts, attempts[1:])):
         pause = (moment(after.get("startedAt")) or 0) - (moment(before.get("finishedAt")) or 0)
         wanted = min(2 ** number, 5)

@@ -94,9 +94,9 @@ struct FakeExecutor {
     {
         let key = launch.key
         if let known = attempts[key] {
-            guard known.launch.isSameWork(as: launch) else {
+            guard known.launch == launch else {
                 throw SimulationFailure(
-                    "\(key) was launched with two specs:\n\(known.launch)\nand\n\(launch)")
+                    "\(launch.nodeName) was launched with two specs:\n\(known.launch.difference(from: launch))")
             }
             return (reports(of: key, at: now), [])
         }
@@ -109,6 +109,10 @@ struct FakeExecutor {
         open.insert(key)
         var plan: [(Timestamp, ExecutorAction)] = [(now + behavior.startDelay, .start(key))]
         let end = now + behavior.startDelay + behavior.runTime
+        if let seconds = launch.deadlineSeconds {
+            let timedOut = AttemptOutcome(phase: .failed, message: launch.deadlineMessage, exitCode: 143)
+            plan.append((now + behavior.startDelay + .seconds(seconds), .end(key, timedOut)))
+        }
         if behavior.address != nil { plan.append((now + behavior.startDelay * 2, .ready(key))) }
         switch behavior.end {
         case .outcome(let outcome):
@@ -162,8 +166,16 @@ struct FakeExecutor {
 }
 
 extension Launch {
-    /// Whether two launches ask for the same work.
-    func isSameWork(as other: Launch) -> Bool { self == other }
+    /// The fields in which two launches differ.
+    func difference(from other: Launch) -> String {
+        zip(Mirror(reflecting: self).children, Mirror(reflecting: other).children).compactMap { old, new in
+            let (before, after) = ("\(old.value)", "\(new.value)")
+            if let before = old.value as? Template, let after = new.value as? Template {
+                return before == after ? nil : "\(before.raw.compactText)\nthen \(after.raw.compactText)"
+            }
+            return before == after ? nil : "\(old.label ?? ""): \(before)\nthen \(after)"
+        }.joined(separator: "\n")
+    }
 }
 
 /// A broken rule.

@@ -1,5 +1,5 @@
-// One HTTP exchange through libcurl. `curl_easy_setopt` is variadic, which Swift cannot call, so an exchange is a
-// value that goes in and a value that comes out.
+// One HTTP exchange through libcurl. `curl_easy_setopt` is variadic, which Swift cannot call, so an exchange
+// is a value that goes in and a value that comes out.
 
 #ifndef MARTLET_CCURL_H
 #define MARTLET_CCURL_H

@@ -2,9 +2,10 @@
 
 import Scheduling
 
-/// Steps that run or wait. Higher priority goes first, then who came first. What the first in the queue waits for is
-/// kept for it: a later one may pass only if it asks for none of that, so a large request is never starved by small
-/// ones. The queue holds each launch once, so it is as long as the work handed to the executor.
+/// Steps that run or wait. Higher priority goes first, then who came first. What the first in the queue waits
+/// for is kept for it: a later one may pass only if it asks for none of that, so a large request is never
+/// starved by small ones. The queue holds each launch once, so it is as long as the work handed to the
+/// executor.
 struct Admission: Sendable {
     struct Grant: Sendable, Equatable {
         var key: AttemptKey
@@ -73,7 +74,9 @@ struct Admission: Sendable {
         if let ended = running.removeValue(forKey: key) {
             usedCPUMillis -= ended.request.cpuMillis
             usedMemoryBytes -= ended.request.memoryBytes
-            for gpu in ended.gpus where gpu < capacity.gpus && !freeGPUs.contains(gpu) { freeGPUs.append(gpu) }
+            for gpu in ended.gpus where gpu < capacity.gpus && !freeGPUs.contains(gpu) {
+                freeGPUs.append(gpu)
+            }
             freeGPUs.sort()
         } else if let index = waiting.firstIndex(where: { $0.key == key }) {
             waiting.remove(at: index)
@@ -103,9 +106,11 @@ struct Admission: Sendable {
         while index < waiting.count && running.count < slots {
             let entry = waiting[index]
             let request = entry.request
-            let lacksCPU = request.cpuMillis > 0
+            let lacksCPU =
+                request.cpuMillis > 0
                 && (blocksCPU || usedCPUMillis + request.cpuMillis > capacity.cpuMillis)
-            let lacksMemory = request.memoryBytes > 0
+            let lacksMemory =
+                request.memoryBytes > 0
                 && (blocksMemory || usedMemoryBytes + request.memoryBytes > capacity.memoryBytes)
             let lacksGPUs = request.gpus > 0 && (blocksGPUs || request.gpus > freeGPUs.count)
             if lacksCPU || lacksMemory || lacksGPUs {
@@ -146,12 +151,14 @@ struct Admission: Sendable {
         if usedCPUMillis + request.cpuMillis > capacity.cpuMillis, request.cpuMillis > 0 {
             let free = ResourceQuantity.text(milli: max(0, capacity.cpuMillis - usedCPUMillis))
             let whole = ResourceQuantity.text(milli: capacity.cpuMillis)
-            return "waiting for \(ResourceQuantity.text(milli: request.cpuMillis)) cpu: \(free) of \(whole) free"
+            return
+                "waiting for \(ResourceQuantity.text(milli: request.cpuMillis)) cpu: \(free) of \(whole) free"
         }
         if usedMemoryBytes + request.memoryBytes > capacity.memoryBytes, request.memoryBytes > 0 {
             let free = ResourceQuantity.text(bytes: max(0, capacity.memoryBytes - usedMemoryBytes))
             let whole = ResourceQuantity.text(bytes: capacity.memoryBytes)
-            return "waiting for \(ResourceQuantity.text(bytes: request.memoryBytes)) memory: \(free) of \(whole) free"
+            let wanted = ResourceQuantity.text(bytes: request.memoryBytes)
+            return "waiting for \(wanted) memory: \(free) of \(whole) free"
         }
         return "waiting for steps that came before"
     }
@@ -163,12 +170,14 @@ struct Admission: Sendable {
                 + " (MARTLET_GPUS sets what it has)"
         }
         if request.cpuMillis > capacity.cpuMillis {
-            return "the step asks for \(ResourceQuantity.text(milli: request.cpuMillis)) cpu, the machine has "
+            return
+                "the step asks for \(ResourceQuantity.text(milli: request.cpuMillis)) cpu, the machine has "
                 + "\(ResourceQuantity.text(milli: capacity.cpuMillis)); \(remedy)"
         }
         if request.memoryBytes > capacity.memoryBytes {
-            return "the step asks for \(ResourceQuantity.text(bytes: request.memoryBytes)) memory, the machine has "
-                + "\(ResourceQuantity.text(bytes: capacity.memoryBytes)); \(remedy)"
+            let wanted = ResourceQuantity.text(bytes: request.memoryBytes)
+            let whole = ResourceQuantity.text(bytes: capacity.memoryBytes)
+            return "the step asks for \(wanted) memory, the machine has \(whole); \(remedy)"
         }
         return nil
     }

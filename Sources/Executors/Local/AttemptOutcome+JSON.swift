@@ -12,6 +12,7 @@ extension AttemptOutcome {
         object.set("exitCode", exitCode.map(JSONValue.int))
         object.set("outputs", outputs.isEmpty ? nil : outputs.json)
         object.set("failureClass", failureClass?.rawValue)
+        object.set("isLost", isLost)
         object.set("containers", containers.map(\.json))
         object.set("finishedAt", finishedAt.map { JSONValue.int(Int($0.nanoseconds)) })
         if !resourcesDuration.isEmpty {
@@ -31,6 +32,7 @@ extension AttemptOutcome {
         self.init(phase: phase, message: fields.string("message") ?? "", exitCode: fields.int("exitCode"))
         outputs = Outputs(fields["outputs"])
         failureClass = fields.string("failureClass").flatMap(FailureClass.init(rawValue:))
+        isLost = fields.bool("isLost") ?? false
         containers = fields.list("containers").compactMap(ContainerOutcome.init)
         finishedAt = fields.int("finishedAt").map { Timestamp(nanoseconds: Int64($0)) }
         resourcesDuration = (fields["resourcesDuration"]?.objectValue ?? [:]).compactMapValues(\.intValue)

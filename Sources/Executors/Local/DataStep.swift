@@ -1,4 +1,5 @@
-// Data templates: a list of keys of the store, changed by expressions. Nothing runs, so nothing needs a process.
+// Data templates: a list of keys of the store, changed by expressions. Nothing runs, so nothing needs a
+// process.
 
 import Artifacts
 import Text
@@ -24,7 +25,8 @@ struct DataStep {
             let text = Fields(step).text("expression") ?? ""
             var context = ExpressionContext(now: now, seed: 0)
             do {
-                value = try Expression(text).evaluate(ExpressionEnvironment(variables: ["data": value]), &context)
+                value = try Expression(text).evaluate(
+                    ExpressionEnvironment(variables: ["data": value]), &context)
             } catch {
                 throw Problem(description: "transformation '\(text)': \(error.message)")
             }

@@ -11,7 +11,9 @@ package enum HTTPRequestStep {
     static let bodyLimitBytes = 1 << 20
 
     /// The request with secrets looked up; it is written to a file that only its owner may read.
-    static func specification(_ request: JSONValue, values: LaunchValues, directory: String) throws -> JSONValue {
+    static func specification(_ request: JSONValue, values: LaunchValues, directory: String) throws
+        -> JSONValue
+    {
         let fields = Fields(request)
         var headers: [JSONValue] = []
         for header in fields.list("headers").map({ Fields($0) }) {
@@ -91,9 +93,12 @@ struct HTTPAnswer {
     init?(directory: String) {
         func text(_ name: String) -> String? {
             let limit = HTTPRequestStep.bodyLimitBytes
-            return (try? Disk.read("\(directory)/\(name)", limitBytes: limit)).map { String(decoding: $0, as: UTF8.self) }
+            return (try? Disk.read("\(directory)/\(name)", limitBytes: limit)).map {
+                String(decoding: $0, as: UTF8.self)
+            }
         }
-        guard let status = text("response-status").flatMap({ Int($0) }), let body = text("response-body") else {
+        guard let status = text("response-status").flatMap({ Int($0) }), let body = text("response-body")
+        else {
             return nil
         }
         self.status = status
@@ -120,7 +125,8 @@ struct HTTPAnswer {
         return values.mapValues { .array($0) }
     }
 
-    /// Whether the answer is what the template wants: the condition's value, or a status of 200 to 299 without one.
+    /// Whether the answer is what the template wants: the condition's value, or a status of 200 to 299
+    /// without one.
     /// - Returns: nil for success, else why not.
     func problem(request: JSONValue, now: Timestamp) -> String? {
         let fields = Fields(request)
@@ -136,7 +142,9 @@ struct HTTPAnswer {
             "body": .string(fields.text("body") ?? ""),
         ]
         var context = ExpressionContext(now: now, seed: 0)
-        let environment = ExpressionEnvironment(variables: ["response": .object(response), "request": .object(sent)])
+        let environment = ExpressionEnvironment(variables: [
+            "response": .object(response), "request": .object(sent),
+        ])
         do {
             let value = try Expression(condition).evaluate(environment, &context)
             if value == .bool(true) { return nil }

@@ -1,10 +1,11 @@
-// Makes room for a path inside a directory of the machine that steps see read-only: a mount at /etc/config, say.
+// Makes room for a path inside a directory of the machine that steps see read-only: a mount at /etc/config,
+// say.
 
 import Artifacts
 import Glibc
 
-/// A bind that is taken apart: the directories on the way to the path become the step's own, and everything beside
-/// that way is a link to the machine's, which is bound elsewhere.
+/// A bind that is taken apart: the directories on the way to the path become the step's own, and everything
+/// beside that way is a link to the machine's, which is bound elsewhere.
 struct HostOpening {
     private static let shelter = "/.martlet/host"
 
@@ -16,7 +17,8 @@ struct HostOpening {
         for index in result.indices {
             let bind = result[index]
             let inside = paths.filter { path in
-                path.hasPrefix(bind.target + "/") && !Disk.exists(bind.source + path.dropFirst(bind.target.utf8.count))
+                path.hasPrefix(bind.target + "/")
+                    && !Disk.exists(bind.source + path.dropFirst(bind.target.utf8.count))
             }
             guard !inside.isEmpty else { continue }
             let sheltered = Self.shelter + bind.target

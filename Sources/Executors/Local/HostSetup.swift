@@ -1,4 +1,5 @@
-// What is the same for all steps of one executor: the machine's programs, the kind of sandbox, the common variables.
+// What is the same for all steps of one executor: the machine's programs, the kind of sandbox, the common
+// variables.
 
 import Artifacts
 import Glibc
@@ -16,6 +17,8 @@ struct HostSetup: Sendable {
     let searchPath: String
     /// A directory with `python` where the machine has only `python3`; nil where none is needed.
     let programLinks: String?
+    /// Of steps; without a sandbox it is this process's.
+    let home: String
     /// Proxies and the like, which a pod's cluster would provide.
     let passedVariables: [(name: String, value: String)]
 
@@ -32,15 +35,18 @@ struct HostSetup: Sendable {
         try Disk.makeDirectories(runs)
         (sandbox, plainReason) = try Self.sandbox(settings, supervisorPath: supervisorPath, scratch: runs)
         let home = Self.variable("HOME") ?? "/root"
-        let path = settings.pathDirectories?.joined(separator: ":") ?? Self.variable("PATH")
+        let path =
+            settings.pathDirectories?.joined(separator: ":") ?? Self.variable("PATH")
             ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         host = HostView(path: path, home: home)
+        self.home = sandbox == .plain ? home : "/root"
         devices = Self.gpuDevices()
         programLinks = try Self.linkPrograms(path: path, directory: settings.dataDirectory + "/programs")
         let shown = sandbox == .plain ? programLinks : Self.programLinksTarget
         searchPath = programLinks == nil ? path : path + ":" + (shown ?? "")
         let names = [
-            "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+            "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy",
+            "all_proxy",
             "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ",
         ]
         passedVariables = names.compactMap { name in Self.variable(name).map { (name: name, value: $0) } }
@@ -52,7 +58,8 @@ struct HostSetup: Sendable {
         _ settings: LocalExecutorSettings, supervisorPath: String, scratch: String
     ) throws -> (SupervisorSpec.Sandbox, String?) {
         if settings.sandboxMode == .plain { return (.plain, "the plain mode was asked for") }
-        let support = SupervisorClient.sandboxSupport(supervisorPath: supervisorPath, scratchDirectory: scratch)
+        let support = SupervisorClient.sandboxSupport(
+            supervisorPath: supervisorPath, scratchDirectory: scratch)
         guard case .unavailable(let reason) = support else { return (support.sandbox, nil) }
         if settings.sandboxMode == .namespaces {
             throw SupervisorClient.Failure(

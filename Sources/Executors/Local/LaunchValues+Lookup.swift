@@ -11,15 +11,21 @@ extension LaunchValues {
 
     /// The bytes under a key; nil when it is absent and may be.
     func bytes(_ reference: ValueFrom.KeySelector, isSecret: Bool) throws -> [UInt8]? {
-        let kind = isSecret ? "Secret" : "ConfigMap"
-        guard let values = (isSecret ? secrets : configMaps)[reference.name] else {
-            if reference.optional { return nil }
-            throw Missing(
-                description: "there is no \(kind) \"\(reference.name)\"; load its document with --load")
+        guard let values = try document(reference.name, isSecret: isSecret, optional: reference.optional)
+        else {
+            return nil
         }
         if let bytes = try values.bytes(reference.key) { return bytes }
         if reference.optional { return nil }
+        let kind = isSecret ? "Secret" : "ConfigMap"
         throw Missing(description: "the \(kind) \"\(reference.name)\" has no key \"\(reference.key)\"")
+    }
+
+    private func document(_ name: String, isSecret: Bool, optional: Bool) throws -> KeyedValues? {
+        if let values = (isSecret ? secrets : configMaps)[name] { return values }
+        if optional { return nil }
+        let kind = isSecret ? "Secret" : "ConfigMap"
+        throw Missing(description: "there is no \(kind) \"\(name)\"; load its document with --load")
     }
 
     func text(_ reference: ValueFrom.KeySelector, isSecret: Bool) throws -> String? {
@@ -28,11 +34,7 @@ extension LaunchValues {
 
     /// All values of a ConfigMap or Secret; nil when it is absent and may be.
     func all(_ name: String, isSecret: Bool, optional: Bool) throws -> [(key: String, bytes: [UInt8])]? {
-        guard let values = (isSecret ? secrets : configMaps)[name] else {
-            if optional { return nil }
-            throw Missing(
-                description: "there is no \(isSecret ? "Secret" : "ConfigMap") \"\(name)\"; load its document with --load")
-        }
+        guard let values = try document(name, isSecret: isSecret, optional: optional) else { return nil }
         let keys = Set(values.values.keys).union(values.encodedValues.keys).sorted()
         return try keys.map { (key: $0, bytes: try values.bytes($0) ?? []) }
     }

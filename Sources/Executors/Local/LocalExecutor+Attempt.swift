@@ -127,9 +127,10 @@ extension LocalExecutor {
     /// Watches what an earlier process started.
     private func adopt(_ key: AttemptKey) {
         guard let attempt = state.withLock({ $0.attempts[key] }), let plan = attempt.plan else { return }
-        let gpus = ((try? Disk.read(plan.directory + "/gpus", limitBytes: 4096)) ?? []).split(separator: 44).compactMap {
-            Int(String(decoding: $0, as: UTF8.self))
-        }
+        let gpus = ((try? Disk.read(plan.directory + "/gpus", limitBytes: 4096)) ?? []).split(separator: 44)
+            .compactMap {
+                Int(String(decoding: $0, as: UTF8.self))
+            }
         let request = ResourceRequest(attempt.launch.template)
         state.withLock { state in
             state.admission.occupy(key, request, gpus: gpus)
@@ -146,13 +147,16 @@ extension LocalExecutor {
     }
 
     private func signalIfCancelled(_ key: AttemptKey) {
-        if let immediately = state.withLock({ $0.attempts[key]?.cancel }) { signal(key, immediately: immediately) }
+        if let immediately = state.withLock({ $0.attempts[key]?.cancel }) {
+            signal(key, immediately: immediately)
+        }
     }
 
     func signal(_ key: AttemptKey, immediately: Bool) {
         let directory = AttemptPaths.attempt(host.dataDirectory, key: key)
         let isKnown = state.withLock { $0.attempts[key] != nil }
-        // Work of an engine before this one: ended only if it runs; what it left is for a later launch to find.
+        // Work of an engine before this one: ended only if it runs; what it left is for a later launch to
+        // find.
         if !isKnown {
             guard case .running = SupervisorClient.state(of: directory) else { return }
         }
@@ -184,11 +188,12 @@ extension LocalExecutor {
             let message = "the step's supervisor vanished without a result; the attempt does not count"
             finish(
                 key,
-                AttemptOutcome(phase: .error, message: message, failureClass: .infrastructure, isLost: true),
-                isKept: true)
+                AttemptOutcome(phase: .error, message: message, failureClass: .infrastructure, isLost: true))
         case .neverStarted:
             let bytes = (try? Disk.read(plan.directory + "/supervisor.err", limitBytes: 1 << 20)) ?? []
-            let said = String(decoding: bytes.suffix(500), as: UTF8.self).split(separator: "\n").last ?? "it said nothing"
+            let said =
+                String(decoding: bytes.suffix(500), as: UTF8.self).split(separator: "\n").last
+                ?? "it said nothing"
             fail(key, "the supervisor ended without starting the step: \(said)", .infrastructure)
         }
     }

@@ -22,7 +22,9 @@ extension LocalExecutor {
     }
 
     private func takeProgress(_ key: AttemptKey, _ attempt: Attempt, _ plan: StepPlan) {
-        guard let progress = MetricsTail.progress(root: plan.root), progress != attempt.progress else { return }
+        guard let progress = MetricsTail.progress(root: plan.root), progress != attempt.progress else {
+            return
+        }
         state.withLock { $0.attempts[key]?.progress = progress }
         reporter.yield(.progress(key, progress))
     }
@@ -40,8 +42,8 @@ extension LocalExecutor {
         }
     }
 
-    /// The ticker and a collecting thread may meet at a file: who takes the offset away has it to itself. The last
-    /// look waits for its turn, which takes as long as reading a few lines.
+    /// The ticker and a collecting thread may meet at a file: who takes the offset away has it to itself. The
+    /// last look waits for its turn, which takes as long as reading a few lines.
     private func takeOffset(_ key: AttemptKey, _ plan: StepPlan, waits: Bool) -> Int? {
         for _ in 0..<Self.offsetWaits {
             let (offset, isTaken) = state.withLock { state -> (Int?, Bool) in

@@ -7,9 +7,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// The local executor. Its calls return at once; work is done on a small number of threads, since files, locks and
-/// networks block. What runs on disk is the truth: a launch that this process knows nothing of is looked up there
-/// before anything is started.
+/// The local executor. Its calls return at once; work is done on a small number of threads, since files,
+/// locks and networks block. What runs on disk is the truth: a launch that this process knows nothing of is
+/// looked up there before anything is started.
 package final class LocalExecutor: Executor {
     /// Where an attempt that this process holds stands.
     enum Stage: Sendable {
@@ -45,7 +45,8 @@ package final class LocalExecutor: Executor {
 
     /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.
     package let reports: AsyncStream<ExecutorReport>
-    /// Metrics of running steps. A sample that was acknowledged does not come again after a restart; others may.
+    /// Metrics of running steps. A sample that was acknowledged does not come again after a restart; others
+    /// may.
     package let metrics: AsyncStream<MetricSample>
 
     let host: HostSetup
@@ -147,8 +148,8 @@ package final class LocalExecutor: Executor {
         sampler.finish()
     }
 
-    /// Notes that the consumer has kept a sample and those before it of the same attempt: they do not come again
-    /// after a restart.
+    /// Notes that the consumer has kept a sample and those before it of the same attempt: they do not come
+    /// again after a restart.
     package func acknowledge(_ sample: MetricSample) {
         steps.submit { [weak self] in
             guard let self else { return }
@@ -163,7 +164,8 @@ package final class LocalExecutor: Executor {
     func submit(_ key: AttemptKey, _ job: @escaping @Sendable (LocalExecutor) -> Void) {
         let movesFiles = state.withLock { state in
             guard let attempt = state.attempts[key] else { return false }
-            return !attempt.launch.inputs.artifacts.isEmpty || !attempt.launch.template.outputs.artifacts.isEmpty
+            return !attempt.launch.inputs.artifacts.isEmpty
+                || !attempt.launch.template.outputs.artifacts.isEmpty
                 || attempt.launch.archivesLogs || attempt.launch.template.isBuiltIn
         }
         (movesFiles ? transfers : steps).submit { [weak self] in
@@ -182,7 +184,8 @@ package final class LocalExecutor: Executor {
     func transfer(for attempt: Attempt) -> ArtifactTransfer {
         let values = attempt.values
         return ArtifactTransfer(store: store, namespace: attempt.launch.namespace) { name, key in
-            let reference = ValueFrom.KeySelector(Fields(.object(["name": .string(name), "key": .string(key)])))
+            let reference = ValueFrom.KeySelector(
+                Fields(.object(["name": .string(name), "key": .string(key)])))
             return (try? values.text(reference, isSecret: true)) ?? nil
         }
     }

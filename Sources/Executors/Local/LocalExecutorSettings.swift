@@ -51,7 +51,9 @@ package struct LocalExecutorSettings: Sendable {
         let undigested = image.prefix { $0 != "@" }
         if let exact = imageMap[String(undigested)] { return exact }
         // A colon before the last slash belongs to a registry's port.
-        guard let colon = undigested.lastIndex(of: ":"), !undigested[colon...].contains("/") else { return nil }
+        guard let colon = undigested.lastIndex(of: ":"), !undigested[colon...].contains("/") else {
+            return nil
+        }
         return imageMap[String(undigested[..<colon])]
     }
 }

@@ -36,7 +36,9 @@ extension MachineCapacity {
     }
 
     private static func detectedGPUs() -> Int {
-        if let text = getenv("MARTLET_GPUS").map({ String(cString: $0) }), let count = Int(text) { return max(0, count) }
+        if let text = getenv("MARTLET_GPUS").map({ String(cString: $0) }), let count = Int(text) {
+            return max(0, count)
+        }
         guard Disk.exists("/dev/nvidiactl") else { return 0 }
         var command = CommandRun(["nvidia-smi", "-L"])
         command.timeout = .seconds(20)

@@ -8,8 +8,8 @@ package import Text
 /// One line of a step's metrics file.
 package struct MetricSample: Sendable, Hashable {
     package var key: AttemptKey
-    /// Where the line ends in the file, in bytes. With the key it names the sample: one that comes twice has the
-    /// same offset.
+    /// Where the line ends in the file, in bytes. With the key it names the sample: one that comes twice has
+    /// the same offset.
     package var endOffset: Int
     /// An object such as `{"step": 10, "loss": 2.1}`.
     package var values: JSONValue
@@ -48,7 +48,9 @@ struct MetricsTail {
             let left = length - start
             if left > Self.lineLimitBytes { offset += left }
             if isOver && left > 0 && offset + left >= Int(status.st_size) {
-                if let sample = sample(chunk[start..<length], endOffset: offset + left), !deliver(sample) { return }
+                if let sample = sample(chunk[start..<length], endOffset: offset + left), !deliver(sample) {
+                    return
+                }
                 offset += left
             }
             if start == 0 || offset >= Int(status.st_size) { return }
@@ -81,7 +83,8 @@ struct MetricsTail {
         guard length > 0 else { return nil }
         let line = String(decoding: bytes[..<length].prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
         let numbers = line.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-        guard numbers.count == 2, let done = numbers[0], let all = numbers[1], done >= 0, all > 0, done <= all else {
+        guard numbers.count == 2, let done = numbers[0], let all = numbers[1], done >= 0, all > 0, done <= all
+        else {
             return nil
         }
         return "\(done)/\(all)"
@@ -95,6 +98,7 @@ struct MetricsTail {
     }
 
     static func keep(offset: Int, attemptDirectory: String) {
-        try? Disk.replace(attemptDirectory + "/metrics-offset", with: Array("\(offset)\n".utf8), durable: false)
+        try? Disk.replace(
+            attemptDirectory + "/metrics-offset", with: Array("\(offset)\n".utf8), durable: false)
     }
 }

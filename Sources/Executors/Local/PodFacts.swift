@@ -33,7 +33,9 @@ struct PodFacts {
         case "status.podIP", "status.hostIP", "status.podIPs", "status.hostIPs": return "127.0.0.1"
         default: break
         }
-        for (prefix, values) in [("metadata.labels['", launch.labels), ("metadata.annotations['", launch.annotations)]
+        for (prefix, values) in [
+            ("metadata.labels['", launch.labels), ("metadata.annotations['", launch.annotations),
+        ]
         where path.hasPrefix(prefix) && path.hasSuffix("']") {
             return values[String(path.dropFirst(prefix.count).dropLast(2))] ?? ""
         }
@@ -49,7 +51,9 @@ struct PodFacts {
         let parts = name.split(separator: ".", maxSplits: 1)
         let amounts = parts.first == "requests" ? container?.requests : container?.limits
         let resource = parts.last.map(String.init) ?? name
-        if let amount = amounts?[resource], let value = ResourceQuantity.count(amount) { return String(value) }
+        if let amount = amounts?[resource], let value = ResourceQuantity.count(amount) {
+            return String(value)
+        }
         switch resource {
         case "cpu": return String(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         case "memory": return String(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))

@@ -37,7 +37,8 @@ struct ReadinessProbe: Sendable {
             let headers = get.list("httpHeaders").map { header in
                 "\(Fields(header).text("name") ?? ""): \(Fields(header).text("value") ?? "")"
             }
-            check = .http(url: "\(scheme)://\(host):\(port)\(path.hasPrefix("/") ? "" : "/")\(path)", headers: headers)
+            check = .http(
+                url: "\(scheme)://\(host):\(port)\(path.hasPrefix("/") ? "" : "/")\(path)", headers: headers)
         } else if let socket = probe.object("tcpSocket"), let port = port(socket["port"]) {
             check = .tcp(port: port)
         } else if let exec = probe.object("exec") {

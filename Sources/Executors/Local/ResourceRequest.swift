@@ -52,8 +52,8 @@ struct ResourceRequest: Sendable, Hashable {
         self = sum
     }
 
-    /// Argo's measure: seconds times what was asked for, in units of 1 processor and 100 MiB; a tenth of a processor and
-    /// one unit of memory where nothing was asked for.
+    /// Argo's measure: seconds times what was asked for, in units of 1 processor and 100 MiB; a tenth of a
+    /// processor and one unit of memory where nothing was asked for.
     func duration(seconds: Double) -> [String: Int] {
         let unit = 100 << 20
         let cpu = seconds * Double(cpuMillis == 0 ? 100 : cpuMillis) / 1000

@@ -36,7 +36,8 @@ struct StepContainers {
             main.command.append(shown(StepPlan.scriptPath))
             containers.append(main)
         case .containerSet(let set): containers += try members(of: set)
-        case .martlet(let step): containers.append(try built(in: [step.kind.rawValue, "--config"], file: "step.json"))
+        case .martlet(let step):
+            containers.append(try built(in: [step.kind.rawValue, "--config"], file: "step.json"))
         case .http: containers.append(try built(in: ["internal-http"], file: "http.json"))
         default:
             throw StepVolumes.Problem(description: "a template of this kind needs no container")
@@ -57,9 +58,10 @@ struct StepContainers {
             var made = try made(container, name: name, role: name == "main" ? .main : .member)
             made.dependsOn = container.dependencies
             made.retries = set.retries.flatMap { Int($0) } ?? 0
-            made.retryDelay = set.retryDuration.flatMap { text in
-                GoDuration.parse(text) ?? Int(text).map { .seconds($0) }
-            } ?? .zero
+            made.retryDelay =
+                set.retryDuration.flatMap { text in
+                    GoDuration.parse(text) ?? Int(text).map { .seconds($0) }
+                } ?? .zero
             return made
         }
     }
@@ -75,7 +77,9 @@ struct StepContainers {
             command: command.map(environment.expand), environment: environment.variables)
         made.name = name
         made.role = role
-        if let directory = container.workingDirectory, !directory.isEmpty { made.workingDirectory = directory }
+        if let directory = container.workingDirectory, !directory.isEmpty {
+            made.workingDirectory = directory
+        }
         return made
     }
 
@@ -86,7 +90,8 @@ struct StepContainers {
         guard container.command.isEmpty else { return container.command + container.args }
         let image = container.image.isEmpty ? "" : " of the image \(container.image)"
         throw StepVolumes.Problem(
-            description: "\(name): no command is given, and the command\(image) is not known without the image; "
+            description:
+                "\(name): no command is given, and the command\(image) is not known without the image; "
                 + "write it as `command`, or map the image")
     }
 
@@ -108,7 +113,7 @@ struct StepContainers {
         var environment = StepEnvironment()
         for (name, value) in plan.host.passedVariables { environment.set(name, value) }
         environment.set("PATH", plan.host.searchPath)
-        environment.set("HOME", "/root")
+        environment.set("HOME", plan.host.home)
         environment.set("HOSTNAME", launch.podName)
         environment.set("MARTLET_WORKFLOW", launch.workflowName)
         environment.set("MARTLET_NODE", launch.nodeName)

@@ -1,9 +1,11 @@
-// The environment of a container, and `$(NAME)` in its command, arguments and values, as Kubernetes does both.
+// The environment of a container, and `$(NAME)` in its command, arguments and values, as Kubernetes does
+// both.
 
 import Text
 import WorkflowLanguage
 
-/// Variables in the order in which they were set; of two with one name the later counts, at the earlier's place.
+/// Variables in the order in which they were set; of two with one name the later counts, at the earlier's
+/// place.
 struct StepEnvironment: Sendable {
     private(set) var variables: [(name: String, value: String)] = []
     private var places: [String: Int] = [:]
@@ -19,7 +21,8 @@ struct StepEnvironment: Sendable {
         }
     }
 
-    /// Adds what a container declares: first `envFrom`, then `env`, whose values may name what was set before.
+    /// Adds what a container declares: first `envFrom`, then `env`, whose values may name what was set
+    /// before.
     mutating func add(_ container: Container, facts: PodFacts, values: LaunchValues) throws {
         for source in container.environmentFrom {
             let all = try values.all(source.name, isSecret: source.isSecret, optional: source.optional)

@@ -42,7 +42,8 @@ struct StepInputs {
 
     private func load(_ artifact: Artifact) throws -> SupervisorSpec.Bind? {
         guard let target = Self.target(artifact, in: plan.template) else { return nil }
-        // Our own steps never write to their inputs, so they may read the store's own bytes, behind a read-only bind.
+        // Our own steps never write to their inputs, so they may read the store's own bytes, behind a
+        // read-only bind.
         if case .martlet = plan.template.kind, !plan.host.isPlain {
             let path = try load(artifact, besideRootFor: target, access: .readOnly)
             return .init(source: path, target: target, access: .readOnly)
@@ -72,7 +73,8 @@ struct StepInputs {
         return path
     }
 
-    /// Without a sandbox the path is the machine's: files are replaced, but directories only where they may be ours.
+    /// Without a sandbox the path is the machine's: files are replaced, but directories only where they may
+    /// be ours.
     private func loadPlain(_ artifact: Artifact, at target: String) throws {
         let isOwn = target.hasPrefix(StepPlan.martletDirectory + "/")
         let path = isOwn ? plan.root + target : target

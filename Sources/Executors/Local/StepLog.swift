@@ -44,8 +44,8 @@ package struct StepLog: Sendable {
         return follower.next() + follower.rest()
     }
 
-    /// Hands out lines as they are written, those already there first. Looks four times a second, and ends after
-    /// `isOver` has said so and the rest was read.
+    /// Hands out lines as they are written, those already there first. Looks four times a second, and ends
+    /// after `isOver` has said so and the rest was read.
     package func follow(
         _ filter: Filter = Filter(), isOver: @Sendable () async -> Bool, each: @Sendable (Line) async -> Void
     ) async throws {
@@ -69,7 +69,9 @@ package struct StepLog: Sendable {
         defer { close(file) }
         let size = lseek(file, 0, SEEK_END)
         lseek(file, max(0, size - off_t(count)), SEEK_SET)
-        guard let bytes = try? Disk.read(descriptor: file, path: path, limitBytes: 2 * count + 65536) else { return nil }
+        guard let bytes = try? Disk.read(descriptor: file, path: path, limitBytes: 2 * count + 65536) else {
+            return nil
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
 }
@@ -85,10 +87,13 @@ extension StepLog {
         package init(path: String, filter: Filter = Filter()) {
             reader = Reader(path: path)
             self.filter = filter
-            if let tail = filter.tail, filter.container == nil, filter.matches == nil { reader.seek(lines: tail) }
+            if let tail = filter.tail, filter.container == nil, filter.matches == nil {
+                reader.seek(lines: tail)
+            }
         }
 
-        /// New whole lines. The first call reads all that is there; with `tail`, it keeps only the last of it.
+        /// New whole lines. The first call reads all that is there; with `tail`, it keeps only the last of
+        /// it.
         package mutating func next() -> [Line] {
             var lines: [Line] = []
             while true {
@@ -98,7 +103,9 @@ extension StepLog {
                     if let line = take(piece), filter.accepts(line) { lines.append(line) }
                 }
                 // Twice the limit, so that each line is moved once at most.
-                if let tail = filter.tail, lines.count > 2 * tail + 1024 { lines.removeFirst(lines.count - tail) }
+                if let tail = filter.tail, lines.count > 2 * tail + 1024 {
+                    lines.removeFirst(lines.count - tail)
+                }
             }
             if let tail = filter.tail {
                 lines.removeFirst(max(0, lines.count - tail))
@@ -124,7 +131,9 @@ extension StepLog {
                 return nil
             }
             last[piece.tag] = nil
-            guard let begun = open.removeValue(forKey: piece.tag) else { return line(piece, bytes: piece.bytes) }
+            guard let begun = open.removeValue(forKey: piece.tag) else {
+                return line(piece, bytes: piece.bytes)
+            }
             return line(piece, bytes: begun + piece.bytes)
         }
 

@@ -1,5 +1,5 @@
-// Says how an attempt ended, from its supervisor's result: the phase, the words and the class of failure, as Argo
-// has them where Argo has any.
+// Says how an attempt ended, from its supervisor's result: the phase, the words and the class of failure, as
+// Argo has them where Argo has any.
 
 import Artifacts
 import Glibc
@@ -24,7 +24,8 @@ struct StepOutcome {
         } catch {
             outcome.phase = .error
             outcome.message = "\(error)"
-            outcome.failureClass = (error as? StepOutputs.Failure)?.isInfrastructure == false ? .user : .infrastructure
+            outcome.failureClass =
+                (error as? StepOutputs.Failure)?.isInfrastructure == false ? .user : .infrastructure
             outcome.outputs = (try? outputs.collect(strict: false)) ?? Outputs()
         }
         outcome.outputs.exitCode = String(result.exitCode)
@@ -103,12 +104,16 @@ struct StepOutcome {
 
     /// What frameworks write before they end with a code of their own.
     private var memoryRanOut: Bool {
-        guard let tail = StepLog.lastBytes(plan.directory + "/log", count: Self.searchedBytes) else { return false }
+        guard let tail = StepLog.lastBytes(plan.directory + "/log", count: Self.searchedBytes) else {
+            return false
+        }
         let signs = ["CUDA out of memory", "OutOfMemoryError", "HIP out of memory", "MemoryError"]
         return signs.contains { tail.contains($0) }
     }
 
-    private static func containerOutcome(_ container: AttemptResult.Container) -> AttemptOutcome.ContainerOutcome {
+    private static func containerOutcome(_ container: AttemptResult.Container)
+        -> AttemptOutcome.ContainerOutcome
+    {
         var outcome = AttemptOutcome.ContainerOutcome(name: container.name, phase: .succeeded)
         guard container.reason != .notStarted else {
             outcome.phase = .omitted
@@ -119,7 +124,8 @@ struct StepOutcome {
         outcome.finishedAt = container.finishedAt
         if container.exitCode != 0 {
             outcome.phase = .failed
-            outcome.message = container.message.isEmpty ? "Error (exit code \(container.exitCode))" : container.message
+            outcome.message =
+                container.message.isEmpty ? "Error (exit code \(container.exitCode))" : container.message
         }
         return outcome
     }
@@ -131,7 +137,8 @@ struct StepOutcome {
         outcome.outputs.result = nil
         outcome.exitCode = nil
         guard result.reason == .exited else { return }
-        guard let answer = HTTPAnswer(directory: plan.root + StepPlan.martletDirectory), result.exitCode == 0 else {
+        guard let answer = HTTPAnswer(directory: plan.root + StepPlan.martletDirectory), result.exitCode == 0
+        else {
             let said = StepLog.lastBytes(plan.directory + "/log", count: 2048) ?? ""
             let line = said.split(separator: "\n").last ?? ""
             // Time, stream and tag stand before the text.

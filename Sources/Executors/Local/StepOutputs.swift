@@ -36,7 +36,9 @@ struct StepOutputs {
                 if strict { throw error }
             }
         }
-        if case .martlet(let step) = plan.template.kind { try takeBuiltIn(step, into: &outputs, strict: strict) }
+        if case .martlet(let step) = plan.template.kind {
+            try takeBuiltIn(step, into: &outputs, strict: strict)
+        }
         return outputs
     }
 
@@ -55,10 +57,11 @@ struct StepOutputs {
         do {
             let file = try plan.view.resolve(StepView.normal(path))
             taken.value = Self.withoutNewline(try Disk.read(file, limitBytes: Self.parameterLimitBytes))
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             guard let value = parameter.valueFrom?.default ?? parameter.default else {
                 throw Failure(
-                    description: "cannot save parameter '\(parameter.name)': \(path): path not found; let the step "
+                    description:
+                        "cannot save parameter '\(parameter.name)': \(path): path not found; let the step "
                         + "write it, or give valueFrom.default", isInfrastructure: false)
             }
             taken.value = value
@@ -83,7 +86,8 @@ struct StepOutputs {
         } catch let error as ArtifactError where error.kind == .notFound && !Self.isThere(path, plan) {
             if artifact.optional { return nil }
             throw Failure(
-                description: "failed to save artifact '\(artifact.name)': \(path): path not found; let the step write "
+                description:
+                    "failed to save artifact '\(artifact.name)': \(path): path not found; let the step write "
                     + "it, or mark it `optional: true`", isInfrastructure: false)
         } catch {
             throw Failure(
@@ -113,10 +117,13 @@ struct StepOutputs {
             guard Disk.exists(path) else { continue }
             do {
                 outputs.artifacts.append(
-                    try save(Artifact(name: name), from: path, source: plan.host.isPlain ? .shared : .attemptEnded))
+                    try save(
+                        Artifact(name: name), from: path, source: plan.host.isPlain ? .shared : .attemptEnded)
+                )
             } catch {
                 guard strict else { continue }
-                throw Failure(description: "failed to save artifact '\(name)': \(error)", isInfrastructure: true)
+                throw Failure(
+                    description: "failed to save artifact '\(name)': \(error)", isInfrastructure: true)
             }
         }
         guard let bytes = try? Disk.read("\(directory)/parameters.json", limitBytes: 1 << 20),

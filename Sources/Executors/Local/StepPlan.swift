@@ -1,5 +1,6 @@
-// What a launch means on this machine before anything is done: its directories, volumes, mounts and containers. The
-// same plan is made again to collect what a step left, so it depends on nothing but the launch and the settings.
+// What a launch means on this machine before anything is done: its directories, volumes, mounts and
+// containers. The same plan is made again to collect what a step left, so it depends on nothing but the
+// launch and the settings.
 
 import Artifacts
 import Scheduling
@@ -35,7 +36,8 @@ struct StepPlan {
 
     var checkpoints: String {
         AttemptPaths.checkpoints(
-            host.dataDirectory, workflowUID: launch.key.workflowUID, checkpointNodeID: launch.checkpointNodeID)
+            host.dataDirectory, workflowUID: launch.key.workflowUID, checkpointNodeID: launch.checkpointNodeID
+        )
     }
 
     /// - Throws: `StepVolumes.Problem` for volumes that cannot be had here.
@@ -45,8 +47,14 @@ struct StepPlan {
         directory = AttemptPaths.attempt(host.dataDirectory, key: launch.key)
         view = StepView(root: directory + "/root", isPlain: host.isPlain)
         volumes = try StepVolumes(launch, dataDirectory: host.dataDirectory)
+        let programs = programs
         for bind in programs.binds {
             view.add(StepView.Mount(target: bind.target, source: bind.source, readOnly: true))
+        }
+        // What lies below a link such as /lib lies in the machine's directories too.
+        for link in programs.links {
+            let source = view.machinePath(StepView.destination(of: link))
+            view.add(StepView.Mount(target: link.path, source: source, readOnly: true))
         }
         try addVolumeMounts()
     }
@@ -60,7 +68,8 @@ struct StepPlan {
             if var other = byTarget[place.target] {
                 guard other.volume == place.volume && other.subPath == place.subPath else {
                     throw StepVolumes.Problem(
-                        description: "the volumes \"\(other.volume)\" and \"\(place.volume)\" are both mounted at "
+                        description:
+                            "the volumes \"\(other.volume)\" and \"\(place.volume)\" are both mounted at "
                             + "\(place.target); containers of a step share one view here")
                 }
                 other.readOnly = other.readOnly && place.readOnly
@@ -71,7 +80,8 @@ struct StepPlan {
         }
         volumeMounts = byTarget.values.sorted { $0.target < $1.target }
         for place in volumeMounts {
-            view.add(StepView.Mount(target: place.target, source: try source(of: place), readOnly: place.readOnly))
+            view.add(
+                StepView.Mount(target: place.target, source: try source(of: place), readOnly: place.readOnly))
         }
     }
 
@@ -95,13 +105,15 @@ struct StepPlan {
     /// The programs that the step sees: the machine's, or those of the directory that its image is mapped to.
     var programs: (binds: [SupervisorSpec.Bind], links: [SupervisorSpec.Link]) {
         if host.isPlain { return ([], []) }
-        guard case .root(let root)? = mainContainer.flatMap({ host.settings.mapping(ofImage: $0.image) }) else {
+        guard case .root(let root)? = mainContainer.flatMap({ host.settings.mapping(ofImage: $0.image) })
+        else {
             return (host.host.binds, host.host.links)
         }
         return ImageRoot(path: root).view
     }
 
-    /// The container that decides about the step's programs; nil for steps that are not the manifest's own command.
+    /// The container that decides about the step's programs; nil for steps that are not the manifest's own
+    /// command.
     var mainContainer: Container? {
         switch template.kind {
         case .container(let container), .script(let container, _): container

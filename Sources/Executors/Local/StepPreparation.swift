@@ -22,7 +22,8 @@ struct StepPreparation {
         defer { if lock >= 0 { close(lock) } }
         try makeRoot()
         for name in Set(plan.volumeMounts.map(\.volume)).sorted() {
-            try plan.volumes.prepare(name, attemptDirectory: plan.directory, launch: plan.launch, values: values)
+            try plan.volumes.prepare(
+                name, attemptDirectory: plan.directory, launch: plan.launch, values: values)
         }
         if plan.host.isPlain { try linkPlainMounts() }
         let inputs = try StepInputs(plan: plan, transfer: transfer).load()
@@ -30,8 +31,9 @@ struct StepPreparation {
         try spec(inputs).write(to: plan.directory)
     }
 
-    /// Creates the directory. One that exists is emptied while its lock is held: a supervisor that an engine before
-    /// this one started may only now come to its lock, and must find either the old files or the new ones.
+    /// Creates the directory. One that exists is emptied while its lock is held: a supervisor that an engine
+    /// before this one started may only now come to its lock, and must find either the old files or the new
+    /// ones.
     private func takeDirectory() throws -> Int32 {
         let directory = plan.directory
         if mkdir(directory, 0o755) == 0 { return -1 }
@@ -45,7 +47,9 @@ struct StepPreparation {
             close(lock)
             throw AlreadyStarted()
         }
-        for name in Disk.list(directory) ?? [] where name != "lock" { Disk.removeTree("\(directory)/\(name)") }
+        for name in Disk.list(directory) ?? [] where name != "lock" {
+            Disk.removeTree("\(directory)/\(name)")
+        }
         return lock
     }
 
@@ -72,11 +76,14 @@ struct StepPreparation {
     private func linkPlainMounts() throws {
         for place in plan.volumeMounts {
             let source = try plan.source(of: place)
-            if Disk.linkTarget(place.target)?.hasPrefix(plan.host.dataDirectory) == true { unlink(place.target) }
+            if Disk.linkTarget(place.target)?.hasPrefix(plan.host.dataDirectory) == true {
+                unlink(place.target)
+            }
             try Disk.makeDirectories(Disk.parent(of: place.target))
             guard source == place.target || symlink(source, place.target) == 0 else {
                 throw StepVolumes.Problem(
-                    description: "nothing can be mounted at \(place.target) without a sandbox: it exists on this "
+                    description:
+                        "nothing can be mounted at \(place.target) without a sandbox: it exists on this "
                         + "machine; use another mountPath")
             }
         }
@@ -93,7 +100,8 @@ struct StepPreparation {
             let path = plan.root + "/.martlet/step.json"
             try Disk.write(Array(parameters(of: step).compactText.utf8), to: path)
         case .http(let request):
-            let spec = try HTTPRequestStep.specification(request, values: values, directory: plan.shown("/.martlet"))
+            let spec = try HTTPRequestStep.specification(
+                request, values: values, directory: plan.shown("/.martlet"))
             try Disk.write(Array(spec.compactText.utf8), to: plan.root + "/.martlet/http.json", mode: 0o600)
         default: break
         }
@@ -105,7 +113,8 @@ struct StepPreparation {
         for artifact in plan.launch.inputs.artifacts where members[artifact.name] == nil {
             guard let target = StepInputs.target(artifact, in: plan.template) else { continue }
             let isBound = Disk.exists("\(plan.directory)/inputs/\(AttemptPaths.name(artifact.name))")
-            let path = plan.host.isPlain && target.hasPrefix(StepPlan.martletDirectory) ? plan.root + target : target
+            let path =
+                plan.host.isPlain && target.hasPrefix(StepPlan.martletDirectory) ? plan.root + target : target
             if isBound || Disk.exists(path) { members[artifact.name] = .string(path) }
         }
         return .object(members)
@@ -125,11 +134,14 @@ struct StepPreparation {
         let programs = plan.programs
         let mounts = try plan.volumeMounts.map { place in
             SupervisorSpec.Bind(
-                source: try source(of: place), target: place.target, access: place.readOnly ? .readOnly : .readWrite)
+                source: try source(of: place), target: place.target,
+                access: place.readOnly ? .readOnly : .readWrite)
         }
-        let wanted = mounts.map(\.target) + inputs.map(\.target) + spec.containers.map(\.workingDirectory)
+        let wanted =
+            (mounts + inputs).map(\.target) + spec.containers.map { StepView.normal($0.workingDirectory) }
+        let places = wanted.map { StepView.following(programs.links, $0) }
         spec.links = programs.links
-        spec.binds = try HostOpening(root: plan.root).open(wanted, in: programs.binds)
+        spec.binds = try HostOpening(root: plan.root).open(places, in: programs.binds)
         spec.binds += plan.host.devices
         if let links = plan.host.programLinks {
             spec.binds.append(.init(source: links, target: HostSetup.programLinksTarget, access: .readOnly))

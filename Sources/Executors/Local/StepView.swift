@@ -3,8 +3,8 @@
 import Artifacts
 import Glibc
 
-/// The step's paths. In a sandbox the attempt's `root` is `/` and the mounts lie over it; in the plain mode paths are
-/// the machine's own.
+/// The step's paths. In a sandbox the attempt's `root` is `/` and the mounts lie over it; in the plain mode
+/// paths are the machine's own.
 struct StepView: Sendable {
     struct Mount: Sendable, Hashable {
         /// In the step's view; absolute and normal.
@@ -45,9 +45,10 @@ struct StepView: Sendable {
         return mount.source + path.dropFirst(mount.target == "/" ? 0 : mount.target.utf8.count)
     }
 
-    /// Where a path of the step leads on the machine. Links are followed as the step would, never out of its view:
-    /// what a step left behind must not make this process read or write elsewhere. Parts that do not exist stay
-    /// as they are. In the plain mode the step has the machine's view, and nothing is to be kept apart.
+    /// Where a path of the step leads on the machine. Links are followed as the step would, never out of its
+    /// view: what a step left behind must not make this process read or write elsewhere. Parts that do not
+    /// exist stay as they are. In the plain mode the step has the machine's view, and nothing is to be kept
+    /// apart.
     /// - Parameter followsLast: whether a link at the very end is followed too.
     func resolve(_ path: String, followsLast: Bool = true) throws(ArtifactError) -> String {
         if isPlain { return path }
@@ -73,6 +74,19 @@ struct StepView: Sendable {
             }
         }
         return machinePath("/" + done.joined(separator: "/"))
+    }
+
+    /// Where a link of the root leads: `/usr/lib` for `/lib`.
+    static func destination(of link: SupervisorSpec.Link) -> String {
+        normal(
+            link.destination.hasPrefix("/")
+                ? link.destination : "\(Disk.parent(of: link.path))/\(link.destination)")
+    }
+
+    /// A normal path with a link of the root at its beginning followed.
+    static func following(_ links: [SupervisorSpec.Link], _ path: String) -> String {
+        guard let link = links.first(where: { path.hasPrefix($0.path + "/") }) else { return path }
+        return destination(of: link) + path.dropFirst(link.path.utf8.count)
     }
 
     /// Absolute, without empty parts, `.` and `..`.

@@ -37,7 +37,9 @@ struct StepVolumes {
         for volume in launch.volumes.reversed() {
             let fields = Fields(volume)
             guard let name = fields.text("name") else { continue }
-            if let claim = fields.object("persistentVolumeClaim")?.text("claimName"), case .kept? = sources[claim] {
+            if let claim = fields.object("persistentVolumeClaim")?.text("claimName"),
+                case .kept? = sources[claim]
+            {
                 sources[name] = sources[claim]
                 continue
             }
@@ -62,7 +64,8 @@ struct StepVolumes {
         if fields["emptyDir"] != nil || fields.members.keys.allSatisfy({ $0 == "name" }) { return .empty }
         let kind = fields.members.keys.filter { $0 != "name" }.sorted().joined(separator: ", ")
         throw Problem(
-            description: "volume \"\(name)\": \(kind) needs a cluster; use hostPath, emptyDir or a claim here")
+            description: "volume \"\(name)\": \(kind) needs a cluster; use hostPath, emptyDir or a claim here"
+        )
     }
 
     /// The directory (or, for hostPath, file) on the machine.
@@ -104,7 +107,8 @@ struct StepVolumes {
                 throw Problem(description: "volume \"\(volume)\": \(path) does not exist on this machine")
             }
             let wanted: [String: Disk.Kind] = [
-                "Directory": .directory, "File": .file, "Socket": .other, "CharDevice": .other, "BlockDevice": .other,
+                "Directory": .directory, "File": .file, "Socket": .other, "CharDevice": .other,
+                "BlockDevice": .other,
             ]
             if let wanted = wanted[type], wanted != kind {
                 throw Problem(description: "volume \"\(volume)\": \(path) is not of the type \(type)")
@@ -134,15 +138,21 @@ struct VolumeFiles {
             guard let settings = source.object(kind) else { continue }
             let name = settings.text("name") ?? settings.text("secretName") ?? ""
             let optional = settings.bool("optional") ?? false
-            guard let all = try values.all(name, isSecret: kind == "secret", optional: optional) else { continue }
-            try write(all, settings, to: directory, optional: optional, mode: settings.int("defaultMode") ?? defaultMode)
+            guard let all = try values.all(name, isSecret: kind == "secret", optional: optional) else {
+                continue
+            }
+            try write(
+                all, settings, to: directory, optional: optional,
+                mode: settings.int("defaultMode") ?? defaultMode)
         }
         if let settings = source.object("downwardAPI") {
             let facts = PodFacts(launch)
             for item in settings.list("items").map({ Fields($0) }) {
                 let value =
                     item.object("fieldRef")?.string("fieldPath").flatMap { facts.value(ofField: $0) }
-                    ?? item.object("resourceFieldRef")?.string("resource").map { facts.value(ofResource: $0, of: nil) }
+                    ?? item.object("resourceFieldRef")?.string("resource").map {
+                        facts.value(ofResource: $0, of: nil)
+                    }
                 let mode = item.int("mode") ?? settings.int("defaultMode") ?? defaultMode
                 try put(Array((value ?? "").utf8), at: item.string("path") ?? "", in: directory, mode: mode)
             }
@@ -150,7 +160,8 @@ struct VolumeFiles {
     }
 
     private func write(
-        _ all: [(key: String, bytes: [UInt8])], _ settings: Fields, to directory: String, optional: Bool, mode: Int?
+        _ all: [(key: String, bytes: [UInt8])], _ settings: Fields, to directory: String, optional: Bool,
+        mode: Int?
     ) throws {
         let items = settings.list("items").map { Fields($0) }
         guard !items.isEmpty else {
@@ -163,7 +174,8 @@ struct VolumeFiles {
                 if optional { continue }
                 throw StepVolumes.Problem(description: "there is no key \"\(key)\" for the volume's items")
             }
-            try put(found.bytes, at: item.string("path") ?? key, in: directory, mode: item.int("mode") ?? mode)
+            try put(
+                found.bytes, at: item.string("path") ?? key, in: directory, mode: item.int("mode") ?? mode)
         }
     }
 

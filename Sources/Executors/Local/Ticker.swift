@@ -16,7 +16,8 @@ final class Ticker: Sendable {
         self.work = work
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            throw SupervisorClient.Failure(description: "no pipe can be made: \(String(cString: strerror(errno)))")
+            throw SupervisorClient.Failure(
+                description: "no pipe can be made: \(String(cString: strerror(errno)))")
         }
         for end in ends {
             _ = fcntl(end, F_SETFD, FD_CLOEXEC)
@@ -34,7 +35,8 @@ final class Ticker: Sendable {
             }, context.toOpaque())
         guard error == 0 else {
             context.release()
-            throw SupervisorClient.Failure(description: "no thread can be started: \(String(cString: strerror(error)))")
+            throw SupervisorClient.Failure(
+                description: "no thread can be started: \(String(cString: strerror(error)))")
         }
         pthread_detach(thread)
     }

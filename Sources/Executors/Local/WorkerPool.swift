@@ -1,11 +1,11 @@
-// Threads for what blocks: files, locks, processes, networks. The cooperative pool has a thread a core and must
-// never wait.
+// Threads for what blocks: files, locks, processes, networks. The cooperative pool has a thread a core and
+// must never wait.
 
 import Glibc
 import Synchronization
 
-/// A fixed number of threads that take jobs in order. The queue needs no limit of its own: an executor hands in a
-/// few jobs for each launch it holds, never more.
+/// A fixed number of threads that take jobs in order. The queue needs no limit of its own: an executor hands
+/// in a few jobs for each launch it holds, never more.
 final class WorkerPool: Sendable {
     typealias Job = @Sendable () -> Void
 
@@ -25,7 +25,8 @@ final class WorkerPool: Sendable {
     init(threads: Int) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            throw SupervisorClient.Failure(description: "no pipe can be made: \(String(cString: strerror(errno)))")
+            throw SupervisorClient.Failure(
+                description: "no pipe can be made: \(String(cString: strerror(errno)))")
         }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)

@@ -1,4 +1,5 @@
-// Martlet's own step templates as plain container templates, which any engine that runs Argo's manifests can run.
+// Martlet's own step templates as plain container templates, which any engine that runs Argo's manifests can
+// run.
 
 package import Text
 
@@ -20,8 +21,12 @@ extension MartletStep {
     ///   - template: a template as it was written.
     ///   - image: the step image.
     ///   - parameters: names of output parameters that are asked for, for kinds whose data name them.
-    package static func lowering(template: JSONValue, image: String, parameters: Set<String> = []) -> JSONValue {
-        guard var members = template.objectValue, let step = MartletStep(Fields(template)) else { return template }
+    package static func lowering(template: JSONValue, image: String, parameters: Set<String> = [])
+        -> JSONValue
+    {
+        guard var members = template.objectValue, let step = MartletStep(Fields(template)) else {
+            return template
+        }
         members[step.kind.rawValue] = nil
         if var plugin = members["plugin"]?.objectValue {
             plugin["martlet"] = nil
@@ -38,7 +43,9 @@ extension MartletStep {
 
     private func inputs(_ written: JSONValue?) -> JSONValue {
         var inputs = written?.objectValue ?? [:]
-        var artifacts = (inputs["artifacts"]?.arrayValue ?? []).map { Self.placed($0, in: Self.inputDirectory) }
+        var artifacts = (inputs["artifacts"]?.arrayValue ?? []).map {
+            Self.placed($0, in: Self.inputDirectory)
+        }
         artifacts.append([
             "name": .string(Self.configArtifact), "path": .string(Self.configPath),
             "raw": ["data": .string(parameters == .null ? "{}" : parameters.compactText)],
@@ -50,7 +57,9 @@ extension MartletStep {
     private func outputs(_ written: JSONValue?, asked: Set<String>) -> JSONValue? {
         let contract = MartletStepContract(kind)
         var outputs = written?.objectValue ?? [:]
-        var artifacts = (outputs["artifacts"]?.arrayValue ?? []).map { Self.placed($0, in: Self.outputDirectory) }
+        var artifacts = (outputs["artifacts"]?.arrayValue ?? []).map {
+            Self.placed($0, in: Self.outputDirectory)
+        }
         let declared = Set(artifacts.compactMap { $0["name"]?.scalarText })
         // The parameters decide which of the known outputs there are.
         artifacts += contract.outputArtifacts.filter { !declared.contains($0) }.map { name in
@@ -68,14 +77,16 @@ extension MartletStep {
 
     /// The artifact with a path.
     private static func placed(_ artifact: JSONValue, in directory: String) -> JSONValue {
-        guard var members = artifact.objectValue, members["path"] == nil, let name = members["name"]?.scalarText
+        guard var members = artifact.objectValue, members["path"] == nil,
+            let name = members["name"]?.scalarText
         else { return artifact }
         members["path"] = .string("\(directory)/\(name)")
         return .object(members)
     }
 
-    /// The output parameter with a file to come from. A step may leave some of its parameters out, such as the loss
-    /// on validation data where there are none, and Argo fails a step for that unless there is a default.
+    /// The output parameter with a file to come from. A step may leave some of its parameters out, such as
+    /// the loss on validation data where there are none, and Argo fails a step for that unless there is a
+    /// default.
     private static func sourced(_ parameter: JSONValue) -> JSONValue {
         guard var members = parameter.objectValue, members["valueFrom"] == nil, members["value"] == nil,
             let name = members["name"]?.scalarText
@@ -93,7 +104,8 @@ extension MartletStep {
 
     private static func lowering(tree: JSONValue, image: String, asked: Set<String>) -> JSONValue {
         switch tree {
-        case .array(let elements): return .array(elements.map { lowering(tree: $0, image: image, asked: asked) })
+        case .array(let elements):
+            return .array(elements.map { lowering(tree: $0, image: image, asked: asked) })
         case .object(let members):
             var result: [String: JSONValue] = [:]
             for (key, value) in members {
@@ -127,7 +139,8 @@ extension MartletStep {
             guard bytes.count > mark.count else { return }
             for start in 0..<(bytes.count - mark.count) where bytes[start...].starts(with: mark) {
                 let name = bytes[(start + mark.count)...].prefix {
-                    ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || $0 == 0x5F || $0 == 0x2D
+                    ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || $0 == 0x5F
+                        || $0 == 0x2D
                 }
                 if !name.isEmpty { names.insert(String(decoding: name, as: UTF8.self)) }
             }
