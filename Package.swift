@@ -63,7 +63,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text",
-                "CSystem", "Supervisor",
+                "CSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -86,8 +86,7 @@ let package = Package(
         .testTarget(
             name: "ExecutorsTests",
             dependencies: [
-                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem", "Supervisor",
-                "TestSupport",
+                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

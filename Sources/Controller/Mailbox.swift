@@ -22,7 +22,12 @@ package final class Mailbox: Sendable {
     package let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
+    /// Gives one element when the reader has closed the mailbox.
+    let ended: AsyncStream<Void>
+    private let end: AsyncStream<Void>.Continuation
+
     package init() {
+        (ended, end) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -38,5 +43,9 @@ package final class Mailbox: Sendable {
         }
     }
 
-    package func close() { wake.finish() }
+    package func close() {
+        wake.finish()
+        end.yield()
+        end.finish()
+    }
 }

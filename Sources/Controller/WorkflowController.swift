@@ -17,6 +17,7 @@ package actor WorkflowController {
     let store: Store
     let executor: any Executor
     let artifacts: LocalArtifactStore?
+    private let metrics: MetricsSource?
     let dataDirectory: String
     package nonisolated let mailbox = Mailbox()
     let now: @Sendable () -> Timestamp
@@ -36,9 +37,10 @@ package actor WorkflowController {
     package private(set) var storageProblem: String?
 
     package init(
-        store: Store, executor: any Executor, artifacts: LocalArtifactStore?, dataDirectory: String,
-        now: @escaping @Sendable () -> Timestamp
+        store: Store, executor: any Executor, artifacts: LocalArtifactStore?, metrics: MetricsSource? = nil,
+        dataDirectory: String, now: @escaping @Sendable () -> Timestamp
     ) {
+        self.metrics = metrics
         self.store = store
         self.executor = executor
         self.artifacts = artifacts
@@ -67,13 +69,14 @@ package actor WorkflowController {
                     mailbox.post(.event(uid: report.key.workflowUID, .report(report)))
                 }
             }
-            group.addTask { try await self.loop() }
-            // The loop ends first: the stream of reports ends with the executor.
-            for try await _ in group {
-                await executor.shutDown()
-                group.cancelAll()
-                break
+            if let metrics { group.addTask { await self.keepMetrics(metrics) } }
+            group.addTask {
+                defer { mailbox.close() }
+                try await self.loop()
             }
+            // When the loop has ended, the executor ends its streams, and with them the other tasks.
+            for await _ in mailbox.ended { await executor.shutDown() }
+            try await group.waitForAll()
         }
     }
 

@@ -44,19 +44,20 @@ extension WorkflowState {
         }
         let doomed = doomedNodes(request)
         let definition = request.parameters.isEmpty ? definition : definition.with(parameters: request.parameters)
-        return restarted(definition, without: doomed, at: now)
+        return restarted(definition, without: doomed, at: now, hasNewParameters: !request.parameters.isEmpty)
     }
 
     /// A copy in which some nodes are gone and all that encloses them goes on.
-    private func restarted(_ definition: RunDefinition, without doomed: Set<NodeID>, at now: Timestamp)
-        -> WorkflowState
-    {
+    private func restarted(
+        _ definition: RunDefinition, without doomed: Set<NodeID>, at now: Timestamp, hasNewParameters: Bool
+    ) -> WorkflowState {
         var kept = nodes.values.filter { !doomed.contains($0.id) }
-        let open = enclosing(doomed)
+        let open = reopened(without: doomed)
         for index in kept.indices {
             kept[index].children = []
-            let node = kept[index]
-            guard !node.type.isExecutable, node.phase.isUnsuccessful || open.contains(node.id) else { continue }
+            guard open.contains(kept[index].id) else { continue }
+            // Inputs are kept with the node; those that came from a parameter must be given anew.
+            if hasNewParameters { kept[index].inputs = Inputs() }
             kept[index].phase = .running
             kept[index].message = ""
             kept[index].finishedAt = nil
@@ -82,7 +83,8 @@ extension WorkflowState {
     private func doomedNodes(_ request: RetryRequest) -> Set<NodeID> {
         var roots: [NodeID] = []
         let succeeded = nodesAboveSuccess()
-        for node in nodes.values {
+        let history = earlierAttempts()
+        for node in nodes.values where !history.contains(node.id) {
             if node.name == "\(name).onExit" || node.name.hasPrefix("\(name).hooks.") {
                 roots.append(node.id)
             } else if let selector = request.selector, selector.matches(node),
@@ -100,16 +102,49 @@ extension WorkflowState {
                 roots.append(node.id)
             }
         }
-        var doomed: Set<NodeID> = []
-        while let id = roots.popLast() {
-            guard doomed.insert(id).inserted else { continue }
-            roots += nodes[id]?.children ?? []
-            // A composite node's own children include only the first of them; the rest carry its id as boundary.
-            if nodes[id]?.type.isExecutable == false || nodes[id]?.type == .pod {
-                roots += nodes.values.filter { $0.boundaryID == id }.map(\.id)
-            }
+        return below(roots)
+    }
+
+    /// Nodes and everything below them. A composite node's own children include only the first of what is in it; the
+    /// rest carry its id as boundary.
+    private func below(_ roots: [NodeID]) -> Set<NodeID> {
+        let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
+        var found: Set<NodeID> = []
+        var pending = roots
+        while let id = pending.popLast() {
+            guard found.insert(id).inserted else { continue }
+            pending += nodes[id]?.children ?? []
+            pending += (inside[id] ?? []).map(\.id)
         }
-        return doomed
+        return found
+    }
+
+    /// What is in steps and dag attempts that another attempt followed: it stays as it is, as history. The work of the
+    /// last attempt goes on. Attempts that are pods are all made anew.
+    private func earlierAttempts() -> Set<NodeID> {
+        let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
+        var found: Set<NodeID> = []
+        var pending: [NodeID] = []
+        for node in nodes.values where node.type == .retry {
+            let attempts = node.children.filter { nodes[$0]?.isRetryAttempt == true }
+            pending += attempts.dropLast().filter { nodes[$0]?.type.isExecutable == false }
+        }
+        while let id = pending.popLast() {
+            guard found.insert(id).inserted else { continue }
+            pending += (inside[id] ?? []).map(\.id)
+        }
+        return found
+    }
+
+    /// Groups and composite nodes that go on: those around what is made anew, and those that failed, which decide anew.
+    /// With each goes what is around it, or nobody would look at it again.
+    private func reopened(without doomed: Set<NodeID>) -> Set<NodeID> {
+        let history = earlierAttempts()
+        let failed = nodes.values.filter {
+            $0.phase.isUnsuccessful && !$0.type.isExecutable && $0.type != .skipped && !history.contains($0.id)
+                && !doomed.contains($0.id)
+        }.map(\.id)
+        return enclosing(doomed.union(failed)).union(failed).subtracting(doomed)
     }
 
     private func isLoopItem(_ node: Node) -> Bool {
@@ -144,6 +179,8 @@ extension WorkflowState {
                 return type == .stepGroup || type == .taskGroup || type == .retry
             }
             if let boundary = node.boundaryID { around.append(boundary) }
+            // A hook is called again by whoever looks at the node that it watches.
+            if node.isHook { pending += node.parents.filter { nodes[$0]?.type.isExecutable == true } }
             for id in around where open.insert(id).inserted { pending.append(id) }
         }
         return open
@@ -189,11 +226,11 @@ extension WorkflowState {
             }
             copy.nodes[node.id] = node
         }
-        let open = Set(enclosing(doomed).compactMap { names[$0] })
+        let open = Set(reopened(without: doomed).compactMap { names[$0] })
         let kept = copy.nodes.values.map { node -> Node in
             var node = node
             node.children = []
-            if !node.type.isExecutable, node.type != .skipped, node.phase.isUnsuccessful || open.contains(node.id) {
+            if open.contains(node.id) {
                 node.phase = .running
                 node.message = ""
                 node.finishedAt = nil
@@ -204,6 +241,7 @@ extension WorkflowState {
         var state = WorkflowState(
             definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
         state.metadata = definition.metadata
+        state.outputs = outputs
         state.shutdown = nil
         state.isSuspended = false
         state.nextSequence = nextSequence

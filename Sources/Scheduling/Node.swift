@@ -87,6 +87,6 @@ package struct Node: Sendable, Hashable {
     package static func podName(workflow: String, nodeName: String, template: String) -> String {
         guard nodeName != workflow else { return workflow }
         let prefix = template.isEmpty ? workflow : "\(workflow)-\(template)"
-        return "\(String(prefix.prefix(243)))-\(FNV1a.hash32(nodeName))"
+        return "\(String(prefix.prefix(242)))-\(FNV1a.hash32(nodeName))"
     }
 }

@@ -87,7 +87,7 @@ extension WorkflowState {
         do throws(SubstitutionError) {
             guard try dependsHolds(state, of: id) else {
                 call.ending = (.omitted, "omitted: depends condition not met")
-                perform(call)
+                work.append(.conclude(call))
                 return
             }
             let expanded = try expand(state.task.step, frame: id)
@@ -98,7 +98,7 @@ extension WorkflowState {
                     invocation: invocation(
                         only, nodeName: nodeName, owner: id, boundary: id, parents: parents, entry),
                     ending: only.ending)
-                perform(call)
+                work.append(.conclude(call))
             }
         } catch {
             fail(call.invocation, .error, error.message)
@@ -128,11 +128,11 @@ extension WorkflowState {
         }
         for item in items {
             let nodeName = "\(nodes[dag]?.name ?? "").\(item.name)"
-            perform(
-                Call(
-                    invocation: self.invocation(
-                        item, nodeName: nodeName, owner: id, boundary: dag, parents: [id], entry),
-                    ending: item.ending))
+            let call = Call(
+                invocation: self.invocation(
+                    item, nodeName: nodeName, owner: id, boundary: dag, parents: [id], entry),
+                ending: item.ending)
+            work.append(.conclude(call))
         }
     }
 

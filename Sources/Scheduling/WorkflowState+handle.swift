@@ -43,6 +43,7 @@ extension WorkflowState {
     private mutating func perform(_ item: Work) {
         switch item {
         case .invoke(let invocation): invoke(invocation)
+        case .conclude(let call): conclude(call)
         case .settled(let id): settle(id)
         case .admit(let boundary): admitWaiting(at: boundary)
         case .startGroup(let id): startNextGroup(of: id)

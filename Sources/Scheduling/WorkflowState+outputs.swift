@@ -70,7 +70,10 @@ extension WorkflowState {
 
     /// The outputs of a loop: lists over the items that succeeded, in their order.
     private func aggregated(_ items: [Node]) -> [String: ScopeEntry] {
-        let done = items.filter { $0.phase == .succeeded }
+        // A person's retry makes items anew, so the order of making is not that of the list.
+        // An item that a memoized resubmit took over is Skipped and has its outputs.
+        let done = items.filter { $0.phase == .succeeded || ($0.phase == .skipped && !$0.outputs.isEmpty) }
+            .sorted { (Self.itemIndex($0), $0.sequence) < (Self.itemIndex($1), $1.sequence) }
         var entries: [String: ScopeEntry] = [:]
         let results = done.compactMap(\.outputs.result)
         if results.count == done.count {
@@ -95,6 +98,12 @@ extension WorkflowState {
         }
         entries["outputs.parameters"] = .text(JSONValue.array(maps).compactText)
         return entries
+    }
+
+    /// The place of an item in its list, from the node's name: `name(3:value)`; values have no brackets.
+    private static func itemIndex(_ node: Node) -> Int {
+        guard let bracket = node.name.lastIndex(of: "(") else { return 0 }
+        return Int(node.name[node.name.index(after: bracket)...].prefix { $0.isNumber }) ?? 0
     }
 
     /// Values as a JSON list: results that are JSON are embedded as such; parameters only when all are maps or lists.

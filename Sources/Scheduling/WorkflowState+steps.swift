@@ -80,7 +80,7 @@ extension WorkflowState {
             }
         }
         live[group]?.group?.remaining = calls.count
-        for call in calls { perform(call) }
+        for call in calls { work.append(.conclude(call)) }
         if calls.isEmpty { finish(group, .succeeded) }
     }
 
@@ -90,11 +90,12 @@ extension WorkflowState {
         var ending: (phase: Phase, message: String)?
     }
 
-    mutating func perform(_ call: Call) {
+    /// Makes a child; those of a group go through the queue, so that they come to be in their order.
+    mutating func conclude(_ call: Call) {
         let id = nodeID(call.invocation.nodeName)
         // What an earlier driver has begun goes on, even if its condition, which may ask for the time, no longer holds.
         guard let ending = call.ending, nodes[id]?.phase.isFulfilled ?? true else {
-            work.append(.invoke(call.invocation))
+            invoke(call.invocation)
             return
         }
         var node = Node(

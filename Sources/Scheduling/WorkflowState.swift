@@ -121,6 +121,7 @@ package struct WorkflowState: Sendable {
 /// Something that is to be done within one `handle`; a queue instead of recursion, so that depth costs no stack.
 enum Work: Sendable {
     case invoke(Invocation)
+    case conclude(WorkflowState.Call)
     case settled(NodeID)
     case admit(boundary: NodeID)
     case startGroup(NodeID)

@@ -70,10 +70,7 @@ struct CommandDelivery {
     }
 
     private func makeController() throws -> WorkflowController {
-        let artifacts = try ExecutorFactory.artifactStore(access.data)
-        return WorkflowController(
-            store: access.store, executor: try ExecutorFactory.executor(execution, access.data, artifacts),
-            artifacts: artifacts, dataDirectory: access.data.path, now: Environment.now)
+        try ExecutorFactory.controller(access.store, execution, access.data)
     }
 
     /// Drives the run in this process until the verb is saved as done.

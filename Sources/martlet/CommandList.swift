@@ -9,5 +9,6 @@ enum CommandList {
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self, BackupCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
+        InternalHTTPCommand.self,
     ]
 }

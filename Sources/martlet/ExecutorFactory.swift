@@ -1,8 +1,10 @@
 // Making the executor that the options ask for.
 
 import Artifacts
+import Controller
 import Executors
 import Glibc
+import Persistence
 import Scheduling
 import Text
 
@@ -11,12 +13,25 @@ enum ExecutorFactory {
         try LocalArtifactStore(directory: data.path + "/artifacts")
     }
 
-    static func executor(_ options: ExecutionOptions, _ data: DataOptions, _ artifacts: LocalArtifactStore) throws
-        -> any Executor
+    /// A controller that runs steps as the options say.
+    static func controller(_ store: Store, _ options: ExecutionOptions, _ data: DataOptions) throws
+        -> WorkflowController
     {
+        let artifacts = try artifactStore(data)
         switch options.executor {
-        case .noop: return NoOpExecutor(now: Environment.now)
-        case .local: return try LocalExecutor(settings: settings(options, data), store: artifacts)
+        case .noop:
+            return WorkflowController(
+                store: store, executor: NoOpExecutor(now: Environment.now), artifacts: artifacts,
+                dataDirectory: data.path, now: Environment.now)
+        case .local:
+            let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
+            if let reason = executor.plainReason {
+                Output.warning("steps run without a sandbox and see this machine's own files: \(reason)")
+            }
+            return WorkflowController(
+                store: store, executor: executor, artifacts: artifacts,
+                metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
+                dataDirectory: data.path, now: Environment.now)
         }
     }
 

@@ -20,10 +20,7 @@ struct RunDriver {
 
     init(store: Store, data: DataOptions, execution: ExecutionOptions) throws {
         self.store = store
-        let artifacts = try ExecutorFactory.artifactStore(data)
-        controller = WorkflowController(
-            store: store, executor: try ExecutorFactory.executor(execution, data, artifacts), artifacts: artifacts,
-            dataDirectory: data.path, now: Environment.now)
+        controller = try ExecutorFactory.controller(store, execution, data)
     }
 
     /// - Returns: the exit status that DESIGN gives the outcome.

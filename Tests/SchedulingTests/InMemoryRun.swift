@@ -103,6 +103,6 @@ extension World {
     /// What leaves were launched, in order, without the leading `w`.
     var launched: [String] { executor.launches.map { String($0.nodeName.dropFirst()) } }
 
-    /// The virtual time since the run was made.
-    var elapsed: Duration { clock - definition.createdAt }
+    /// The virtual time from the run's making to its end.
+    var elapsed: Duration { (state?.finishedAt ?? clock) - definition.createdAt }
 }

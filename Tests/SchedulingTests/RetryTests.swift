@@ -3,6 +3,7 @@
 import Scheduling
 import Testing
 import Text
+import WorkflowLanguage
 
 @Suite("Retries")
 struct RetryTests {

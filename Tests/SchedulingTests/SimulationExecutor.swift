@@ -140,7 +140,7 @@ struct FakeExecutor {
             return .started(key, host: "host", at: now)
         case .progress(let key):
             guard attempts[key]?.outcome == nil else { return nil }
-            return .progress(key, "1/2")
+            return .progress(key, "0/1")
         case .ready(let key):
             guard let attempt = attempts[key], attempt.outcome == nil else { return nil }
             attempts[key]?.isRunning = true

@@ -3,6 +3,7 @@
 import Scheduling
 import Testing
 import Text
+import WorkflowLanguage
 
 @Suite("Node tree")
 struct TreeTests {
@@ -42,7 +43,7 @@ struct TreeTests {
             \(Self.leaf)
             """, ["c(0)": .fails()])
         #expect(world.phase == .succeeded)
-        #expect(world.nodes.count == 12)
+        #expect(world.nodes.count == 13)
         func parents(_ name: String) throws -> [String] { world.names(of: try world.node(name).parents) }
         #expect(try parents("[0]") == [""])
         #expect(try parents("[0].a") == ["[0]"])
@@ -58,7 +59,7 @@ struct TreeTests {
         #expect(boundaries == ["w", "w", "w", "w"])
         #expect(try world.node("[0].b[0].x").boundaryID == world.node("[0].b").id)
         #expect(try world.node("[0]").displayName == "[0]")
-        #expect(world.state?.progress == .init(done: 6, all: 7))
+        #expect(world.state?.progress.text == "5/6")
     }
 
     @Test("Tasks hang under the outbound nodes of what they depend on, roots under the DAG")
@@ -102,7 +103,7 @@ struct TreeTests {
         #expect(try world.node(".a").type == .container)
         #expect(world.names(of: try world.node(".b").parents) == [".a"])
         #expect(world.nodes.allSatisfy { $0.phase == .succeeded })
-        #expect(world.state?.progress == .init(done: 4, all: 4))
+        #expect(world.state?.progress.text == "4/4")
     }
 
     // MARK: Ends of steps
@@ -189,7 +190,7 @@ struct TreeTests {
             table: [:], phases: ["a": .succeeded, "c": .succeeded], end: .succeeded, more: "target: 'a c'"),
     ])
     func dagEnd(_ row: DAGRow) throws {
-        let tasks = row.tasks.split(separator: "\n").map { "    " + $0.replacing("}", with: ", template: leaf}", at: .last) }
+        let tasks = row.tasks.split(separator: "\n").map { "    " + $0.calling("leaf") }
         let world = try InMemoryRun.run(
             """
             entrypoint: main
@@ -267,11 +268,9 @@ struct TreeTests {
 }
 
 extension StringProtocol {
-    enum Place { case last }
-
-    /// The text with the last occurrence of a character replaced.
-    fileprivate func replacing(_ character: Character, with text: String, at place: Place) -> String {
-        guard let index = lastIndex(of: character) else { return String(self) }
-        return String(self[..<index]) + text + String(self[self.index(after: index)...])
+    /// A task in flow style with a template added.
+    fileprivate func calling(_ template: String) -> String {
+        guard let index = lastIndex(of: "}") else { return String(self) }
+        return self[..<index] + ", template: \(template)}"
     }
 }

@@ -1,0 +1,118 @@
+// Large workflows, counted instead of timed: no stack overflow, and as much work for each node however many there are.
+
+import Scheduling
+import Testing
+import Text
+import WorkflowLanguage
+
+@Suite("Scale")
+struct ScaleTests {
+    /// Drives a run by answering each launch at once, and counts what that takes.
+    private static func drive(_ spec: String) throws -> (state: WorkflowState, handled: Int, effects: Int, written: Int) {
+        let definition = try InMemoryRun.definition(spec)
+        var state = WorkflowState(definition: definition, at: definition.createdAt)
+        var (handled, effects, written) = (1, 0, 0)
+        var open = state.handle(.attached, at: definition.createdAt)[...]
+        while let effect = open.popFirst() {
+            effects += 1
+            guard case .launch(let launch) = effect else { continue }
+            handled += 1
+            let report = ExecutorReport.finished(launch.key, AttemptOutcome(phase: .succeeded, exitCode: 0))
+            open += state.handle(.report(report), at: definition.createdAt)
+            written += state.takeChanges().nodes.count
+        }
+        return (state, handled, effects, written)
+    }
+
+    private static let leaf = "- {name: leaf, inputs: {parameters: [{name: x, default: d}]}, container: {image: i}}"
+
+    private static func check(_ spec: String, leaves: Int, nodes: Int) throws {
+        let run = try drive(spec)
+        #expect(run.state.phase == .succeeded)
+        #expect(run.state.nodes.count == nodes)
+        #expect(run.handled == leaves + 1)
+        // A launch for each leaf, and what the end of the run asks for.
+        #expect(run.effects <= leaves + 2)
+        // Made (with all the others of its group) and ended: two writes for a node, and few for those around them.
+        #expect(run.written <= 2 * nodes + 4)
+    }
+
+    @Test("A group of 20,000 steps ends, with one event and one launch for each")
+    func wideGroup() throws {
+        let steps = (0..<20_000).map { "  - {name: s\($0), template: leaf}" }.joined(separator: "\n")
+        let first = steps.dropFirst(4)
+        try Self.check(
+            "entrypoint: main\ntemplates:\n\(Self.leaf)\n- name: main\n  steps:\n  - - \(first)".replacingIndent(),
+            leaves: 20_000, nodes: 20_002)
+    }
+
+    @Test("A chain of 20,000 tasks ends without a deep stack", arguments: [false, true])
+    func chain(usesDepends: Bool) throws {
+        let tasks = (0..<20_000).map { index in
+            let after = usesDepends ? ", depends: t\(index - 1)" : ", dependencies: [t\(index - 1)]"
+            return "    - {name: t\(index), template: leaf\(index == 0 ? "" : after)}"
+        }.joined(separator: "\n")
+        try Self.check(
+            "entrypoint: main\ntemplates:\n\(Self.leaf)\n- name: main\n  dag:\n    tasks:\n\(tasks)",
+            leaves: 20_000, nodes: 20_001)
+    }
+
+    @Test("A chain whose first task fails is omitted to its end, and the DAG has failed")
+    func omittedChain() throws {
+        let tasks = (0..<5_000).map { index in
+            "    - {name: t\(index), template: leaf\(index == 0 ? ", when: 1 == 2" : ", depends: t\(index - 1).Succeeded")}"
+        }.joined(separator: "\n")
+        let run = try Self.drive(
+            "entrypoint: main\ntemplates:\n\(Self.leaf)\n- name: main\n  dag:\n    tasks:\n\(tasks)")
+        #expect(run.state.phase == .succeeded)
+        #expect(run.handled == 1)
+        #expect(run.state.nodes.values.filter { $0.phase == .omitted }.count == 4_999)
+    }
+
+    @Test("A loop of 20,000 items under limits ends, and its results come together")
+    func loop() throws {
+        try Self.check(
+            """
+            entrypoint: main
+            parallelism: 50
+            templates:
+            \(Self.leaf)
+            - name: main
+              parallelism: 100
+              dag:
+                tasks:
+                - name: l
+                  template: leaf
+                  withSequence: {count: 20000}
+                  arguments: {parameters: [{name: x, value: "{{item}}"}]}
+                - {name: end, template: leaf, depends: l}
+            """, leaves: 20_001, nodes: 20_003)
+    }
+
+    @Test("Steps that call themselves 300 deep end without a deep stack")
+    func recursion() throws {
+        let run = try Self.drive(
+            """
+            entrypoint: main
+            arguments: {parameters: [{name: n, value: "300"}]}
+            templates:
+            - name: main
+              inputs: {parameters: [{name: n}]}
+              steps:
+              - - name: again
+                  template: main
+                  when: "{{inputs.parameters.n}} > 0"
+                  arguments: {parameters: [{name: n, value: "{{=string(int(inputs.parameters.n) - 1)}}"}]}
+            """)
+        #expect(run.state.phase == .succeeded)
+        #expect(run.state.nodes.count == 2 * 301 + 1)
+    }
+}
+
+extension String {
+    fileprivate func replacingIndent() -> String {
+        // The first step stands on the line of its list, the others below it.
+        split(separator: "\n").map { $0.hasPrefix("  - {name: s") ? "    - " + $0.dropFirst(4) : $0 }
+            .joined(separator: "\n")
+    }
+}
