@@ -196,7 +196,8 @@ package actor WorkflowController {
             unsavedEffects.append((uid, effect, row.key))
         }
         handle(.attached, uid, &effects)
-        if runs[uid]?.state.isFinished == true { close(uid) }
+        // Whoever waits for a change looks now: a run that already waits for a person has none to offer.
+        if runs[uid]?.state.isFinished == true { close(uid) } else { watchers[uid]?.yield() }
     }
 
     /// Notes that a run has ended and that its end is saved.

@@ -46,6 +46,7 @@ private struct PreparedChange: Sendable {
     var change: WorkflowChange
     var nodeBodies: [String]
     var effectBodies: [String]
+    var manifest: String?
     var state: String?
     var labels: String?
     var annotations: String?
@@ -54,6 +55,7 @@ private struct PreparedChange: Sendable {
         self.change = change
         nodeBodies = change.nodes.map(\.rowJSON.compactText)
         effectBodies = change.newEffects.map(\.body.compactText)
+        manifest = change.manifest?.compactText
         state = change.header?.state?.compactText
         labels = (change.header?.labels).map { JSONValue(labels: $0).compactText }
         annotations = (change.header?.annotations).map { JSONValue(labels: $0).compactText }
@@ -68,6 +70,9 @@ extension Database {
         let key: Int64 = found[0]
         if let epoch = change.driverEpoch, epoch != found[1] { throw StoreError.superseded(uid: change.uid) }
         if let header = change.header { try write(header, prepared, workflow: key) }
+        if let manifest = prepared.manifest {
+            try run("UPDATE workflow_manifests SET manifest = ? WHERE workflow = ?", [manifest, key])
+        }
         for id in change.deletedNodes {
             try run("DELETE FROM nodes WHERE workflow = ? AND node_id = ?", [key, id])
         }

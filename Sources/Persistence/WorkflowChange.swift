@@ -73,6 +73,8 @@ package struct WorkflowChange: Sendable, Hashable {
     /// If given, the change is refused unless this is still the run's driver epoch.
     package var driverEpoch: Int?
     package var header: HeaderUpdate?
+    /// Replaces what the run was made from: a retry with other arguments.
+    package var manifest: JSONValue?
     /// Nodes that are new or have changed, whole.
     package var nodes: [Node]
     package var deletedNodes: [NodeID]

@@ -71,6 +71,8 @@ package struct LiveNode: Sendable {
     var boundary: BoundaryFrame?
     /// What this node says when a cancel that the scheduler asked for ends it.
     var cancelMessage: String?
+    /// A daemon that is ready and whose hooks have ended: its owner has gone on.
+    var isServing = false
     /// Work that a daemon's boundary must end.
     var daemons: [NodeID] = []
     /// Steps and dag nodes: whether their template mentions results of its steps.

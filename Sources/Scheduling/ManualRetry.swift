@@ -71,6 +71,7 @@ extension WorkflowState {
         state.metadata = metadata
         state.outputs = outputs
         state.attemptFloor = floor
+        state.phase = .pending
         state.shutdown = nil
         state.isSuspended = false
         state.nextSequence = nextSequence
@@ -242,6 +243,7 @@ extension WorkflowState {
             definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
         state.metadata = definition.metadata
         state.outputs = outputs
+        state.phase = .pending
         state.shutdown = nil
         state.isSuspended = false
         state.nextSequence = nextSequence

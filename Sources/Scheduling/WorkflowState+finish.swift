@@ -9,7 +9,7 @@ extension WorkflowState {
         guard let old = nodes[id], !old.phase.isFulfilled else { return }
         precondition(
             PhaseTable.allows(old.phase, phase), "node \(old.name) cannot go from \(old.phase) to \(phase)")
-        let wasDaemoned = old.isDaemoned
+        let wasServing = live[id]?.isServing ?? old.isDaemoned
         let moment = now
         var (phase, message) = (phase, message)
         if phase.isCompleted, let failure = live[id]?.hookFailure { (phase, message) = (.error, failure) }
@@ -26,7 +26,7 @@ extension WorkflowState {
         endDaemons(of: id)
         releasePodSlot(id)
         if let entry = live[id] { afterEnd(id, entry, phase) }
-        if wasDaemoned {
+        if wasServing {
             let owner = live[id]?.invocation.owner
             live[id] = nil
             if let owner, nodes[owner]?.type == .retry { finish(owner, phase) }
@@ -106,7 +106,11 @@ extension WorkflowState {
 
     /// Once a node has ended and its hooks too, its owner is told and it is forgotten here.
     mutating func settle(_ id: NodeID) {
-        guard let entry = live[id], let node = nodes[id], node.phase.isFulfilled else { return }
+        guard let entry = live[id], let node = nodes[id], node.isFulfilled else { return }
+        guard node.phase.isFulfilled else {
+            serveDaemon(id)
+            return
+        }
         guard entry.hooks.values.allSatisfy(\.isSettled) else { return }
         releaseBoundarySlot(id)
         tellOwner(of: id)

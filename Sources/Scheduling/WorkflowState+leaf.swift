@@ -166,13 +166,16 @@ extension WorkflowState {
         }
         update(id) { $0.isDaemoned = true }
         releasePodSlot(id)
-        releaseBoundarySlot(id)
         serveDaemon(id)
     }
 
-    /// A daemon is ready: its owner goes on, and its work ends with the node around it.
+    /// A daemon is ready: its owner goes on once the hooks that it fired have ended, and its work ends with the node
+    /// around it.
     mutating func serveDaemon(_ id: NodeID) {
-        if let boundary = live[id]?.invocation.boundary { live[boundary]?.daemons.append(id) }
+        guard let entry = live[id], !entry.isServing, entry.hooks.values.allSatisfy(\.isSettled) else { return }
+        live[id]?.isServing = true
+        releaseBoundarySlot(id)
+        if let boundary = entry.invocation.boundary { live[boundary]?.daemons.append(id) }
         tellOwner(of: id)
     }
 

@@ -75,7 +75,6 @@ extension WorkflowState {
             $0.isDaemoned = true
             $0.podIP = attempt.podIP
         }
-        releaseBoundarySlot(id)
         serveDaemon(id)
     }
 

@@ -5,7 +5,12 @@ import Executors
 
 struct InternalHTTPCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "internal-http", abstract: "Perform the request of an http template.", shouldDisplay: false)
+        commandName: "internal-http", abstract: "Perform the request of an http template.",
+        discussion: """
+            The engine starts this under a supervisor; it is of no use by hand.
+            Examples:
+              martlet internal-http request.json
+            """, shouldDisplay: false)
 
     @Argument(help: "File that describes the request.")
     var file: String

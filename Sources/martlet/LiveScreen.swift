@@ -20,9 +20,11 @@ struct LiveScreen {
     mutating func draw(_ state: WorkflowState) {
         guard isDue else { return }
         let now = Environment.now()
-        let text = TreeRenderer.renderTreeOnly(state: state, options: .init(isColored: true, now: now))
+        var options = TreeOptions(isColored: true, now: now)
+        options.width = Self.terminalSize.columns
+        let text = TreeRenderer.renderTreeOnly(state: state, options: options)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        let height = Self.terminalHeight
+        let height = Self.terminalSize.rows
         if lines.count > height - 1 { lines = Array(lines.suffix(height - 1)) }
         clear()
         Output.note(lines.joined(separator: "\n"))
@@ -37,9 +39,11 @@ struct LiveScreen {
         drawnLines = 0
     }
 
-    private static var terminalHeight: Int {
+    private static var terminalSize: (rows: Int, columns: Int) {
         var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1 else { return 24 }
-        return Int(size.ws_row)
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1, size.ws_col > 1 else {
+            return (24, 80)
+        }
+        return (Int(size.ws_row), Int(size.ws_col))
     }
 }

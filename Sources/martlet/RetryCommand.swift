@@ -44,17 +44,17 @@ struct RetryCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--restart-successful needs --node-field-selector to say which nodes run again")
         }
-        // A run's stored definition is never changed, and what went before was made with its arguments.
-        if !parameter.isEmpty {
-            throw ValidationError(
-                "a retry keeps the run's arguments; `martlet resubmit --memoized -p NAME=VALUE` makes a new run "
-                    + "that takes over what succeeded")
-        }
     }
 
     func run() async throws {
         let request = RetryRequest(
-            restartSuccessful: restartSuccessful, selector: try SelectorOption.selector(nodeFieldSelector))
+            restartSuccessful: restartSuccessful, selector: try SelectorOption.selector(nodeFieldSelector),
+            parameters: try parameter.map { text in
+                guard let pair = SubmissionFlags.pair(text) else {
+                    throw CommandError("parameter \"\(text)\" has no =; write -p name=value", status: 64)
+                }
+                return (name: pair.0, value: pair.1)
+            })
         let access = try RunAccess(data)
         var worst: Int32 = 0
         for name in names {
@@ -84,7 +84,9 @@ struct RetryCommand: AsyncParsableCommand {
             throw CommandError(error.message)
         }
         let epoch = try await access.store.claimRun(uid)
-        try await access.store.apply([retried.wholeChange(epoch: epoch)])
+        var change = retried.wholeChange(epoch: epoch)
+        if !request.parameters.isEmpty { change.manifest = retried.definition.json }
+        try await access.store.apply([change])
     }
 }
 

@@ -78,7 +78,7 @@ enum SelectorOption {
         ]
         for clause in selector.clauses where !known.contains(String(clause.field.prefix { $0 != "." })) {
             throw CommandError(
-                "node field selector: there is no field \"\(clause.field)\"; there are displayName, name, id, "
+                "node selector: there is no field \"\(clause.field)\"; there are displayName, name, id, "
                     + "templateName, templateRef.name, templateRef.template, phase, "
                     + "inputs.parameters.NAME.value and outputs.parameters.NAME.value", status: 64)
         }

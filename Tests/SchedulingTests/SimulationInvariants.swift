@@ -17,7 +17,7 @@ extension World {
             }
         }
         try checkBoundaries(state)
-        if state.isFinished || handled % 16 == 0 { try compareWithRows(state) }
+        if state.isFinished || handled % 64 == 0 { try compareWithRows(state) }
     }
 
     private var readyDaemons: Int {

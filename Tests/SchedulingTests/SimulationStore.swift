@@ -60,11 +60,8 @@ struct FakeStore {
             }
             return node
         }
-        guard let stored = RunDefinition(stored: try JSONValue(parsing: definition.json.compactText)) else {
-            throw SimulationFailure("the definition cannot be read")
-        }
         return WorkflowState(
-            definition: stored, header: try JSONValue(parsing: header.compactText),
+            definition: definition, header: try JSONValue(parsing: header.compactText),
             nodes: nodes.sorted { $0.sequence < $1.sequence }, at: now)
     }
 

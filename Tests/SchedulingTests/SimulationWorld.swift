@@ -49,9 +49,12 @@ struct World {
     private var unsavedEffects: [Effect] = []
     private var unsavedCommands: [Command] = []
     private var resumed = 0
+    private var dueTimers = 0
 
     init(_ definition: RunDefinition, behavior: @escaping @Sendable (Launch) -> Behavior) {
-        self.definition = definition
+        // As a database gives it back, so that a definition that is stored badly does not work at all.
+        let text = definition.json.compactText
+        self.definition = (try? JSONValue(parsing: text)).flatMap(RunDefinition.init(stored:)) ?? definition
         clock = definition.createdAt
         executor = FakeExecutor(behavior: behavior)
         agenda.add(.restart, at: clock)
@@ -87,11 +90,11 @@ struct World {
     mutating func step() throws -> Bool {
         let timer = state?.nextTimer
         if let timer, agenda.next.map({ timer <= $0 }) ?? true {
+            // A timer may set another one that is due at once, but not for ever.
+            dueTimers = timer <= clock ? dueTimers + 1 : 0
+            guard dueTimers < 100 else { throw SimulationFailure("timers fire at \(clock) for ever") }
             clock = max(clock, timer)
             try deliver(.timer)
-            if let next = state?.nextTimer, next <= clock {
-                throw SimulationFailure("a timer that was due is still due after it fired")
-            }
             return true
         }
         guard let (moment, happening) = agenda.popFirst() else { return try idle() }

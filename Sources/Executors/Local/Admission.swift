@@ -62,6 +62,9 @@ struct Admission: Sendable {
         return .waiting(reason(request))
     }
 
+    /// The GPUs that an admitted attempt holds.
+    func gpus(of key: AttemptKey) -> [Int] { running[key]?.gpus ?? [] }
+
     /// Counts work that was found running, even beyond what the machine has.
     mutating func occupy(_ key: AttemptKey, _ request: ResourceRequest, gpus: [Int]) {
         guard running[key] == nil else { return }

@@ -82,6 +82,7 @@ extension LocalExecutor {
             return attempt
         }
         guard let attempt, let plan = attempt.plan else { return }
+        if attempt.cancel != nil { return finish(key, Self.terminated) }
         do {
             let preparation = StepPreparation(
                 plan: plan, values: attempt.values, transfer: transfer(for: attempt), gpus: gpus)
@@ -94,6 +95,8 @@ extension LocalExecutor {
             try watcher.watch(attemptDirectory: plan.directory, child: child)
         } catch is StepPreparation.AlreadyStarted {
             return adopt(key)
+        } catch where FullDisk.caused(error, dataDirectory: host.dataDirectory) {
+            return startLater(key, gpus: gpus)
         } catch {
             // Whatever may have been started must not go on without anybody who knows of it.
             if error is SupervisorClient.Failure {
@@ -102,6 +105,21 @@ extension LocalExecutor {
             return fail(key, Self.words(error), Self.failureClass(error))
         }
         signalIfCancelled(key)
+    }
+
+    /// Tries a start again when the disk has room; the step keeps its slot, so that nothing overtakes it.
+    private func startLater(_ key: AttemptKey, gpus: [Int]) {
+        state.withLock { $0.attempts[key]?.stage = .queued }
+        reporter.yield(.waiting(key, message: "waiting for space on the disk of \(host.dataDirectory)"))
+        usleep(FullDisk.pauseMicroseconds)
+        submit(key) { $0.start(key, gpus: gpus) }
+    }
+
+    /// Looks at an ended attempt again when the disk has room.
+    private func collectLater(_ key: AttemptKey) {
+        state.withLock { $0.attempts[key]?.stage = .running }
+        usleep(FullDisk.pauseMicroseconds)
+        submit(key) { $0.collect(key) }
     }
 
     /// The process runs: tells so, and looks after it.
@@ -179,7 +197,8 @@ extension LocalExecutor {
         guard let attempt, let plan = attempt.plan else { return }
         switch SupervisorClient.state(of: plan.directory) {
         case .finished(let result):
-            let outcome = StepOutcome(plan: plan, result: result, transfer: transfer(for: attempt)).outcome()
+            let judge = StepOutcome(plan: plan, result: result, transfer: transfer(for: attempt))
+            guard let outcome = judge.outcome() else { return collectLater(key) }
             takeMetrics(key, plan, isOver: true)
             finish(key, outcome)
         case .running: adopt(key)
@@ -191,6 +210,9 @@ extension LocalExecutor {
                 AttemptOutcome(phase: .error, message: message, failureClass: .infrastructure, isLost: true))
         case .neverStarted:
             let bytes = (try? Disk.read(plan.directory + "/supervisor.err", limitBytes: 1 << 20)) ?? []
+            if FullDisk.isNow(host.dataDirectory) || FullDisk.mentionsSpace(String(decoding: bytes, as: UTF8.self)) {
+                return startLater(key, gpus: state.withLock { $0.admission.gpus(of: key) })
+            }
             let said =
                 String(decoding: bytes.suffix(500), as: UTF8.self).split(separator: "\n").last
                 ?? "it said nothing"

@@ -16,11 +16,14 @@ struct StepOutcome {
     private static let searchedBytes = 32 << 10
 
     /// Takes the outputs and judges. May be repeated as long as the working files are there.
-    func outcome() -> AttemptOutcome {
+    /// - Returns: nil when the disk has no room for the outputs now.
+    func outcome() -> AttemptOutcome? {
         var outcome = verdict()
         let outputs = StepOutputs(plan: plan, transfer: transfer)
         do {
             outcome.outputs = try outputs.collect(strict: outcome.phase == .succeeded)
+        } catch where FullDisk.caused(error, dataDirectory: plan.host.dataDirectory) {
+            return nil
         } catch {
             outcome.phase = .error
             outcome.message = "\(error)"
