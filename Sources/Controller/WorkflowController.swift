@@ -76,6 +76,7 @@ package actor WorkflowController {
             }
             // When the loop has ended, the executor ends its streams, and with them the other tasks.
             for await _ in mailbox.ended { await executor.shutDown() }
+            for watcher in watchers.values { watcher.finish() }
             try await group.waitForAll()
         }
     }

@@ -14,7 +14,8 @@ package enum Event: Sendable, Hashable {
     case locksWaiting(NodeID, lock: String, message: String)
     /// What the memoization cache said: the outputs of an earlier run, or nil.
     case cacheAnswered(NodeID, Outputs?)
-    /// A size of a semaphore or a ConfigMap could not be read, or another shell-side failure of a node's start.
+    /// A size of a semaphore or a ConfigMap could not be read, or another shell-side failure of a node's
+    /// start.
     case refused(NodeID, message: String)
     case command(Command)
 }
@@ -74,7 +75,8 @@ package enum Effect: Sendable, Hashable {
     case finished(Phase)
 }
 
-/// A choice of nodes, as `--node-field-selector` writes it: `displayName=approve,inputs.parameters.tag.value=x`.
+/// A choice of nodes, as `--node-field-selector` writes it:
+/// `displayName=approve,inputs.parameters.tag.value=x`.
 package struct NodeSelector: Sendable, Hashable {
     package struct Clause: Sendable, Hashable {
         package var field: String

@@ -1,5 +1,5 @@
-// What the scheduler keeps in memory of a node that is not settled. All of it follows from the stored nodes and the
-// definition, so that a new driver can build it again.
+// What the scheduler keeps in memory of a node that is not settled. All of it follows from the stored nodes
+// and the definition, so that a new driver can build it again.
 
 import Text
 package import WorkflowLanguage
@@ -26,6 +26,8 @@ package struct Invocation: Sendable {
     package var stepName: String = ""
     package var isHook = false
     package var isExitHandler = false
+    /// How many steps and dag templates are around the call.
+    package var depth = 0
     package var continueOnError = false
     package var continueOnFailed = false
 

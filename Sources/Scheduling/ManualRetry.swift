@@ -27,7 +27,8 @@ package struct RetryRequest: Sendable {
 }
 
 extension WorkflowState {
-    /// The run made ready to go on: what failed is to be done again, what succeeded stays. Name and uid are kept.
+    /// The run made ready to go on: what failed is to be done again, what succeeded stays. Name and uid are
+    /// kept.
     ///
     /// - Throws: `RefusedRequest` when the run has not failed.
     package func retried(_ request: RetryRequest, at now: Timestamp) throws(RefusedRequest) -> WorkflowState {
@@ -71,7 +72,6 @@ extension WorkflowState {
         state.metadata = metadata
         state.outputs = outputs
         state.attemptFloor = floor
-        state.phase = .pending
         state.shutdown = nil
         state.isSuspended = false
         state.nextSequence = nextSequence
@@ -106,8 +106,8 @@ extension WorkflowState {
         return below(roots)
     }
 
-    /// Nodes and everything below them. A composite node's own children include only the first of what is in it; the
-    /// rest carry its id as boundary.
+    /// Nodes and everything below them. A composite node's own children include only the first of what is in
+    /// it; the rest carry its id as boundary.
     private func below(_ roots: [NodeID]) -> Set<NodeID> {
         let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
         var found: Set<NodeID> = []
@@ -120,8 +120,8 @@ extension WorkflowState {
         return found
     }
 
-    /// What is in steps and dag attempts that another attempt followed: it stays as it is, as history. The work of the
-    /// last attempt goes on. Attempts that are pods are all made anew.
+    /// What is in steps and dag attempts that another attempt followed: it stays as it is, as history. The
+    /// work of the last attempt goes on. Attempts that are pods are all made anew.
     private func earlierAttempts() -> Set<NodeID> {
         let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
         var found: Set<NodeID> = []
@@ -137,8 +137,8 @@ extension WorkflowState {
         return found
     }
 
-    /// Groups and composite nodes that go on: those around what is made anew, and those that failed, which decide anew.
-    /// With each goes what is around it, or nobody would look at it again.
+    /// Groups and composite nodes that go on: those around what is made anew, and those that failed, which
+    /// decide anew. With each goes what is around it, or nobody would look at it again.
     private func reopened(without doomed: Set<NodeID>) -> Set<NodeID> {
         let history = earlierAttempts()
         let failed = nodes.values.filter {
@@ -199,56 +199,59 @@ extension WorkflowState {
                     + "Failed or Error workflow")
         }
         let doomed = doomedNodes(RetryRequest())
-        var names: [NodeID: NodeID] = [:]
-        var taken: Set<NodeID> = []
-        for node in nodes.values.sorted(by: { $0.sequence < $1.sequence }) {
-            let renamed = definition.name + node.name.dropFirst(name.count)
-            var probe = 0
-            while taken.contains(Node.id(workflow: definition.name, nodeName: renamed, probe: probe)) { probe += 1 }
-            let id = Node.id(workflow: definition.name, nodeName: renamed, probe: probe)
-            taken.insert(id)
-            names[node.id] = id
-        }
-        var copy = self
-        copy.nodes = [:]
-        for var node in nodes.values where !doomed.contains(node.id) {
-            let original = node.id
-            node.id = names[original] ?? original
-            node.name = definition.name + node.name.dropFirst(name.count)
-            if original == name { node.displayName = definition.name }
-            node.parents = node.parents.compactMap { names[$0] }
-            node.children = node.children.compactMap { names[$0] }
-            node.outboundNodes = node.outboundNodes.compactMap { names[$0] }
-            node.boundaryID = node.boundaryID.flatMap { names[$0] }
-            if node.type == .pod, node.phase == .succeeded {
-                node.type = .skipped
-                node.phase = .skipped
-                node.message = "original pod: \(original)"
+        let open = reopened(without: doomed)
+        let names = idsOfNodes(renamedAfter: definition.name)
+        let kept = nodes.values.filter { !doomed.contains($0.id) }.sorted { $0.sequence < $1.sequence }
+            .map { node -> Node in
+                var copy = takenOver(node, by: definition.name, names)
+                guard open.contains(node.id) else { return copy }
+                copy.phase = .running
+                copy.message = ""
+                copy.finishedAt = nil
+                copy.startedAt = now
+                return copy
             }
-            copy.nodes[node.id] = node
-        }
-        let open = Set(reopened(without: doomed).compactMap { names[$0] })
-        let kept = copy.nodes.values.map { node -> Node in
-            var node = node
-            node.children = []
-            if open.contains(node.id) {
-                node.phase = .running
-                node.message = ""
-                node.finishedAt = nil
-                node.startedAt = now
-            }
-            return node
-        }
-        var state = WorkflowState(
-            definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
+        var state = WorkflowState(definition: definition, header: .object([:]), nodes: kept, at: now)
         state.metadata = definition.metadata
         state.outputs = outputs
-        state.phase = .pending
         state.shutdown = nil
         state.isSuspended = false
         state.nextSequence = nextSequence
         state.changedNodes = Set(state.nodes.keys)
         state.isHeaderChanged = true
         return state
+    }
+
+    /// The ids that the nodes have in a workflow of another name.
+    private func idsOfNodes(renamedAfter workflow: String) -> [NodeID: NodeID] {
+        var names: [NodeID: NodeID] = [:]
+        var taken: Set<NodeID> = []
+        for node in nodes.values.sorted(by: { $0.sequence < $1.sequence }) {
+            let renamed = workflow + node.name.dropFirst(name.count)
+            var probe = 0
+            while taken.contains(Node.id(workflow: workflow, nodeName: renamed, probe: probe)) { probe += 1 }
+            let id = Node.id(workflow: workflow, nodeName: renamed, probe: probe)
+            taken.insert(id)
+            names[node.id] = id
+        }
+        return names
+    }
+
+    /// A node under its name in another workflow; work that was done well stands as skipped there.
+    private func takenOver(_ node: Node, by workflow: String, _ names: [NodeID: NodeID]) -> Node {
+        var copy = node
+        copy.id = names[node.id] ?? node.id
+        copy.name = workflow + node.name.dropFirst(name.count)
+        if node.id == name { copy.displayName = workflow }
+        copy.parents = node.parents.compactMap { names[$0] }
+        copy.children = []
+        copy.outboundNodes = node.outboundNodes.compactMap { names[$0] }
+        copy.boundaryID = node.boundaryID.flatMap { names[$0] }
+        if node.type == .pod, node.phase == .succeeded {
+            copy.type = .skipped
+            copy.phase = .skipped
+            copy.message = "original pod: \(node.id)"
+        }
+        return copy
     }
 }

@@ -3,8 +3,8 @@
 package import Text
 package import WorkflowLanguage
 
-/// The identity of a node within its workflow: `<workflow>-<FNV-1a of the node's name>`, the workflow's name for
-/// the root.
+/// The identity of a node within its workflow: `<workflow>-<FNV-1a of the node's name>`, the workflow's name
+/// for the root.
 package typealias NodeID = String
 
 /// A node of a run's tree.
@@ -45,8 +45,8 @@ package struct Node: Sendable, Hashable {
     package var podIP: String = ""
     /// How often the node's work was launched; a launch that was lost counts too.
     package var attempt = 0
-    /// Whether its work was given to an executor whose end of it has not been heard. A new driver gives such nodes
-    /// their places first, and ends their work when they end otherwise.
+    /// Whether its work was given to an executor whose end of it has not been heard. A new driver gives such
+    /// nodes their places first, and ends their work when they end otherwise.
     package var isLaunched = false
     package var failureClass: FailureClass?
     /// Seconds times one unit, by resource name.
@@ -68,6 +68,9 @@ package struct Node: Sendable, Hashable {
     /// Nothing more is awaited from the node: it ended, or it is a daemon that is ready.
     package var isFulfilled: Bool { phase.isFulfilled || (isDaemoned && phase != .pending) }
 
+    /// Whether it is a step group or task group that nothing more is awaited from.
+    var isEndedGroup: Bool { (type == .stepGroup || type == .taskGroup) && phase.isFulfilled }
+
     /// Whether the node takes one of the places that the steps or dag node around it has.
     package var takesPlace: Bool {
         guard boundaryID != nil, !isHook, !isRetryAttempt else { return false }
@@ -77,7 +80,8 @@ package struct Node: Sendable, Hashable {
         }
     }
 
-    /// The id of a node by its name. A probe above 0 gives the id that is tried when another node has the one before.
+    /// The id of a node by its name. A probe above 0 gives the id that is tried when another node has the one
+    /// before.
     package static func id(workflow: String, nodeName: String, probe: Int = 0) -> NodeID {
         if nodeName == workflow { return workflow }
         return "\(workflow)-\(FNV1a.hash32(probe == 0 ? nodeName : "\(nodeName)\u{0}\(probe)"))"

@@ -14,7 +14,8 @@ package struct RunDefinition: Sendable {
     /// The manifest as submitted.
     package let manifest: JSONValue
     package let metadata: ObjectMetadata
-    /// The specification in force: the stored template's with the manifest's over it, and the arguments given.
+    /// The specification in force: the stored template's with the manifest's over it, and the arguments
+    /// given.
     package let spec: WorkflowSpec
     /// The stored templates and ConfigMaps that the run may use.
     package let catalog: TemplateCatalog
@@ -139,8 +140,8 @@ package struct RunDefinition: Sendable {
 }
 
 extension RunDefinition {
-    /// A stored template's specification with a workflow's over it: maps merge, arguments merge by name, all else is
-    /// the workflow's where it says something.
+    /// A stored template's specification with a workflow's over it: maps merge, arguments merge by name, all
+    /// else is the workflow's where it says something.
     static func merged(stored: JSONValue, over own: JSONValue) -> JSONValue {
         var result = merge(under: stored, over: own)
         guard var members = result.objectValue else { return result }

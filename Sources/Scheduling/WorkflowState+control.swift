@@ -32,8 +32,8 @@ extension WorkflowState {
         if hasBegun { endBlocked() } else if isAttached { beginRun() }
     }
 
-    /// Ends all that must not go on, in the order in which it was made. What waited to begin begins now or in its turn,
-    /// only to end: whoever awaits it hears of it that way.
+    /// Ends all that must not go on, in the order in which it was made. What waited to begin begins now or in
+    /// its turn, only to end: whoever awaits it hears of it that way.
     mutating func endBlocked() {
         for item in held { work.append(item) }
         held = []

@@ -202,8 +202,8 @@ extension WorkflowState {
         finishComposite(id)
     }
 
-    /// The phase of a task, or for one that was omitted or skipped the worst of what it depends on. Written as a
-    /// loop over an explicit stack: a chain may be 100,000 tasks deep.
+    /// The phase of a task, or for one that was omitted or skipped the worst of what it depends on. Written
+    /// as a loop over an explicit stack: a chain may be 100,000 tasks deep.
     private func branchPhase(
         _ task: String, _ frame: DAGFrame, _ dagName: String, _ known: inout [String: Phase]
     ) -> Phase {
@@ -225,7 +225,8 @@ extension WorkflowState {
                 stack += unknown
                 continue
             }
-            // As in Argo, a failure goes on to what was skipped after it even where `continueOn` let that be looked at.
+            // As in Argo, a failure goes on to what was skipped after it even where `continueOn` let that be
+            // looked at.
             known[current] = dependencies.compactMap { known[$0] }.first(where: \.isUnsuccessful) ?? .succeeded
         }
         return known[task] ?? .succeeded

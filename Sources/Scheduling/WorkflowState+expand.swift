@@ -74,8 +74,8 @@ extension WorkflowState {
             || references.tags.contains { $0 == "item" || $0.hasPrefix("item.") || $0.contains("{{item") }
     }
 
-    /// The step with its arguments resolved. Hooks are resolved when they fire, and an inline template when it is
-    /// called.
+    /// The step with its arguments resolved. Hooks are resolved when they fire, and an inline template when
+    /// it is called.
     private func resolved(_ step: Step, _ scope: VariableScope, _ frame: NodeID) throws(SubstitutionError) -> Step {
         guard var members = step.raw.objectValue else { return step }
         for key in ["hooks", "onExit", "when", "inline", "withItems", "withParam", "withSequence", "arguments"] {
@@ -100,8 +100,8 @@ extension WorkflowState {
 
     // MARK: Arguments
 
-    /// Arguments with their values and locations. An argument that is only a reference to an absent output is left
-    /// out when the consumer's input has a default (or is optional).
+    /// Arguments with their values and locations. An argument that is only a reference to an absent output is
+    /// left out when the consumer's input has a default (or is optional).
     func resolvedArguments(
         _ arguments: Arguments, in scope: VariableScope, consumer: (TemplateReference, TemplateScope)?
     ) throws(SubstitutionError) -> Arguments {

@@ -82,15 +82,20 @@ extension WorkflowState {
         guard live[id]?.holdsPodSlot == true else { return }
         live[id]?.holdsPodSlot = false
         activePods -= 1
-        while let next = waitingForPodSlot.popFirst() {
-            guard live[next]?.gate == .slot else { continue }
-            work.append(.begin(next))
-            break
+        if !waitingForPodSlot.isEmpty { work.append(.admitPods) }
+    }
+
+    /// Begins what waited for a place among the workflow's pods. Whoever does not take the place (because the
+    /// run is suspended or ends) leaves it to the next.
+    mutating func admitPods() {
+        guard let limit = definition.spec.parallelism else { return }
+        while activePods < limit, let next = waitingForPodSlot.popFirst() {
+            if live[next]?.gate == .slot { begin(next) }
         }
     }
 
-    /// Gives back what a node held against the limit of the enclosing node, once its hooks have ended too: a node that
-    /// fails fast must not end before them.
+    /// Gives back what a node held against the limit of the enclosing node, once its hooks have ended too: a
+    /// node that fails fast must not end before them.
     mutating func releaseBoundarySlot(_ id: NodeID) {
         guard let entry = live[id], entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
         live[id]?.holdsBoundarySlot = false

@@ -50,11 +50,12 @@ extension WorkflowState {
         case .startTask(let dag, let name): startTask(name, of: dag)
         case .attempt(let id): advanceRetry(id)
         case .begin(let id): begin(id)
+        case .admitPods: admitPods()
         }
     }
 
-    /// Takes a report of the executor. Executors may report twice and late: a report for an attempt that is no
-    /// longer awaited changes nothing.
+    /// Takes a report of the executor. Executors may report twice and late: a report for an attempt that is
+    /// no longer awaited changes nothing.
     private mutating func take(_ report: ExecutorReport) {
         let key = report.key
         guard let entry = live[key.nodeID], entry.isLaunched, let node = nodes[key.nodeID],
@@ -107,8 +108,8 @@ extension WorkflowState {
         for parent in node.parents { nodes[parent]?.children.append(node.id) }
     }
 
-    /// The id of a node by its name. 32 bits of hash collide among 100,000 names more often than not: then the later
-    /// node's name is hashed again with a mark.
+    /// The id of a node by its name. 32 bits of hash collide among 100,000 names more often than not: then
+    /// the later node's name is hashed again with a mark.
     func nodeID(_ name: String) -> NodeID {
         if !collidedIDs.isEmpty, let id = collidedIDs[name] { return id }
         for probe in 0..<64 {

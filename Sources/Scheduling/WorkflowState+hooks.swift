@@ -8,7 +8,8 @@ extension WorkflowState {
         hook == "exit" ? "\(parent).onExit" : "\(parent).hooks.\(hook)"
     }
 
-    /// Fires the hooks of a node whose condition holds now, each at most once; the exit hook when it completed.
+    /// Fires the hooks of a node whose condition holds now, each at most once; the exit hook when it
+    /// completed.
     mutating func fireHooks(of id: NodeID) {
         guard let entry = live[id], let node = nodes[id], !entry.invocation.hooks.isEmpty else { return }
         for (name, hook) in entry.invocation.hooks.sorted(by: { $0.key < $1.key })

@@ -9,6 +9,9 @@ struct CallError: Error {
 }
 
 extension WorkflowState {
+    /// How deep templates may call each other, as in Argo: what goes further has lost its way.
+    package static var depthLimit: Int { 100 }
+
     /// Calls a template. The node may be there already, made before the last driver ended.
     mutating func invoke(_ invocation: Invocation) {
         let id = nodeID(invocation.nodeName)
@@ -20,6 +23,12 @@ extension WorkflowState {
                 return
             }
             guard passesBoundary(invocation) else { return }
+        }
+        guard invocation.depth <= Self.depthLimit else {
+            fail(
+                invocation, .error,
+                "maximum recursion depth exceeded: templates call each other more than \(Self.depthLimit) levels deep")
+            return
         }
         guard let resolved = templates.resolve(invocation.reference, from: invocation.scope) else {
             fail(invocation, .error, "template \(Self.text(of: invocation.reference)) is not defined")
@@ -43,7 +52,8 @@ extension WorkflowState {
         }
     }
 
-    /// Whether nothing new begins because a person has suspended the run. What is to end must not wait for that.
+    /// Whether nothing new begins because a person has suspended the run. What is to end must not wait for
+    /// that.
     func isHeldBack(_ invocation: Invocation) -> Bool {
         isSuspended && shutdown == nil && !isBlockedByShutdown(invocation)
     }
@@ -200,7 +210,8 @@ extension WorkflowState {
 
     // MARK: Gates
 
-    /// Whether the enclosing steps or dag node lets another child begin; keeps the invocation for later if not.
+    /// Whether the enclosing steps or dag node lets another child begin; keeps the invocation for later if
+    /// not.
     private mutating func passesBoundary(_ invocation: Invocation) -> Bool {
         guard let boundary = invocation.boundary, !invocation.isHook,
             let limits = live[boundary]?.boundary?.limits, limits.isFull || limits.isFailing
@@ -216,7 +227,7 @@ extension WorkflowState {
             return false
         }
         // Those that an earlier driver made were counted when this one began.
-        if let existing { return !existing.isFulfilled }
+        if let existing { return !existing.phase.isFulfilled || hasOpenHook(existing) }
         live[boundary]?.boundary?.limits.active += 1
         return true
     }
@@ -248,7 +259,8 @@ extension WorkflowState {
         finish(id, .failed, message)
     }
 
-    /// Passes the gates before a node's work one by one: locks, the cache, then the retry strategy or the work.
+    /// Passes the gates before a node's work one by one: locks, the cache, then the retry strategy or the
+    /// work.
     mutating func proceed(_ id: NodeID) {
         guard let entry = live[id], let node = nodes[id], !node.phase.isFulfilled else { return }
         if !entry.holdsLocks, !isBlockedByShutdown(entry.invocation) {

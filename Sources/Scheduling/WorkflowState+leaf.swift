@@ -4,7 +4,8 @@ import Text
 import WorkflowLanguage
 
 extension WorkflowState {
-    /// How often one node's work is launched again after it was lost, before the machine is taken to be at fault.
+    /// How often one node's work is launched again after it was lost, before the machine is taken to be at
+    /// fault.
     static var lostLaunchLimit: Int { 20 }
 
     /// Begins a node's work by the kind of its template.
@@ -169,13 +170,14 @@ extension WorkflowState {
         serveDaemon(id)
     }
 
-    /// A daemon is ready: its owner goes on once the hooks that it fired have ended, and its work ends with the node
-    /// around it.
+    /// A daemon is ready: its owner goes on once the hooks that it fired have ended, and its work ends with
+    /// the node around it.
     mutating func serveDaemon(_ id: NodeID) {
         guard let entry = live[id], !entry.isServing, entry.hooks.values.allSatisfy(\.isSettled) else { return }
         live[id]?.isServing = true
-        releaseBoundarySlot(id)
+        // First, since giving the place back may end the boundary.
         if let boundary = entry.invocation.boundary { live[boundary]?.daemons.append(id) }
+        releaseBoundarySlot(id)
         tellOwner(of: id)
     }
 

@@ -106,7 +106,8 @@ extension WorkflowState {
         return Int(node.name[node.name.index(after: bracket)...].prefix { $0.isNumber }) ?? 0
     }
 
-    /// Values as a JSON list: results that are JSON are embedded as such; parameters only when all are maps or lists.
+    /// Values as a JSON list: results that are JSON are embedded as such; parameters only when all are maps
+    /// or lists.
     private static func list(_ texts: [String], parsingAll: Bool) -> JSONValue {
         let parsed = texts.map { try? JSONValue(parsing: $0) }
         if parsingAll {

@@ -117,7 +117,8 @@ extension WorkflowState {
         return entries
     }
 
-    /// The scope in which a steps or dag node's steps are resolved: inputs, and those steps that the text mentions.
+    /// The scope in which a steps or dag node's steps are resolved: inputs, and those steps that the text
+    /// mentions.
     func stepScope(_ frame: NodeID, _ references: TagReferences) -> VariableScope {
         var scope = scope(for: frame)
         guard let entry = live[frame] else { return scope }
@@ -169,8 +170,8 @@ extension WorkflowState {
 }
 
 extension TagReferences {
-    /// Names that may be those of steps: what stands after the prefix in tags, and any word of an expression that
-    /// uses the prefix.
+    /// Names that may be those of steps: what stands after the prefix in tags, and any word of an expression
+    /// that uses the prefix.
     func steps(below prefix: String) -> Set<String> {
         var names: Set<String> = words.contains(prefix) ? words : []
         for tag in tags {

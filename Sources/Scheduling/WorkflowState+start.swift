@@ -31,11 +31,13 @@ extension WorkflowState {
     private mutating func countInherited() {
         for node in nodes.values {
             let isAtWork = !node.isFulfilled
-            if node.isLaunched, isAtWork { activePods += 1 }
+            if node.isLaunched, isAtWork, !node.isDaemoned { activePods += 1 }
             guard let boundary = node.boundaryID else { continue }
-            if node.isDaemoned, !node.phase.isFulfilled {
-                inherited[boundary, default: (0, 0, [])].daemons.append(node.id)
-            } else if node.takesPlace, isAtWork {
+            let isDaemon = node.isDaemoned && !node.phase.isFulfilled
+            if isDaemon { inherited[boundary, default: (0, 0, [])].daemons.append(node.id) }
+            // A daemon gives its place back once its hooks have ended; that of a group that ended has.
+            let isSettled = isDaemon && node.parents.contains { nodes[$0]?.isEndedGroup == true }
+            if node.takesPlace, isAtWork || isDaemon || hasOpenHook(node), !isSettled {
                 inherited[boundary, default: (0, 0, [])].active += 1
             } else if node.takesPlace, node.phase.isUnsuccessful {
                 inherited[boundary, default: (0, 0, [])].unsuccessful += 1
@@ -44,6 +46,11 @@ extension WorkflowState {
         for boundary in inherited.keys {
             inherited[boundary]?.daemons.sort { (nodes[$0]?.sequence ?? 0) < (nodes[$1]?.sequence ?? 0) }
         }
+    }
+
+    /// Whether a hook of the node goes on: until then the node keeps its place.
+    func hasOpenHook(_ node: Node) -> Bool {
+        node.children.contains { nodes[$0]?.isHook == true && nodes[$0]?.phase.isFulfilled == false }
     }
 
     mutating func beginRun() {
@@ -82,8 +89,8 @@ extension WorkflowState {
         return node
     }
 
-    /// Ends the run when the entry node, the workflow's hooks and its exit handler have ended. May queue work, and
-    /// is called again after it.
+    /// Ends the run when the entry node, the workflow's hooks and its exit handler have ended. May queue
+    /// work, and is called again after it.
     mutating func finishIfDone() {
         guard !isFinished else { return }
         fireWorkflowHooks()

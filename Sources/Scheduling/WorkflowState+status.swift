@@ -67,7 +67,8 @@ extension WorkflowState {
         package var text: String { "\(done)/\(all)" }
     }
 
-    /// The progress of the run: its Pod, Container, HTTP, Plugin and Suspend nodes, retries and hooks included.
+    /// The progress of the run: its Pod, Container, HTTP, Plugin and Suspend nodes, retries and hooks
+    /// included.
     package var progress: Progress { progressByNode().total }
 
     /// The progress of each node: leaves by themselves, others as the sum of what is inside.

@@ -93,7 +93,8 @@ extension WorkflowState {
     /// Makes a child; those of a group go through the queue, so that they come to be in their order.
     mutating func conclude(_ call: Call) {
         let id = nodeID(call.invocation.nodeName)
-        // What an earlier driver has begun goes on, even if its condition, which may ask for the time, no longer holds.
+        // What an earlier driver has begun goes on, even if its condition, which may ask for the time, no
+        // longer holds.
         guard let ending = call.ending, nodes[id]?.phase.isFulfilled ?? true else {
             invoke(call.invocation)
             return
@@ -131,6 +132,7 @@ extension WorkflowState {
         invocation.continueOnError = expanded.step.continueOnError
         invocation.continueOnFailed = expanded.step.continueOnFailed
         invocation.isExitHandler = entry.invocation.isExitHandler
+        invocation.depth = entry.invocation.depth + 1
         return invocation
     }
 

@@ -7,6 +7,8 @@ extension WorkflowState {
     /// What is stored in the workflow's row: small, and rewritten only when it changes.
     package var headerJSON: JSONValue {
         var object = ObjectBuilder()
+        // Present in every header that a scheduler wrote, however little else there is to say.
+        object.set("version", JSONValue.int(1))
         object.set("labels", metadata.labels)
         object.set("annotations", metadata.annotations)
         object.set("phase", phase?.rawValue)

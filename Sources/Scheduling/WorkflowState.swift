@@ -1,4 +1,5 @@
-// Everything that is known of one run, and the one place where it changes: (state, event) -> (state, effects).
+// Everything that is known of one run, and the one place where it changes: (state, event) -> (state,
+// effects).
 
 package import Text
 package import WorkflowLanguage
@@ -26,7 +27,8 @@ package struct WorkflowState: Sendable {
     /// The workflow's deadline passed.
     package internal(set) var isPastDeadline = false
     var nextSequence = 1
-    /// The first attempt number of nodes that a manual retry removed: their old working directories stay as they are.
+    /// The first attempt number of nodes that a manual retry removed: their old working directories stay as
+    /// they are.
     var attemptFloor: [NodeID: Int] = [:]
 
     // Derived from the above.
@@ -40,7 +42,8 @@ package struct WorkflowState: Sendable {
     var waitingForPodSlot = FIFO<NodeID>()
     /// What waits because the run is suspended.
     var held: [Work] = []
-    /// Children that were at work, had failed or serve as daemons when this driver began, by the node around them.
+    /// Children that were at work, had failed or serve as daemons when this driver began, by the node around
+    /// them.
     var inherited: [NodeID: (active: Int, unsuccessful: Int, daemons: [NodeID])] = [:]
     /// Whether the entry node was called; before that the run waits for its own locks.
     var hasBegun = false
@@ -73,8 +76,8 @@ package struct WorkflowState: Sendable {
     /// The moment at which a `.timer` event is wanted.
     package var nextTimer: Timestamp? { isFinished ? nil : timers.next }
 
-    /// Whether nothing can happen without a person: every unfinished leaf is a suspend node without a duration, or
-    /// the run itself is suspended.
+    /// Whether nothing can happen without a person: every unfinished leaf is a suspend node without a
+    /// duration, or the run itself is suspended.
     package var waitsForPerson: Bool {
         guard phase == .running || phase == .pending else { return false }
         if isSuspended, activePods == 0 { return true }
@@ -118,7 +121,8 @@ package struct WorkflowState: Sendable {
     }
 }
 
-/// Something that is to be done within one `handle`; a queue instead of recursion, so that depth costs no stack.
+/// Something that is to be done within one `handle`; a queue instead of recursion, so that depth costs no
+/// stack.
 enum Work: Sendable {
     case invoke(Invocation)
     case conclude(WorkflowState.Call)
@@ -128,4 +132,5 @@ enum Work: Sendable {
     case startTask(dag: NodeID, name: String)
     case attempt(NodeID)
     case begin(NodeID)
+    case admitPods
 }

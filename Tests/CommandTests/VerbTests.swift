@@ -38,7 +38,7 @@ struct VerbTests {
             ["submit", "f.yaml", "--wait", "--watch"], ["node", "set", "a"], ["template", "delete"],
             ["template", "delete", "a", "--all"], ["retry", "a", "--restart-successful"],
             ["list", "--limit", "0"],
-            ["retry", "a", "-p", "x=1"], ["logs", "a", "--tail", "-1"],
+            ["logs", "a", "--tail", "-1"],
             ["logs", "a", "--since", "1h", "--since-time", "2026-01-01T00:00:00Z"],
         ])
     func refused(words: [String]) {

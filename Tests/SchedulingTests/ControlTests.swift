@@ -19,13 +19,15 @@ struct ControlTests {
         - {name: leaf, container: {image: i}}
         """
 
-    @Test("A suspend node waits for a person; resume goes on, with a selector only where it matches", arguments: [
-        (nil, [Phase.succeeded, .succeeded], Phase.succeeded),
-        ("displayName=one", [.succeeded, .running], .running),
-        ("inputs.parameters.tag.value=second", [.running, .succeeded], .running),
-        ("templateName=gate,displayName!=one", [.running, .succeeded], .running),
-        ("displayName=other", [.running, .running], .running),
-    ] as [(String?, [Phase], Phase)])
+    @Test(
+        "A suspend node waits for a person; resume goes on, with a selector only where it matches",
+        arguments: [
+            (nil, [Phase.succeeded, .succeeded], Phase.succeeded),
+            ("displayName=one", [.succeeded, .running], .running),
+            ("inputs.parameters.tag.value=second", [.running, .succeeded], .running),
+            ("templateName=gate,displayName!=one", [.running, .succeeded], .running),
+            ("displayName=other", [.running, .running], .running),
+        ] as [(String?, [Phase], Phase)])
     func resume(_ selector: String?, _ phases: [Phase], _ phase: Phase) throws {
         let world = try InMemoryRun.run(
             Self.gate, commands: [(.resume(selector: selector.flatMap(NodeSelector.init)), .seconds(9))])
@@ -40,7 +42,11 @@ struct ControlTests {
             Self.gate,
             commands: [
                 (.stop(message: "denied", selector: NodeSelector("displayName=one")), .seconds(3)),
-                (.set(selector: NodeSelector("displayName=two"), phase: .succeeded, message: nil, outputs: [:]), .seconds(4)),
+                (
+                    .set(
+                        selector: NodeSelector("displayName=two"), phase: .succeeded, message: nil,
+                        outputs: [:]), .seconds(4)
+                ),
             ])
         #expect(try world.node("[0].one").phase == .failed)
         #expect(try world.node("[0].one").message == "denied")
@@ -48,10 +54,13 @@ struct ControlTests {
         #expect(world.phase == .failed)
     }
 
-    @Test("A phase that a suspend node cannot have is not taken", arguments: [Phase.omitted, .pending, .running])
+    @Test(
+        "A phase that a suspend node cannot have is not taken",
+        arguments: [Phase.omitted, .pending, .running])
     func impossiblePhase(_ phase: Phase) throws {
         let world = try InMemoryRun.run(
-            Self.gate, commands: [(.set(selector: nil, phase: phase, message: "m", outputs: [:]), .seconds(3))])
+            Self.gate,
+            commands: [(.set(selector: nil, phase: phase, message: "m", outputs: [:]), .seconds(3))])
         #expect(world.phases["[0].one"] == .running)
         #expect(try world.node("[0].one").message == "m")
     }
@@ -107,16 +116,20 @@ struct ControlTests {
     private static let chain = """
         entrypoint: main
         templates:
-        - {name: main, steps: [[{name: a, template: leaf}, {name: s, template: gate}], [{name: b, template: leaf}]]}
+        - name: main
+          steps: [[{name: a, template: leaf}, {name: s, template: gate}], [{name: b, template: leaf}]]
         - {name: gate, suspend: {}}
         - {name: leaf, container: {image: i}}
         """
 
-    @Test("Stop and terminate cancel what runs and start nothing new", arguments: [
-        (Command.stop(message: "", selector: nil), "Stopped with strategy 'Stop'"),
-        (.stop(message: "enough", selector: nil), "enough"),
-        (.terminate, "Stopped with strategy 'Terminate'"), (.interrupt(message: "interrupted"), "interrupted"),
-    ])
+    @Test(
+        "Stop and terminate cancel what runs and start nothing new",
+        arguments: [
+            (Command.stop(message: "", selector: nil), "Stopped with strategy 'Stop'"),
+            (.stop(message: "enough", selector: nil), "enough"),
+            (.terminate, "Stopped with strategy 'Terminate'"),
+            (.interrupt(message: "interrupted"), "interrupted"),
+        ])
     func stop(_ command: Command, _ message: String) throws {
         let world = try InMemoryRun.run(
             Self.chain, ["a": .succeeds().lasting(.seconds(500))], commands: [(command, .seconds(5))])
@@ -148,9 +161,11 @@ struct ControlTests {
         #expect(try world.node("").message == "workflow shutdown with strategy: Stop")
     }
 
-    @Test("A suspended run goes on with what runs and starts nothing; resume and stop both lead on", arguments: [
-        (Command.resume(selector: nil), Phase.succeeded), (.stop(message: "", selector: nil), .failed),
-    ])
+    @Test(
+        "A suspended run goes on with what runs and starts nothing; resume and stop both lead on",
+        arguments: [
+            (Command.resume(selector: nil), Phase.succeeded), (.stop(message: "", selector: nil), .failed),
+        ])
     func suspended(_ command: Command, _ phase: Phase) throws {
         let spec = """
             entrypoint: main
@@ -163,7 +178,8 @@ struct ControlTests {
         #expect(waiting.phases["[1].b"] == nil)
         #expect(waiting.state?.waitsForPerson == true)
         #expect(waiting.phase == .running)
-        let ended = try InMemoryRun.run(spec, commands: [(.suspend, .milliseconds(500)), (command, .seconds(9))])
+        let ended = try InMemoryRun.run(
+            spec, commands: [(.suspend, .milliseconds(500)), (command, .seconds(9))])
         #expect(ended.phase == phase)
     }
 
@@ -177,12 +193,17 @@ struct ControlTests {
 
     // MARK: Time
 
-    @Test("Deadlines and timeouts end a leaf as Failed", arguments: [
-        ("activeDeadlineSeconds: 5", "Pod was active on the node longer than the specified deadline", 5),
-        ("activeDeadlineSeconds: '{{workflow.parameters.s}}'",
-            "Pod was active on the node longer than the specified deadline", 7),
-        ("timeout: 5s", "Step exceeded its deadline", 5), ("timeout: 1m", "Step exceeded its deadline", 60),
-    ])
+    @Test(
+        "Deadlines and timeouts end a leaf as Failed",
+        arguments: [
+            ("activeDeadlineSeconds: 5", "Pod was active on the node longer than the specified deadline", 5),
+            (
+                "activeDeadlineSeconds: '{{workflow.parameters.s}}'",
+                "Pod was active on the node longer than the specified deadline", 7
+            ),
+            ("timeout: 5s", "Step exceeded its deadline", 5),
+            ("timeout: 1m", "Step exceeded its deadline", 60),
+        ])
     func deadlines(_ field: String, _ message: String, _ seconds: Int) throws {
         let world = try InMemoryRun.run(
             """
@@ -195,9 +216,11 @@ struct ControlTests {
         #expect((Duration.seconds(seconds)...Duration.seconds(seconds + 2)).contains(world.elapsed))
     }
 
-    @Test("pendingTimeout counts only while the node is pending", arguments: [
-        (Duration.seconds(60), Phase.failed), (.seconds(1), .succeeded),
-    ])
+    @Test(
+        "pendingTimeout counts only while the node is pending",
+        arguments: [
+            (Duration.seconds(60), Phase.failed), (.seconds(1), .succeeded),
+        ])
     func pendingTimeout(_ delay: Duration, _ phase: Phase) throws {
         var behavior = Behavior.succeeds().lasting(.seconds(60))
         behavior.startDelay = delay
@@ -228,7 +251,8 @@ struct ControlTests {
         let key = try #require(world.executor.launches.first?.key)
         let old = AttemptKey(workflowUID: "uid", nodeID: key.nodeID, attempt: 7)
         for report: ExecutorReport in [
-            .started(key, host: "other", at: world.clock), .finished(key, .init(phase: .failed)), .waiting(key, message: "m"),
+            .started(key, host: "other", at: world.clock), .finished(key, .init(phase: .failed)),
+            .waiting(key, message: "m"),
             .progress(old, "5/6"), .finished(old, .init(phase: .error)), .ready(key, address: "a"),
         ] {
             #expect(state.handle(.report(report), at: world.clock).isEmpty)

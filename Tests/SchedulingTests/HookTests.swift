@@ -29,13 +29,15 @@ struct HookTests {
         launch?.template.raw["container"]?["args"]?.arrayValue?.first?.stringValue ?? ""
     }
 
-    @Test("The exit handler runs once after the entry node, and its failure counts only if all else went well", arguments: [
-        ([:], Phase.succeeded, ""),
-        (["b": .fails(2)], .failed, "child 'w-1433642545' failed"),
-        (["tell": .fails(2)], .failed, "main: Error (exit code 2)"),
-        (["tell": .errs("no")], .error, "no"),
-        (["a": .fails(), "tell": .errs("no")], .failed, "child 'w-2078810217' failed"),
-    ] as [([String: Behavior], Phase, String)])
+    @Test(
+        "The exit handler runs once after the entry node, and its failure counts only if all else went well",
+        arguments: [
+            ([:], Phase.succeeded, ""),
+            (["b": .fails(2)], .failed, "child 'w-1433642545' failed"),
+            (["tell": .fails(2)], .failed, "main: Error (exit code 2)"),
+            (["tell": .errs("no")], .error, "no"),
+            (["a": .fails(), "tell": .errs("no")], .failed, "child 'w-2078810217' failed"),
+        ] as [([String: Behavior], Phase, String)])
     func exitHandler(_ table: [String: Behavior], _ phase: Phase, _ message: String) throws {
         let world = try InMemoryRun.run(Self.exit(), table)
         #expect(world.launched.last == ".onExit")
@@ -56,9 +58,12 @@ struct HookTests {
         #expect(text.contains(#"\"templateName\":\"leaf\""#))
     }
 
-    @Test("The exit handler runs after a stop and after the deadline, but not after Terminate", arguments: [
-        (Command.stop(message: "", selector: nil), true), (.terminate, false), (.interrupt(message: "interrupted"), false),
-    ])
+    @Test(
+        "The exit handler runs after a stop and after the deadline, but not after Terminate",
+        arguments: [
+            (Command.stop(message: "", selector: nil), true), (.terminate, false),
+            (.interrupt(message: "interrupted"), false),
+        ])
     func stopped(_ command: Command, _ runs: Bool) throws {
         let world = try InMemoryRun.run(
             Self.exit(), ["a": .succeeds().lasting(.seconds(100))], commands: [(command, .seconds(5))])
@@ -88,20 +93,24 @@ struct HookTests {
 
     private static func step(_ hooks: String, _ root: String = "steps") -> String {
         let body = "{name: a, template: leaf, hooks: \(hooks)}"
-        let main = root == "steps"
+        let main =
+            root == "steps"
             ? "{name: main, steps: [[\(body)], [{name: b, template: leaf}]]}"
             : "{name: main, dag: {tasks: [\(body), {name: b, template: leaf, depends: a}]}}"
         return "entrypoint: main\ntemplates:\n- \(main)\n\(leaves)"
     }
 
-    @Test("A step's exit hook runs once it completed; what comes after waits for it, whatever it does", arguments: [
-        ("steps", Behavior.succeeds(), Behavior.succeeds(), Phase.succeeded),
-        ("steps", .succeeds(), .fails(), .succeeded), ("steps", .fails(), .succeeds(), .failed),
-        ("tasks", .succeeds(), .fails(), .succeeded),
-    ])
+    @Test(
+        "A step's exit hook runs once it completed; what comes after waits for it, whatever it does",
+        arguments: [
+            ("steps", Behavior.succeeds(), Behavior.succeeds(), Phase.succeeded),
+            ("steps", .succeeds(), .fails(), .succeeded), ("steps", .fails(), .succeeds(), .failed),
+            ("tasks", .succeeds(), .fails(), .succeeded),
+        ])
     func stepExit(_ root: String, _ step: Behavior, _ hook: Behavior, _ phase: Phase) throws {
         let spec = Self.step(
-            "{exit: {template: tell, arguments: {parameters: [{name: x, value: '{{\(root).a.status}} '}]}}}", root)
+            "{exit: {template: tell, arguments: {parameters: [{name: x, value: '{{\(root).a.status}} '}]}}}",
+            root)
         let world = try InMemoryRun.run(spec, ["a": step, "tell": hook.lasting(.seconds(40))])
         let name = root == "steps" ? "[0].a" : ".a"
         #expect(world.phase == phase)
@@ -120,17 +129,21 @@ struct HookTests {
             """
             entrypoint: main
             templates:
-            - {name: main, steps: [[{name: a, template: leaf, when: 1 == 2, hooks: {exit: {template: leaf}}}]]}
+            - name: main
+              steps: [[{name: a, template: leaf, when: 1 == 2, hooks: {exit: {template: leaf}}}]]
             \(Self.leaves)
             """)
         #expect(world.names == ["", "[0]", "[0].a"])
     }
 
-    @Test("Other hooks fire when their expression holds, at most once, beside the step", arguments: [
-        ("steps.a.status == \"Running\"", Behavior.succeeds(), true),
-        ("steps.a.status == \"Succeeded\"", .succeeds(), true),
-        ("steps.a.status == \"Failed\"", .succeeds(), false), ("steps.a.status == \"Failed\"", .fails(), true),
-    ])
+    @Test(
+        "Other hooks fire when their expression holds, at most once, beside the step",
+        arguments: [
+            ("steps.a.status == \"Running\"", Behavior.succeeds(), true),
+            ("steps.a.status == \"Succeeded\"", .succeeds(), true),
+            ("steps.a.status == \"Failed\"", .succeeds(), false),
+            ("steps.a.status == \"Failed\"", .fails(), true),
+        ])
     func conditions(_ expression: String, _ behavior: Behavior, _ fires: Bool) throws {
         let world = try InMemoryRun.run(
             Self.step("{seen: {template: tell, expression: '\(expression)'}}"), ["a": behavior])
@@ -141,7 +154,9 @@ struct HookTests {
     @Test("A hook that cannot be called ends its step in Error, once the step's own work has ended")
     func brokenHook() throws {
         let world = try InMemoryRun.run(
-            Self.step("{exit: {template: tell, arguments: {parameters: [{name: x, value: '{{steps.a.outputs.result}}'}]}}}"))
+            Self.step(
+                "{exit: {template: tell, arguments: {parameters: [{name: x, value: '{{steps.a.ip}}'}]}}}"
+            ))
         #expect(try world.node("[0].a").phase == .error)
         #expect(try world.node("[0].a").message.hasPrefix("hook exit: "))
         #expect(world.phase == .failed)

@@ -1,4 +1,5 @@
-// Running a manifest in memory: YAML in, a table of outcomes for its leaves, and the nodes to look at afterwards.
+// Running a manifest in memory: YAML in, a table of outcomes for its leaves, and the nodes to look at
+// afterwards.
 
 import Scheduling
 import Testing
@@ -12,7 +13,8 @@ enum InMemoryRun {
         metadata: String = ""
     ) throws -> RunDefinition {
         let lines = spec.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
-        let yaml = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w\(metadata)}\nspec:\n"
+        let yaml =
+            "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w\(metadata)}\nspec:\n"
             + lines.joined(separator: "\n")
         var catalog = TemplateCatalog()
         for text in stored { catalog.add(try document(text)) }
@@ -38,12 +40,15 @@ enum InMemoryRun {
                 table[launch.nodeName] ?? table[String(launch.nodeName.dropFirst())] ?? table[display]
                 ?? table[launch.template.name]
             var behavior = known ?? .succeeds()
-            guard case .outcome(var outcome) = behavior.end, outcome.phase == .succeeded else { return behavior }
+            guard case .outcome(var outcome) = behavior.end, outcome.phase == .succeeded else {
+                return behavior
+            }
             for declared in launch.template.outputs.parameters
             where outcome.outputs.parameter(declared.name) == nil && declared.valueFrom?.path != nil {
                 outcome.outputs.parameters.append(Parameter(name: declared.name, value: declared.name))
             }
-            for declared in launch.template.outputs.artifacts where outcome.outputs.artifact(declared.name) == nil {
+            for declared in launch.template.outputs.artifacts
+            where outcome.outputs.artifact(declared.name) == nil {
                 outcome.outputs.artifacts.append(
                     declared.with("s3", ["key": .string("\(launch.nodeName)/\(declared.name)")]))
             }
@@ -84,7 +89,8 @@ extension World {
 
     /// The node of this name; the leading `w` may be left out.
     func node(_ name: String) throws -> Node {
-        try #require(nodes.first { $0.name == name || $0.name == "w" + name }, "no node \(name) among \(names)")
+        try #require(
+            nodes.first { $0.name == name || $0.name == "w" + name }, "no node \(name) among \(names)")
     }
 
     /// The nodes' names in the order in which they were made, without the leading `w`.

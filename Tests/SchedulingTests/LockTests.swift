@@ -18,11 +18,17 @@ struct LockTests {
         """
     }
 
-    @Test("Whoever holds a mutex or a place of a semaphore keeps it to its end", arguments: [
-        ("synchronization: {mutexes: [{name: m}]},", 4), ("synchronization: {semaphores: [{configMapKeyRef: {name: c, key: large}}]},", 3),
-        ("synchronization: {mutexes: [{name: m}], semaphores: [{configMapKeyRef: {name: c, key: large}}]},", 4),
-        ("synchronization: {mutexes: [{name: '{{node.name}}'}]},", 2),
-    ])
+    @Test(
+        "Whoever holds a mutex or a place of a semaphore keeps it to its end",
+        arguments: [
+            ("synchronization: {mutexes: [{name: m}]},", 4),
+            ("synchronization: {semaphores: [{configMapKeyRef: {name: c, key: large}}]},", 3),
+            (
+                "synchronization: {mutexes: [{name: m}], semaphores: [{database: {key: large}}]},",
+                4
+            ),
+            ("synchronization: {mutexes: [{name: '{{node.name}}'}]},", 2),
+        ])
     func locks(_ synchronization: String, _ rounds: Int) throws {
         let world = try InMemoryRun.run(Self.three(synchronization))
         #expect(world.phase == .succeeded)
@@ -48,19 +54,26 @@ struct LockTests {
     @Test("A Retry node holds its lock across its attempts")
     func retryHoldsLock() throws {
         let world = try InMemoryRun.run(
-            Self.three("retryStrategy: {limit: 1}, synchronization: {mutexes: [{name: m}]},"), ["a(0)": .fails()])
+            Self.three("retryStrategy: {limit: 1}, synchronization: {mutexes: [{name: m}]},"),
+            ["a(0)": .fails()])
         #expect(world.launched == ["[0].a(0)", "[0].a(1)", "[0].b(0)", "[0].c(0)"])
     }
 
     @Test("The workflow's own lock keeps it Pending, and is given back at the end")
     func workflowLock() throws {
         let definition = try InMemoryRun.definition(
-            "entrypoint: w\nsynchronization: {mutexes: [{name: m}]}\ntemplates: [{name: w, container: {image: i}}]")
+            """
+            entrypoint: w
+            synchronization: {mutexes: [{name: m}]}
+            templates: [{name: w, container: {image: i}}]
+            """
+        )
         var state = WorkflowState(definition: definition, at: definition.createdAt)
         let asked = state.handle(.attached, at: definition.createdAt)
         #expect(asked.count == 1)
         #expect(state.phase == .pending)
-        _ = state.handle(.locksWaiting("", lock: "default/Mutex/m", message: "Waiting"), at: definition.createdAt)
+        _ = state.handle(
+            .locksWaiting("", lock: "default/Mutex/m", message: "Waiting"), at: definition.createdAt)
         #expect(state.message == "Waiting")
         let launched = state.handle(.locksAcquired(""), at: definition.createdAt)
         #expect(state.phase == .running)
@@ -69,7 +82,8 @@ struct LockTests {
             Issue.record("nothing was launched")
             return
         }
-        let ended = state.handle(.report(.finished(launch.key, .init(phase: .succeeded))), at: definition.createdAt)
+        let ended = state.handle(
+            .report(.finished(launch.key, .init(phase: .succeeded))), at: definition.createdAt)
         #expect(ended.contains(.releaseLocks("")))
         #expect(ended.last == .finished(.succeeded))
     }
@@ -85,10 +99,13 @@ struct LockTests {
 
     // MARK: Limits
 
-    @Test("parallelism limits the pods of a workflow and the children of a template", arguments: [
-        ("", "parallelism: 1", 3), ("", "parallelism: 2", 2), ("parallelism: 1", "", 3), ("parallelism: 2", "", 2),
-        ("parallelism: 2", "parallelism: 1", 3), ("", "", 1),
-    ])
+    @Test(
+        "parallelism limits the pods of a workflow and the children of a template",
+        arguments: [
+            ("", "parallelism: 1", 3), ("", "parallelism: 2", 2), ("parallelism: 1", "", 3),
+            ("parallelism: 2", "", 2),
+            ("parallelism: 2", "parallelism: 1", 3), ("", "", 1),
+        ])
     func parallelism(_ workflow: String, _ template: String, _ rounds: Int) throws {
         let world = try InMemoryRun.run(workflow + "\n" + Self.three("", template))
         #expect(world.phase == .succeeded)
@@ -200,15 +217,19 @@ struct LockTests {
         - name: main
           steps:
           - [{name: server, template: server}]
-          - [{name: client, template: leaf, arguments: {parameters: [{name: x, value: "{{steps.server.ip}}"}]}}]
+          - - name: client
+              template: leaf
+              arguments: {parameters: [{name: x, value: "{{steps.server.ip}}"}]}
         - {name: server, daemon: true, \(fields) container: {image: i}}
         - {name: leaf, inputs: {parameters: [{name: x}]}, container: {image: i}}
         """
     }
 
-    @Test("Steps go on once a daemon is ready, and it ends with the steps around it", arguments: [
-        ("", "[0].server"), ("retryStrategy: {limit: 1},", "[0].server(0)"),
-    ])
+    @Test(
+        "Steps go on once a daemon is ready, and it ends with the steps around it",
+        arguments: [
+            ("", "[0].server"), ("retryStrategy: {limit: 1},", "[0].server(0)"),
+        ])
     func daemons(_ fields: String, _ name: String) throws {
         let world = try InMemoryRun.run(Self.daemon(fields), ["server": .daemon("10.1.2.3")])
         #expect(world.phase == .succeeded)
@@ -219,7 +240,9 @@ struct LockTests {
         #expect(world.effects.contains(.cancel(key, immediately: false)))
     }
 
-    @Test("A daemon that ends before it is ready is a step like any other", arguments: [Behavior.fails(), .errs()])
+    @Test(
+        "A daemon that ends before it is ready is a step like any other",
+        arguments: [Behavior.fails(), .errs()])
     func daemonFails(_ behavior: Behavior) throws {
         let world = try InMemoryRun.run(Self.daemon(""), ["server": behavior])
         #expect(world.phase == .failed)

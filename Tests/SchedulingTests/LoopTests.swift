@@ -36,24 +36,38 @@ struct LoopTests {
         var testDescription: String { loop }
     }
 
-    @Test("Items are named by their place and their text", arguments: [
-        Row(loop: "withItems: [a, 2, true, 1.5]", names: ["0:a", "1:2", "2:true", "3:1.5"],
-            inputs: ["a", "2", "true", "1.5"]),
-        Row(loop: "withItems: ['f(x)', 'a,b', 'x:y']", names: ["0:fx", "1:a,b", "2:x:y"],
-            inputs: ["f(x)", "a,b", "x:y"]),
-        Row(loop: "withItems: [{os: debian, version: 9.1}, {b: 1, a: [1, 2]}]",
-            names: ["0:os:debian,version:9.1", "1:a:[1 2],b:1"],
-            inputs: [#"{"os":"debian","version":9.1}"#, #"{"a":[1,2],"b":1}"#]),
-        Row(loop: "withItems: [[1, 2], [3, [4]]]", names: ["0:[1 2]", "1:[3 [4]]"], inputs: ["[1,2]", "[3,[4]]"]),
-        Row(loop: #"withParam: '["a", {"k": "v"}]'"#, names: ["0:a", "1:k:v"], inputs: ["a", #"{"k":"v"}"#]),
-        Row(loop: "withSequence: {count: 3}", names: ["0:0", "1:1", "2:2"], inputs: ["0", "1", "2"]),
-        Row(loop: "withSequence: {start: 5, count: 2}", names: ["0:5", "1:6"], inputs: ["5", "6"]),
-        Row(loop: "withSequence: {start: 1, end: 3}", names: ["0:1", "1:2", "2:3"], inputs: ["1", "2", "3"]),
-        Row(loop: "withSequence: {start: '3', end: '1'}", names: ["0:3", "1:2", "2:1"], inputs: ["3", "2", "1"]),
-        Row(loop: "withSequence: {end: 1, format: 'host-%03d'}", names: ["0:host-000", "1:host-001"],
-            inputs: ["host-000", "host-001"]),
-        Row(loop: "withSequence: {start: 2, end: 2}", names: ["0:2"], inputs: ["2"]),
-    ])
+    @Test(
+        "Items are named by their place and their text",
+        arguments: [
+            Row(
+                loop: "withItems: [a, 2, true, 1.5]", names: ["0:a", "1:2", "2:true", "3:1.5"],
+                inputs: ["a", "2", "true", "1.5"]),
+            Row(
+                loop: "withItems: ['f(x)', 'a,b', 'x:y']", names: ["0:fx", "1:a,b", "2:x:y"],
+                inputs: ["f(x)", "a,b", "x:y"]),
+            Row(
+                loop: "withItems: [{os: debian, version: 9.1}, {b: 1, a: [1, 2]}]",
+                names: ["0:os:debian,version:9.1", "1:a:[1 2],b:1"],
+                inputs: [#"{"os":"debian","version":9.1}"#, #"{"a":[1,2],"b":1}"#]),
+            Row(
+                loop: "withItems: [[1, 2], [3, [4]]]", names: ["0:[1 2]", "1:[3 [4]]"],
+                inputs: ["[1,2]", "[3,[4]]"]),
+            Row(
+                loop: #"withParam: '["a", {"k": "v"}]'"#, names: ["0:a", "1:k:v"],
+                inputs: ["a", #"{"k":"v"}"#]),
+            Row(loop: "withSequence: {count: 3}", names: ["0:0", "1:1", "2:2"], inputs: ["0", "1", "2"]),
+            Row(loop: "withSequence: {start: 5, count: 2}", names: ["0:5", "1:6"], inputs: ["5", "6"]),
+            Row(
+                loop: "withSequence: {start: 1, end: 3}", names: ["0:1", "1:2", "2:3"],
+                inputs: ["1", "2", "3"]),
+            Row(
+                loop: "withSequence: {start: '3', end: '1'}", names: ["0:3", "1:2", "2:1"],
+                inputs: ["3", "2", "1"]),
+            Row(
+                loop: "withSequence: {end: 1, format: 'host-%03d'}", names: ["0:host-000", "1:host-001"],
+                inputs: ["host-000", "host-001"]),
+            Row(loop: "withSequence: {start: 2, end: 2}", names: ["0:2"], inputs: ["2"]),
+        ])
     func items(_ row: Row) throws {
         let world = try InMemoryRun.run(Self.dag(row.loop))
         #expect(world.phase == .succeeded, "\(world.message)")
@@ -62,9 +76,11 @@ struct LoopTests {
         #expect(world.nodes.dropFirst(2).map(\.displayName) == row.names.map { "a(\($0))" })
     }
 
-    @Test("An empty loop is one node that is skipped", arguments: [
-        "withItems: []", "withParam: '[]'", "withSequence: {count: 0}",
-    ])
+    @Test(
+        "An empty loop is one node that is skipped",
+        arguments: [
+            "withItems: []", "withParam: '[]'", "withSequence: {count: 0}",
+        ])
     func empty(_ loop: String) throws {
         let world = try InMemoryRun.run(Self.dag(loop))
         let node = try world.node(".a")
@@ -75,7 +91,9 @@ struct LoopTests {
         #expect(world.phase == .succeeded)
     }
 
-    @Test("A loop over text that is no list ends in Error", arguments: ["withParam: 'x'", "withParam: '{\"a\": 1}'"])
+    @Test(
+        "A loop over text that is no list ends in Error",
+        arguments: ["withParam: 'x'", "withParam: '{\"a\": 1}'"])
     func noList(_ loop: String) throws {
         let world = try InMemoryRun.run(Self.dag(loop))
         #expect(try world.node(".a").phase == .error)
@@ -102,7 +120,9 @@ struct LoopTests {
             """,
             ["a(0:1)": .gives("p", "[1]"), "a(2:3)": .gives("p", #"{"k": "v"}"#)])
         #expect(
-            world.names == ["", "[0]", "[0].a(0:1)", "[0].a(1:2)", "[0].a(2:3)", "[1]", "[1].b(0:[1])", "[1].b(1:k:v)"])
+            world.names == [
+                "", "[0]", "[0].a(0:1)", "[0].a(1:2)", "[0].a(2:3)", "[1]", "[1].b(0:[1])", "[1].b(1:k:v)",
+            ])
         #expect(try world.node("[0].a(1:2)").phase == .skipped)
         #expect(try world.node("[0].a(1:2)").message == "when '2 != 2' evaluated false")
         #expect(world.phase == .succeeded)
@@ -141,7 +161,8 @@ struct LoopTests {
             [
                 "a(0:x)": .succeeds(.init(parameters: [.init(name: "p", value: "1")], result: "{\"n\": 1}")),
                 "a(1:y)": .fails(),
-                "a(2:z)": .succeeds(.init(parameters: [.init(name: "p", value: "b")], result: "3")).lasting(.zero),
+                "a(2:z)": .succeeds(.init(parameters: [.init(name: "p", value: "b")], result: "3")).lasting(
+                    .zero),
             ])
         let inputs = try world.node(".b").inputs
         #expect(inputs.parameter("one")?.value == #"["1","b"]"#)
@@ -151,7 +172,8 @@ struct LoopTests {
 
     @Test("A loop that has failed takes the phase of its first failed item")
     func failedItem() throws {
-        let world = try InMemoryRun.run(Self.dag("withItems: [1, 2, 3]"), ["a(1:2)": .errs(), "a(2:3)": .fails()])
+        let world = try InMemoryRun.run(
+            Self.dag("withItems: [1, 2, 3]"), ["a(1:2)": .errs(), "a(2:3)": .fails()])
         #expect(try world.node(".a").phase == .error)
         #expect(try world.node(".a(0:1)").phase == .succeeded)
         #expect(world.phase == .error)

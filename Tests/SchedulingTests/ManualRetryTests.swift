@@ -7,7 +7,8 @@ import WorkflowLanguage
 
 @Suite("Manual retry")
 struct ManualRetryTests {
-    private static let leaf = "- {name: leaf, inputs: {parameters: [{name: x, default: d}]}, container: {image: i}}"
+    private static let leaf =
+        "- {name: leaf, inputs: {parameters: [{name: x, default: d}]}, container: {image: i}}"
 
     private static func failed(_ spec: String, _ table: [String: Behavior]) throws -> World {
         try InMemoryRun.run(spec, table)
@@ -37,7 +38,8 @@ struct ManualRetryTests {
         \(leaf)
         """
 
-    @Test("What failed runs again with a new attempt number, what succeeded stays, the exit handler runs anew")
+    @Test(
+        "What failed runs again with a new attempt number, what succeeded stays, the exit handler runs anew")
     func steps() throws {
         let first = try Self.failed(Self.steps, ["b": .fails()])
         let kept = try first.node("[0].a")
@@ -234,7 +236,8 @@ struct ManualRetryTests {
             "activeDeadlineSeconds: 60\n" + Self.steps, ["b": .succeeds().lasting(.seconds(40))],
             commands: [(.stop(message: "", selector: nil), .seconds(10))])
         #expect(first.phase == .failed)
-        let (world, launched) = try Self.retry(first, RetryRequest(), ["b": .succeeds().lasting(.seconds(40))])
+        let (world, launched) = try Self.retry(
+            first, RetryRequest(), ["b": .succeeds().lasting(.seconds(40))])
         #expect(launched == ["[0].b", "[1].c", ".onExit"])
         #expect(world.phase == .succeeded)
         #expect(world.message == "")

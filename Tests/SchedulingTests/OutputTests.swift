@@ -37,25 +37,29 @@ struct OutputTests {
         """
     }
 
-    @Test("What a skipped step would have given: its default, else the consumer's, else nil in an expression", arguments: [
-        ("defaulting", "taker", "'{{steps.a.outputs.parameters.p}}'", "from-producer"),
-        ("defaulting", "lenient", "'{{steps.a.outputs.parameters.p}}'", "from-producer"),
-        ("giver", "lenient", "'{{steps.a.outputs.parameters.p}}'", "from-consumer"),
-        ("giver", "taker", "\"{{=steps.a.outputs.parameters.p ?? 'fallback'}}\"", "fallback"),
-        ("giver", "taker", "\"{{=steps.a.outputs.result ?? 'no result'}}\"", "no result"),
-    ])
+    @Test(
+        "What a skipped step would have given: its default, else the consumer's, else nil in an expression",
+        arguments: [
+            ("defaulting", "taker", "'{{steps.a.outputs.parameters.p}}'", "from-producer"),
+            ("defaulting", "lenient", "'{{steps.a.outputs.parameters.p}}'", "from-producer"),
+            ("giver", "lenient", "'{{steps.a.outputs.parameters.p}}'", "from-consumer"),
+            ("giver", "taker", "\"{{=steps.a.outputs.parameters.p ?? 'fallback'}}\"", "fallback"),
+            ("giver", "taker", "\"{{=steps.a.outputs.result ?? 'no result'}}\"", "no result"),
+        ])
     func absent(_ producer: String, _ consumer: String, _ value: String, _ expected: String) throws {
         let world = try InMemoryRun.run(Self.steps(producer, consumer, value))
         #expect(world.phase == .succeeded, "\(world.message)")
         #expect(try world.node("[1].b").inputs.parameter("x")?.value == expected)
     }
 
-    @Test("Without any default the steps' group is in Error and the run Failed", arguments: [
-        ("giver", "taker", "'{{steps.a.outputs.parameters.p}}'"),
-        // The consumer's default counts only where the argument is that reference and nothing else.
-        ("giver", "lenient", "'x {{steps.a.outputs.parameters.p}}'"),
-        ("leaf", "taker", "'{{steps.a.outputs.result}}'"),
-    ])
+    @Test(
+        "Without any default the steps' group is in Error and the run Failed",
+        arguments: [
+            ("giver", "taker", "'{{steps.a.outputs.parameters.p}}'"),
+            // The consumer's default counts only where the argument is that reference and nothing else.
+            ("giver", "lenient", "'x {{steps.a.outputs.parameters.p}}'"),
+            ("leaf", "taker", "'{{steps.a.outputs.result}}'"),
+        ])
     func absentWithoutDefault(_ producer: String, _ consumer: String, _ value: String) throws {
         let world = try InMemoryRun.run(Self.steps(producer, consumer, value))
         #expect(try world.node("[1]").phase == .error)
@@ -185,12 +189,15 @@ struct OutputTests {
         #expect(world.state?.statusJSON["outputs"]?["parameters"]?.arrayValue?.count == 1)
     }
 
-    @Test("Arguments win over declared values, and a missing one ends the node in Error", arguments: [
-        ("value: declared", "[{name: x, value: given}]", Phase.succeeded, "given"),
-        ("value: declared", "[]", .succeeded, "declared"), ("default: fallback", "[]", .succeeded, "fallback"),
-        ("description: none", "[]", .error, nil), ("enum: [a, b]", "[{name: x, value: c}]", .error, nil),
-        ("enum: [a, b]", "[{name: x, value: b}]", .succeeded, "b"),
-    ] as [(String, String, Phase, String?)])
+    @Test(
+        "Arguments win over declared values, and a missing one ends the node in Error",
+        arguments: [
+            ("value: declared", "[{name: x, value: given}]", Phase.succeeded, "given"),
+            ("value: declared", "[]", .succeeded, "declared"),
+            ("default: fallback", "[]", .succeeded, "fallback"),
+            ("description: none", "[]", .error, nil), ("enum: [a, b]", "[{name: x, value: c}]", .error, nil),
+            ("enum: [a, b]", "[{name: x, value: b}]", .succeeded, "b"),
+        ] as [(String, String, Phase, String?)])
     func inputs(_ declaration: String, _ arguments: String, _ phase: Phase, _ value: String?) throws {
         let world = try InMemoryRun.run(
             """
@@ -203,9 +210,11 @@ struct OutputTests {
         #expect(try world.node("").inputs.parameter("x")?.value == value)
     }
 
-    @Test("Standard output is wanted only where a template mentions it", arguments: [
-        ("x", false), ("{{steps.a.outputs.result}}", true), ("{{=steps['a'].outputs.result}}", true),
-    ])
+    @Test(
+        "Standard output is wanted only where a template mentions it",
+        arguments: [
+            ("x", false), ("{{steps.a.outputs.result}}", true), ("{{=steps['a'].outputs.result}}", true),
+        ])
     func capturesResult(_ value: String, _ expected: Bool) throws {
         let world = try InMemoryRun.run(
             """

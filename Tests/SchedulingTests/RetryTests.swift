@@ -14,7 +14,9 @@ struct RetryTests {
         templates:
         - name: main
           retryStrategy: \(strategy)
-          container: {image: i, args: ["{{retries}} {{lastRetry.exitCode}} {{lastRetry.status}} {{lastRetry.message}}"]}
+          container:
+            image: i
+            args: ["{{retries}} {{lastRetry.exitCode}} {{lastRetry.status}} {{lastRetry.message}}"]
         """
     }
 
@@ -29,45 +31,74 @@ struct RetryTests {
 
     private static let code1 = "main: Error (exit code 1)"
 
-    @Test("Whether another attempt follows is decided clause by clause", arguments: [
-        Row(strategy: "{limit: 2}", attempts: [.succeeds()], phase: .succeeded, message: "", count: 1),
-        Row(strategy: "{limit: 2}", attempts: [.fails(), .succeeds()], phase: .succeeded, message: "", count: 2),
-        Row(
-            strategy: "{limit: 2}", attempts: [.fails(), .fails(), .fails()], phase: .failed,
-            message: "No more retries left", count: 3),
-        Row(strategy: "{limit: 0}", attempts: [.fails()], phase: .failed, message: "No more retries left", count: 1),
-        Row(strategy: "{limit: \"1\"}", attempts: [.fails(), .fails()], phase: .failed,
-            message: "No more retries left", count: 2),
-        Row(strategy: "{}", attempts: Array(repeating: .fails(), count: 9) + [.succeeds()], phase: .succeeded,
-            message: "", count: 10),
-        Row(strategy: "{limit: 3}", attempts: [.errs("no")], phase: .error, message: "no", count: 1),
-        Row(strategy: "{limit: 3, retryPolicy: OnFailure}", attempts: [.errs("no")], phase: .error, message: "no",
-            count: 1),
-        Row(strategy: "{limit: 3, retryPolicy: OnError}", attempts: [.fails()], phase: .failed, message: code1,
-            count: 1),
-        Row(strategy: "{limit: 3, retryPolicy: OnError}", attempts: [.errs(), .succeeds()], phase: .succeeded,
-            message: "", count: 2),
-        Row(strategy: "{limit: 1, retryPolicy: Always}", attempts: [.errs(), .fails()], phase: .failed,
-            message: "No more retries left", count: 2),
-        Row(strategy: "{limit: 3, retryPolicy: OnTransientError}", attempts: [.errs("i/o timeout"), .fails()],
-            phase: .failed, message: code1, count: 2),
-        // An expression alone means the policy Always.
-        Row(strategy: "{limit: 3, expression: 'lastRetry.status == \"Error\"'}", attempts: [.errs(), .fails()],
-            phase: .failed, message: "retryStrategy.expression evaluated to false", count: 2),
-        Row(strategy: "{limit: 3, expression: 'asInt(lastRetry.exitCode) == 2'}", attempts: [.fails(2), .fails(3)],
-            phase: .failed, message: "retryStrategy.expression evaluated to false", count: 2),
-        Row(strategy: "{limit: 3, expression: 'lastRetry.exitCode == \"-1\"'}", attempts: [.errs(), .succeeds()],
-            phase: .succeeded, message: "", count: 2),
-        // The limit is looked at before the expression, the policy before the limit.
-        Row(strategy: "{limit: 0, expression: 'false'}", attempts: [.fails()], phase: .failed,
-            message: "No more retries left", count: 1),
-        Row(strategy: "{limit: 0, retryPolicy: OnError}", attempts: [.fails()], phase: .failed, message: code1,
-            count: 1),
-        Row(strategy: "{limit: x}", attempts: [.fails()], phase: .error,
-            message: "retryStrategy.limit \"x\" is not a whole number", count: 1),
-        Row(strategy: "{limit: 2, backoff: {factor: 2}}", attempts: [.fails()], phase: .error,
-            message: "no base duration specified for retryStrategy", count: 1),
-    ])
+    @Test(
+        "Whether another attempt follows is decided clause by clause",
+        arguments: [
+            Row(strategy: "{limit: 2}", attempts: [.succeeds()], phase: .succeeded, message: "", count: 1),
+            Row(
+                strategy: "{limit: 2}", attempts: [.fails(), .succeeds()], phase: .succeeded, message: "",
+                count: 2),
+            Row(
+                strategy: "{limit: 2}", attempts: [.fails(), .fails(), .fails()], phase: .failed,
+                message: "No more retries left", count: 3),
+            Row(
+                strategy: "{limit: 0}", attempts: [.fails()], phase: .failed, message: "No more retries left",
+                count: 1),
+            Row(
+                strategy: "{limit: \"1\"}", attempts: [.fails(), .fails()], phase: .failed,
+                message: "No more retries left", count: 2),
+            Row(
+                strategy: "{}", attempts: Array(repeating: .fails(), count: 9) + [.succeeds()],
+                phase: .succeeded,
+                message: "", count: 10),
+            Row(strategy: "{limit: 3}", attempts: [.errs("no")], phase: .error, message: "no", count: 1),
+            Row(
+                strategy: "{limit: 3, retryPolicy: OnFailure}", attempts: [.errs("no")], phase: .error,
+                message: "no",
+                count: 1),
+            Row(
+                strategy: "{limit: 3, retryPolicy: OnError}", attempts: [.fails()], phase: .failed,
+                message: code1,
+                count: 1),
+            Row(
+                strategy: "{limit: 3, retryPolicy: OnError}", attempts: [.errs(), .succeeds()],
+                phase: .succeeded,
+                message: "", count: 2),
+            Row(
+                strategy: "{limit: 1, retryPolicy: Always}", attempts: [.errs(), .fails()], phase: .failed,
+                message: "No more retries left", count: 2),
+            Row(
+                strategy: "{limit: 3, retryPolicy: OnTransientError}",
+                attempts: [.errs("i/o timeout"), .fails()],
+                phase: .failed, message: code1, count: 2),
+            // An expression alone means the policy Always.
+            Row(
+                strategy: "{limit: 3, expression: 'lastRetry.status == \"Error\"'}",
+                attempts: [.errs(), .fails()],
+                phase: .failed, message: "retryStrategy.expression evaluated to false", count: 2),
+            Row(
+                strategy: "{limit: 3, expression: 'asInt(lastRetry.exitCode) == 2'}",
+                attempts: [.fails(2), .fails(3)],
+                phase: .failed, message: "retryStrategy.expression evaluated to false", count: 2),
+            Row(
+                strategy: "{limit: 3, expression: 'lastRetry.exitCode == \"-1\"'}",
+                attempts: [.errs(), .succeeds()],
+                phase: .succeeded, message: "", count: 2),
+            // The limit is looked at before the expression, the policy before the limit.
+            Row(
+                strategy: "{limit: 0, expression: 'false'}", attempts: [.fails()], phase: .failed,
+                message: "No more retries left", count: 1),
+            Row(
+                strategy: "{limit: 0, retryPolicy: OnError}", attempts: [.fails()], phase: .failed,
+                message: code1,
+                count: 1),
+            Row(
+                strategy: "{limit: x}", attempts: [.fails()], phase: .error,
+                message: "retryStrategy.limit \"x\" is not a whole number", count: 1),
+            Row(
+                strategy: "{limit: 2, backoff: {factor: 2}}", attempts: [.fails()], phase: .error,
+                message: "no base duration specified for retryStrategy", count: 1),
+        ])
     func clauses(_ row: Row) throws {
         var table: [String: Behavior] = [:]
         for (index, behavior) in row.attempts.enumerated() { table["(\(index))"] = behavior }
@@ -81,11 +112,14 @@ struct RetryTests {
         #expect(world.nodes.dropFirst().allSatisfy { $0.isRetryAttempt && $0.parents == ["w"] })
     }
 
-    @Test("The wait before an attempt grows by the factor up to the cap", arguments: [
-        ("{duration: 10}", [10, 10, 10]), ("{duration: 10s, factor: 2}", [10, 20, 40]),
-        ("{duration: 1m, factor: 3, cap: 2m}", [60, 120, 120]), ("{duration: 10s, factor: 0}", [10, 10, 10]),
-        ("{duration: 10s, factor: -1}", [10, 10, 10]),
-    ])
+    @Test(
+        "The wait before an attempt grows by the factor up to the cap",
+        arguments: [
+            ("{duration: 10}", [10, 10, 10]), ("{duration: 10s, factor: 2}", [10, 20, 40]),
+            ("{duration: 1m, factor: 3, cap: 2m}", [60, 120, 120]),
+            ("{duration: 10s, factor: 0}", [10, 10, 10]),
+            ("{duration: 10s, factor: -1}", [10, 10, 10]),
+        ])
     func backoff(_ backoff: String, _ waits: [Int]) throws {
         let world = try InMemoryRun.run(Self.spec("{limit: 3, backoff: \(backoff)}"), ["main": .fails()])
         let attempts = world.nodes.filter(\.isRetryAttempt)
@@ -103,10 +137,15 @@ struct RetryTests {
         #expect(world.elapsed < .seconds(60))
     }
 
-    @Test("maxDuration ends the retries, and the last attempt too", arguments: [
-        ("{duration: 10, maxDuration: 25}", Duration.seconds(1), "Backoff would exceed max duration limit", 3),
-        ("{duration: 1, maxDuration: 5}", .seconds(9), "Max duration limit exceeded", 1),
-    ])
+    @Test(
+        "maxDuration ends the retries, and the last attempt too",
+        arguments: [
+            (
+                "{duration: 10, maxDuration: 25}", Duration.seconds(1),
+                "Backoff would exceed max duration limit", 3
+            ),
+            ("{duration: 1, maxDuration: 5}", .seconds(9), "Max duration limit exceeded", 1),
+        ])
     func maxDuration(_ backoff: String, _ time: Duration, _ message: String, _ count: Int) throws {
         let world = try InMemoryRun.run(
             Self.spec("{limit: 9, backoff: \(backoff)}"), ["main": .fails().lasting(time)])
@@ -122,7 +161,9 @@ struct RetryTests {
     func lastRetry() throws {
         let world = try InMemoryRun.run(
             Self.spec("{limit: 2, retryPolicy: Always}"), ["(0)": .fails(3), "(1)": .errs("no artifact")])
-        let texts = world.executor.launches.map { $0.template.raw["container"]?["args"]?.arrayValue?.first?.stringValue }
+        let texts = world.executor.launches.map {
+            $0.template.raw["container"]?["args"]?.arrayValue?.first?.stringValue
+        }
         #expect(texts == ["0 0  ", "1 3 Failed main: Error (exit code 3)", "2 -1 Error no artifact"])
         #expect(world.executor.launches.map(\.retryOrdinal) == [0, 1, 2])
         #expect(world.executor.launches.allSatisfy { $0.checkpointNodeID == "w" })
@@ -142,7 +183,9 @@ struct RetryTests {
 
     @Test("Launches that are lost again and again end in Error")
     func lostForEver() throws {
-        var world = World(try InMemoryRun.definition("entrypoint: a\ntemplates: [{name: a, container: {image: i}}]")) { _ in
+        var world = World(
+            try InMemoryRun.definition("entrypoint: a\ntemplates: [{name: a, container: {image: i}}]")
+        ) { _ in
             Behavior(end: .lost)
         }
         try world.run()
@@ -167,10 +210,12 @@ struct RetryTests {
         #expect(try world.node("").message == "No more retries left")
     }
 
-    @Test("A stop or the deadline ends the retries with the phase of the attempt", arguments: [
-        (Command.stop(message: "", selector: nil), "Stopped with strategy 'Stop'"),
-        (.terminate, "Stopped with strategy 'Terminate'"),
-    ])
+    @Test(
+        "A stop or the deadline ends the retries with the phase of the attempt",
+        arguments: [
+            (Command.stop(message: "", selector: nil), "Stopped with strategy 'Stop'"),
+            (.terminate, "Stopped with strategy 'Terminate'"),
+        ])
     func stopped(_ command: Command, _ message: String) throws {
         let world = try InMemoryRun.run(
             Self.spec("{limit: 5, backoff: {duration: 1h}}"), ["main": .fails()],

@@ -30,7 +30,8 @@ struct Agenda<Element> {
         var index = 0
         while true {
             var smallest = index
-            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && precedes(child, smallest) {
+            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && precedes(child, smallest)
+            {
                 smallest = child
             }
             if smallest == index { return (first.at, first.element) }

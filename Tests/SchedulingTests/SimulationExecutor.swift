@@ -1,5 +1,5 @@
-// A fake executor that enforces the rules of a real one: a key runs once, work outlives the controller, and reports
-// are told again to whoever launches the key again.
+// A fake executor that enforces the rules of a real one: a key runs once, work outlives the controller, and
+// reports are told again to whoever launches the key again.
 
 import Scheduling
 import Text
@@ -95,8 +95,8 @@ struct FakeExecutor {
         let key = launch.key
         if let known = attempts[key] {
             guard known.launch == launch else {
-                throw SimulationFailure(
-                    "\(launch.nodeName) was launched with two specs:\n\(known.launch.difference(from: launch))")
+                let difference = known.launch.difference(from: launch)
+                throw SimulationFailure("\(launch.nodeName) was launched with two specs:\n\(difference)")
             }
             return (reports(of: key, at: now), [])
         }
@@ -118,7 +118,8 @@ struct FakeExecutor {
         case .outcome(let outcome):
             plan.append((now + behavior.startDelay + behavior.runTime / 2, .progress(key)))
             plan.append((end, .end(key, outcome)))
-        case .lost: plan.append((end, .end(key, AttemptOutcome(phase: .error, message: "lost", isLost: true))))
+        case .lost:
+            plan.append((end, .end(key, AttemptOutcome(phase: .error, message: "lost", isLost: true))))
         case .never: break
         }
         return ([], plan)

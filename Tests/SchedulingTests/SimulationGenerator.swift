@@ -16,7 +16,9 @@ struct WorkflowGenerator {
     init(seed: UInt64) {
         generator = SeededGenerator(seed: seed)
         isTimed = generator.next() % 2 == 0
-        var leaves = ["leaf", "leaf", "retried", "mutexed", "counted", "script", "set", "pause", "approval", "daemon"]
+        var leaves = [
+            "leaf", "leaf", "retried", "mutexed", "counted", "script", "set", "pause", "approval", "daemon",
+        ]
         if isTimed { leaves += ["cached", "limited", "impatient"] }
         self.leaves = leaves
     }
@@ -32,7 +34,9 @@ struct WorkflowGenerator {
 
     private mutating func manifest() -> JSONValue {
         addLeaves()
-        for (name, below) in [("lower-a", []), ("lower-b", []), ("upper", ["lower-a", "lower-b", "recursion"])] {
+        for (name, below) in [
+            ("lower-a", []), ("lower-b", []), ("upper", ["lower-a", "lower-b", "recursion"]),
+        ] {
             addComposite(name, children: leaves + below + below)
         }
         addComposite("main", children: leaves + ["lower-a", "lower-b", "recursion", "upper", "upper"])
@@ -55,11 +59,15 @@ struct WorkflowGenerator {
     // MARK: Leaves
 
     private mutating func addLeaves() {
-        let outputs: JSONValue = ["parameters": [["name": "p", "valueFrom": ["path": "/p", "default": "absent"]]]]
+        let outputs: JSONValue = [
+            "parameters": [["name": "p", "valueFrom": ["path": "/p", "default": "absent"]]]
+        ]
         let inputs: JSONValue = ["parameters": [["name": "x", "default": "0"]]]
         func leaf(_ name: String, _ fields: [String: JSONValue]) -> JSONValue {
             var members: [String: JSONValue] = ["name": .string(name), "inputs": inputs, "outputs": outputs]
-            members["container"] = ["image": "i", "args": ["{{inputs.parameters.x}} {{workflow.name}} {{node.name}}"]]
+            members["container"] = [
+                "image": "i", "args": ["{{inputs.parameters.x}} {{workflow.name}} {{node.name}}"],
+            ]
             for (key, value) in fields { members[key] = value }
             return .object(members)
         }
@@ -67,15 +75,25 @@ struct WorkflowGenerator {
             leaf("leaf", [:]),
             leaf("retried", ["retryStrategy": retryStrategy()]),
             leaf("mutexed", mutex("m")),
-            leaf("counted", [
-                "synchronization": ["semaphores": [["configMapKeyRef": ["name": "sizes", "key": "large"]]]],
-            ]),
-            leaf("script", ["script": ["image": "i", "source": "print({{inputs.parameters.x}})"]]).without("container"),
-            leaf("set", [
-                "containerSet": ["containers": [["name": "a"], ["name": "main", "dependencies": ["a"]]]],
-            ]).without("container"),
+            leaf(
+                "counted",
+                [
+                    "synchronization": [
+                        "semaphores": [["configMapKeyRef": ["name": "sizes", "key": "large"]]]
+                    ]
+                ]),
+            leaf("script", ["script": ["image": "i", "source": "print({{inputs.parameters.x}})"]]).without(
+                "container"),
+            leaf(
+                "set",
+                [
+                    "containerSet": ["containers": [["name": "a"], ["name": "main", "dependencies": ["a"]]]]
+                ]
+            ).without("container"),
             leaf("daemon", ["daemon": true]),
-            leaf("cached", ["memoize": ["key": "k-{{inputs.parameters.x}}", "cache": ["configMap": ["name": "c"]]]]),
+            leaf(
+                "cached",
+                ["memoize": ["key": "k-{{inputs.parameters.x}}", "cache": ["configMap": ["name": "c"]]]]),
             leaf("limited", ["timeout": "3s"]),
             leaf("impatient", ["activeDeadlineSeconds": 2, "pendingTimeout": "4s"]),
             ["name": "pause", "suspend": ["duration": "5"]],
@@ -104,9 +122,12 @@ struct WorkflowGenerator {
                 [["name": "a", "template": "leaf", "continueOn": ["failed": true, "error": true]]],
                 [
                     [
-                        "name": "again", "template": "recursion", "when": "{{inputs.parameters.x}} =~ '^[1-9]$'",
+                        "name": "again", "template": "recursion",
+                        "when": "{{inputs.parameters.x}} =~ '^[1-9]$'",
                         "arguments": [
-                            "parameters": [["name": "x", "value": "{{=string(int(inputs.parameters.x) - 1)}}"]],
+                            "parameters": [
+                                ["name": "x", "value": "{{=string(int(inputs.parameters.x) - 1)}}"]
+                            ]
                         ],
                     ]
                 ],
@@ -125,8 +146,13 @@ struct WorkflowGenerator {
         let root = isDAG ? "tasks" : "steps"
         members["outputs"] = [
             "parameters": [
-                ["name": "p", "valueFrom": ["parameter": .string("{{\(root).n0.outputs.parameters.p}}"), "default": "z"]],
-            ],
+                [
+                    "name": "p",
+                    "valueFrom": [
+                        "parameter": .string("{{\(root).n0.outputs.parameters.p}}"), "default": "z",
+                    ],
+                ]
+            ]
         ]
         if chance(25) { members["parallelism"] = .int(pick([1, 2])) }
         if isTimed, chance(15) { members["failFast"] = true }
@@ -174,7 +200,10 @@ struct WorkflowGenerator {
     }
 
     private mutating func depends(_ parents: [String]) -> String {
-        let results = ["", "", ".Succeeded", ".Failed", ".Errored", ".Skipped", ".Omitted", ".AnySucceeded", ".AllFailed"]
+        let results = [
+            "", "", ".Succeeded", ".Failed", ".Errored", ".Skipped", ".Omitted", ".AnySucceeded",
+            ".AllFailed",
+        ]
         var text = ""
         for parent in parents {
             if !text.isEmpty { text += pick([" && ", " || "]) }
@@ -199,13 +228,16 @@ struct WorkflowGenerator {
             call["arguments"] = ["parameters": [["name": "x", "value": .string(pick(values))]]]
         }
         if chance(10) { call["when"] = .string(pick(["1 == 2", "1 == 1", "{{inputs.parameters.x}} != 7"])) }
-        if let other = earlier.first, chance(10) { call["when"] = .string("{{\(root).\(other).status}} == Succeeded") }
+        if let other = earlier.first, chance(10) {
+            call["when"] = .string("{{\(root).\(other).status}} == Succeeded")
+        }
         if chance(25) { call["continueOn"] = ["failed": true, "error": .bool(chance(50))] }
         addHooks(&call, root, name)
         return call
     }
 
-    private mutating func addLoop(_ call: inout [String: JSONValue], _ values: inout [String], isSmall: Bool) {
+    private mutating func addLoop(_ call: inout [String: JSONValue], _ values: inout [String], isSmall: Bool)
+    {
         values.append("{{item}}")
         switch pick([0, 1, 2, 3, 4]) {
         case 0: call["withItems"] = isSmall ? ["a"] : ["a", 2, true]
@@ -227,7 +259,9 @@ struct WorkflowGenerator {
         }
         let status = pick(isTimed ? ["Running", "Succeeded", "Failed"] : ["Succeeded", "Failed"])
         if chance(50) {
-            hooks["seen"] = ["template": "leaf", "expression": .string("\(root).\(name).status == \"\(status)\"")]
+            hooks["seen"] = [
+                "template": "leaf", "expression": .string("\(root).\(name).status == \"\(status)\""),
+            ]
         }
         if !hooks.isEmpty { call["hooks"] = .object(hooks) }
     }

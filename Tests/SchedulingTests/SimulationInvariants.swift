@@ -21,14 +21,18 @@ extension World {
     }
 
     private var readyDaemons: Int {
-        executor.open.filter { executor.attempts[$0]?.isReady == true || executor.attempts[$0]?.isCanceled == true }
-            .count
+        executor.open.filter {
+            executor.attempts[$0]?.isReady == true || executor.attempts[$0]?.isCanceled == true
+        }
+        .count
     }
 
     /// Steps and dag nodes have at most so many children at work as their template says.
     private func checkBoundaries(_ state: WorkflowState) throws {
         let limits = Dictionary(
-            definition.spec.templates.compactMap { template in template.parallelism.map { (template.name, $0) } },
+            definition.spec.templates.compactMap { template in
+                template.parallelism.map { (template.name, $0) }
+            },
             uniquingKeysWith: { first, _ in first })
         guard !limits.isEmpty else { return }
         var active: [NodeID: Int] = [:]
@@ -36,8 +40,11 @@ extension World {
             if let boundary = node.boundaryID { active[boundary, default: 0] += 1 }
         }
         for (id, count) in active {
-            guard let node = state.nodes[id], let limit = limits[node.templateName], count > limit else { continue }
-            throw SimulationFailure("\(node.name) has \(count) children at work although its parallelism is \(limit)")
+            guard let node = state.nodes[id], let limit = limits[node.templateName], count > limit else {
+                continue
+            }
+            throw SimulationFailure(
+                "\(node.name) has \(count) children at work although its parallelism is \(limit)")
         }
     }
 
@@ -61,7 +68,9 @@ extension World {
         }
         if let key = executor.open.first { throw SimulationFailure("the run has ended but \(key) goes on") }
         if !locks.isEmpty { throw SimulationFailure("the run has ended but holds locks: \(locks.holders)") }
-        if state.phase?.isCompleted != true { throw SimulationFailure("the run ended as \(String(describing: state.phase))") }
+        if state.phase?.isCompleted != true {
+            throw SimulationFailure("the run ended as \(String(describing: state.phase))")
+        }
         for node in state.nodes.values {
             for parent in node.parents {
                 guard let found = state.nodes[parent] else {

@@ -1,4 +1,5 @@
-// Locks as the store keeps them: all of a request or none, queues by priority and age, and they outlive the controller.
+// Locks as the store keeps them: all of a request or none, queues by priority and age; they outlive the
+// controller.
 
 import Scheduling
 import Text
@@ -32,12 +33,15 @@ struct FakeLocks {
             let free = max(0, limit(of: key) - (holders[key.text]?.count ?? 0))
             let ahead = waiting.values.filter {
                 $0.node != request.node && $0.keys.contains(key)
-                    && (-$0.priority, $0.sequence, $0.node) < (-request.priority, request.sequence, request.node)
+                    && (-$0.priority, $0.sequence, $0.node) < (
+                        -request.priority, request.sequence, request.node
+                    )
             }
             if ahead.count < free { continue }
             waiting[request.node] = request
             return .waiting(
-                lock: key.text, message: "Waiting for \(key.text) lock. Lock status: \(free)/\(limit(of: key))")
+                lock: key.text,
+                message: "Waiting for \(key.text) lock. Lock status: \(free)/\(limit(of: key))")
         }
         for key in missing { holders[key.text, default: []].insert(request.node) }
         waiting[request.node] = nil

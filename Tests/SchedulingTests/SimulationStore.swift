@@ -1,4 +1,5 @@
-// What a fake database keeps of one run: the rows that a real one would, and the rules that each save must obey.
+// What a fake database keeps of one run: the rows that a real one would, and the rules that each save must
+// obey.
 
 import Scheduling
 import Text
@@ -72,7 +73,9 @@ struct FakeStore {
         }
         let isAllowed =
             PhaseTable.allows(old.phase, new.phase)
-            || Phase.allCases.contains { PhaseTable.allows(old.phase, $0) && PhaseTable.allows($0, new.phase) }
+            || Phase.allCases.contains {
+                PhaseTable.allows(old.phase, $0) && PhaseTable.allows($0, new.phase)
+            }
         guard isAllowed else {
             throw SimulationFailure("\(new.name) went from \(old.phase) to \(new.phase)")
         }

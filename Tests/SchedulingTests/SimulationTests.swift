@@ -6,8 +6,8 @@ import Testing
 import Text
 import WorkflowLanguage
 
-/// One world by its seed. MARTLET_SIMULATION_SEEDS says how many are tried, MARTLET_SIMULATION_FIRST where to begin;
-/// MARTLET_SIMULATION_SEED replays one and tells everything that happens in it.
+/// One world by its seed. MARTLET_SIMULATION_SEEDS says how many are tried, MARTLET_SIMULATION_FIRST where to
+/// begin; MARTLET_SIMULATION_SEED replays one and tells everything that happens in it.
 struct Simulation {
     var seed: UInt64
     /// Faults and commands that may happen, by number; nil for all.
@@ -121,7 +121,9 @@ struct Simulation {
             if launch.template.daemon, kind >= 24 { behavior = .daemon() }
             behavior.startDelay = .milliseconds(chance.draw("delay \(name)", below: 500))
             behavior.runTime = .milliseconds(chance.draw("time \(name)", below: 6_000))
-            if chance.happens("deaf \(name)", percent: 20) { behavior.canceled = AttemptOutcome(phase: .succeeded) }
+            if chance.happens("deaf \(name)", percent: 20) {
+                behavior.canceled = AttemptOutcome(phase: .succeeded)
+            }
             return behavior
         }
     }
@@ -137,7 +139,8 @@ struct Simulation {
                 case 3, 4: .suspend
                 case 5: .resume(selector: nil)
                 case 6: .resume(selector: NodeSelector("templateName=pause"))
-                case 7: .set(selector: NodeSelector("phase=Running"), phase: .failed, message: "no", outputs: [:])
+                case 7:
+                    .set(selector: NodeSelector("phase=Running"), phase: .failed, message: "no", outputs: [:])
                 default: .interrupt(message: "interrupted")
                 }
             return (command, span)
@@ -151,7 +154,9 @@ struct SimulationTests {
         getenv(variable).flatMap { UInt64(String(cString: $0)) }
     }
 
-    @Test("Whatever goes wrong outside, no attempt runs twice, limits hold, what ended stays, and every run ends")
+    @Test(
+        "Whatever goes wrong, no attempt runs twice, limits hold, what ended stays, and every run ends"
+    )
     func worlds() {
         if let seed = Self.number("MARTLET_SIMULATION_SEED") {
             let report = Simulation(seed: seed).report()
@@ -160,7 +165,7 @@ struct SimulationTests {
             return
         }
         let first = Self.number("MARTLET_SIMULATION_FIRST") ?? 1
-        let count = Self.number("MARTLET_SIMULATION_SEEDS") ?? 2_000
+        let count = Self.number("MARTLET_SIMULATION_SEEDS") ?? 1_500
         var reports: [String] = []
         for seed in first..<(first + count) where Simulation(seed: seed).failure() != nil {
             reports.append(Simulation(seed: seed).report() ?? "seed \(seed) fails now and then")

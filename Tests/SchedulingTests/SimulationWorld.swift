@@ -1,11 +1,12 @@
-// A whole world around one run: controller, store, executor, locks, cache, clock and people. Without faults it is the
-// plainest way to run a workflow in memory; with faults it is what the simulation tests.
+// A whole world around one run: controller, store, executor, locks, cache, clock and people. Without faults
+// it is the plainest way to run a workflow in memory; with faults it is what the simulation tests.
 
 import Scheduling
 import Text
 import WorkflowLanguage
 
-/// What may go wrong, decided by the number of the decision: replaying with fewer faults changes no other decision.
+/// What may go wrong, decided by the number of the decision: replaying with fewer faults changes no other
+/// decision.
 struct Faults: Sendable {
     var chance: Chance
     /// The decisions that may go wrong; nil for all.
@@ -61,7 +62,8 @@ struct World {
     }
 
     /// A run that goes on from a state, as after a manual retry.
-    init(_ state: WorkflowState, after world: World, behavior: (@Sendable (Launch) -> Behavior)? = nil) throws {
+    init(_ state: WorkflowState, after world: World, behavior: (@Sendable (Launch) -> Behavior)? = nil) throws
+    {
         self = world
         definition = state.definition
         if let behavior { executor = executor.with(behavior: behavior) }

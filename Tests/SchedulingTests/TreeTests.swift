@@ -9,10 +9,12 @@ import WorkflowLanguage
 struct TreeTests {
     static let leaf = "- {name: leaf, container: {image: i}}"
 
-    @Test("Ids are the FNV-1a hash of the name, and pod names hold the template", arguments: [
-        ("w", "w", "w"), ("w[0].a", "w-2078810217", "w-leaf-2078810217"),
-        ("w.b(0:x,y)", "w-5996574", "w-leaf-5996574"),
-    ])
+    @Test(
+        "Ids are the FNV-1a hash of the name, and pod names hold the template",
+        arguments: [
+            ("w", "w", "w"), ("w[0].a", "w-2078810217", "w-leaf-2078810217"),
+            ("w.b(0:x,y)", "w-5996574", "w-leaf-5996574"),
+        ])
     func ids(_ name: String, _ id: String, _ pod: String) {
         #expect(Node.id(workflow: "w", nodeName: name) == id)
         #expect(Node.podName(workflow: "w", nodeName: name, template: "leaf") == pod)
@@ -21,8 +23,11 @@ struct TreeTests {
     @Test("A pod name's prefix is cut so that the name has 253 characters at most")
     func longPodName() {
         let name = Node.podName(
-            workflow: String(repeating: "a", count: 200), nodeName: "n", template: String(repeating: "b", count: 90))
-        #expect(name.hasPrefix(String(repeating: "a", count: 200) + "-" + String(repeating: "b", count: 41) + "-"))
+            workflow: String(repeating: "a", count: 200), nodeName: "n",
+            template: String(repeating: "b", count: 90))
+        #expect(
+            name.hasPrefix(String(repeating: "a", count: 200) + "-" + String(repeating: "b", count: 41) + "-")
+        )
         #expect(name.count == 253)
     }
 
@@ -97,7 +102,8 @@ struct TreeTests {
             entrypoint: main
             templates:
             - name: main
-              containerSet: {containers: [{name: a}, {name: b, dependencies: [a]}, {name: main, dependencies: [a]}]}
+              containerSet:
+                containers: [{name: a}, {name: b, dependencies: [a]}, {name: main, dependencies: [a]}]
             """)
         #expect(world.names == ["", ".a", ".b", ".main"])
         #expect(try world.node(".a").type == .container)
@@ -108,11 +114,15 @@ struct TreeTests {
 
     // MARK: Ends of steps
 
-    @Test("A group awaits all its steps, then fails with the first that failed; nothing starts after it", arguments: [
-        ("", Behavior.fails(), Phase.failed), ("", .errs(), .failed),
-        ("continueOn: {failed: true}", .fails(), .succeeded), ("continueOn: {failed: true}", .errs(), .failed),
-        ("continueOn: {error: true}", .errs(), .succeeded), ("continueOn: {error: true}", .fails(), .failed),
-    ])
+    @Test(
+        "A group awaits all its steps, then fails with the first that failed; nothing starts after it",
+        arguments: [
+            ("", Behavior.fails(), Phase.failed), ("", .errs(), .failed),
+            ("continueOn: {failed: true}", .fails(), .succeeded),
+            ("continueOn: {failed: true}", .errs(), .failed),
+            ("continueOn: {error: true}", .errs(), .succeeded),
+            ("continueOn: {error: true}", .fails(), .failed),
+        ])
     func stepsEnd(_ continueOn: String, _ behavior: Behavior, _ phase: Phase) throws {
         let comma = continueOn.isEmpty ? "" : ", "
         let world = try InMemoryRun.run(
@@ -121,7 +131,9 @@ struct TreeTests {
             templates:
             - name: main
               steps:
-              - [{name: a, template: leaf}, {name: b, template: leaf\(comma)\(continueOn)}, {name: slow, template: leaf}]
+              - - {name: a, template: leaf}
+                - {name: b, template: leaf\(comma)\(continueOn)}
+                - {name: slow, template: leaf}
               - [{name: c, template: leaf}]
             \(Self.leaf)
             """, ["b": behavior, "slow": .succeeds().lasting(.seconds(60))])
@@ -147,48 +159,73 @@ struct TreeTests {
         var testDescription: String { tasks }
     }
 
-    @Test("What a task depends on decides whether it runs, and the targets decide how the DAG ends", arguments: [
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a}", table: ["a": .fails()],
-            phases: ["a": .failed, "b": .omitted], end: .failed),
-        DAGRow(tasks: "- {name: a}\n- {name: b, dependencies: [a]}", table: ["a": .errs()],
-            phases: ["a": .error, "b": .omitted], end: .error),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a.Failed}", table: ["a": .fails()],
-            phases: ["a": .failed, "b": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a.Failed}", table: [:],
-            phases: ["a": .succeeded, "b": .omitted], end: .succeeded),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a.Errored || a.Failed}", table: ["a": .errs()],
-            phases: ["a": .error, "b": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a, when: 1 == 2}\n- {name: b, depends: a}\n- {name: c, depends: a.Skipped && b}",
-            table: [:], phases: ["a": .skipped, "b": .succeeded, "c": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a.Failed}\n- {name: c, depends: b.Omitted}", table: [:],
-            phases: ["a": .succeeded, "b": .omitted, "c": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: '!a.Succeeded'}", table: ["a": .fails()],
-            phases: ["a": .failed, "b": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a, continueOn: {failed: true}}\n- {name: b, dependencies: [a]}",
-            table: ["a": .fails()], phases: ["a": .failed, "b": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a, continueOn: {failed: true}}", table: ["a": .fails()], phases: ["a": .failed],
-            end: .succeeded),
-        DAGRow(tasks: "- {name: a, continueOn: {failed: true}}", table: ["a": .errs()], phases: ["a": .error],
-            end: .error),
-        DAGRow(tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AnySucceeded}",
-            table: ["a(0:1)": .fails()], phases: ["a": .failed, "b": .succeeded], end: .succeeded),
-        DAGRow(tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AllFailed}",
-            table: ["a(0:1)": .fails()], phases: ["a": .failed, "b": .omitted], end: .failed),
-        DAGRow(tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AllFailed}",
-            table: ["a(0:1)": .fails(), "a(1:2)": .fails()], phases: ["a": .failed, "b": .succeeded],
-            end: .succeeded),
-        DAGRow(tasks: "- {name: a}\n- {name: b}\n- {name: c, depends: a}\n- {name: d, depends: b}",
-            table: ["a": .fails(), "d": .succeeds().lasting(.seconds(90))],
-            phases: ["a": .failed, "b": .succeeded, "c": .omitted, "d": .succeeded], end: .failed),
-        DAGRow(tasks: "- {name: a}\n- {name: b}\n- {name: c, depends: a}\n- {name: d, depends: b}",
-            table: ["a": .fails()],
-            phases: ["a": .failed, "b": .succeeded, "c": .omitted, "d": .succeeded], end: .failed,
-            more: "failFast: false"),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a}\n- {name: c, depends: b}\n- {name: x}",
-            table: [:], phases: ["a": .succeeded, "b": .succeeded], end: .succeeded, more: "target: b"),
-        DAGRow(tasks: "- {name: a}\n- {name: b, depends: a}\n- {name: c}\n- {name: x}",
-            table: [:], phases: ["a": .succeeded, "c": .succeeded], end: .succeeded, more: "target: 'a c'"),
-    ])
+    @Test(
+        "What a task depends on decides whether it runs, and the targets decide how the DAG ends",
+        arguments: [
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a}", table: ["a": .fails()],
+                phases: ["a": .failed, "b": .omitted], end: .failed),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, dependencies: [a]}", table: ["a": .errs()],
+                phases: ["a": .error, "b": .omitted], end: .error),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a.Failed}", table: ["a": .fails()],
+                phases: ["a": .failed, "b": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a.Failed}", table: [:],
+                phases: ["a": .succeeded, "b": .omitted], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a.Errored || a.Failed}", table: ["a": .errs()],
+                phases: ["a": .error, "b": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks:
+                    "- {name: a, when: 1 == 2}\n- {name: b, depends: a}\n- {name: c, depends: a.Skipped}",
+                table: [:], phases: ["a": .skipped, "b": .succeeded, "c": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a.Failed}\n- {name: c, depends: b.Omitted}",
+                table: [:],
+                phases: ["a": .succeeded, "b": .omitted, "c": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: '!a.Succeeded'}", table: ["a": .fails()],
+                phases: ["a": .failed, "b": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a, continueOn: {failed: true}}\n- {name: b, dependencies: [a]}",
+                table: ["a": .fails()], phases: ["a": .failed, "b": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a, continueOn: {failed: true}}", table: ["a": .fails()],
+                phases: ["a": .failed],
+                end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a, continueOn: {failed: true}}", table: ["a": .errs()],
+                phases: ["a": .error],
+                end: .error),
+            DAGRow(
+                tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AnySucceeded}",
+                table: ["a(0:1)": .fails()], phases: ["a": .failed, "b": .succeeded], end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AllFailed}",
+                table: ["a(0:1)": .fails()], phases: ["a": .failed, "b": .omitted], end: .failed),
+            DAGRow(
+                tasks: "- {name: a, withItems: [1, 2]}\n- {name: b, depends: a.AllFailed}",
+                table: ["a(0:1)": .fails(), "a(1:2)": .fails()], phases: ["a": .failed, "b": .succeeded],
+                end: .succeeded),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b}\n- {name: c, depends: a}\n- {name: d, depends: b}",
+                table: ["a": .fails(), "d": .succeeds().lasting(.seconds(90))],
+                phases: ["a": .failed, "b": .succeeded, "c": .omitted, "d": .succeeded], end: .failed),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b}\n- {name: c, depends: a}\n- {name: d, depends: b}",
+                table: ["a": .fails()],
+                phases: ["a": .failed, "b": .succeeded, "c": .omitted, "d": .succeeded], end: .failed,
+                more: "failFast: false"),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a}\n- {name: c, depends: b}\n- {name: x}",
+                table: [:], phases: ["a": .succeeded, "b": .succeeded], end: .succeeded, more: "target: b"),
+            DAGRow(
+                tasks: "- {name: a}\n- {name: b, depends: a}\n- {name: c}\n- {name: x}",
+                table: [:], phases: ["a": .succeeded, "c": .succeeded], end: .succeeded, more: "target: 'a c'"
+            ),
+        ])
     func dagEnd(_ row: DAGRow) throws {
         let tasks = row.tasks.split(separator: "\n").map { "    " + $0.calling("leaf") }
         let world = try InMemoryRun.run(

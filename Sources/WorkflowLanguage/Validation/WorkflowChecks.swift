@@ -39,6 +39,7 @@ extension ValidationContext {
         checkNames(
             named(spec.templates.map(\.name), at: specPath["templates"]), .field, of: "template",
             into: &findings)
+        context.checkRecursion(of: spec, into: &findings)
         for (index, template) in spec.templates.enumerated() {
             context.knowingFailures(of: "/\(index)")
                 .checkTemplate(template, at: specPath["templates"][index], into: &findings)
