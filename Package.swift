@@ -28,7 +28,8 @@ let package = Package(
         .target(
             name: "WorkflowLanguage",
             dependencies: [
-                "Text", .product(name: "Yams", package: "Yams"), .product(name: "Crypto", package: "swift-crypto"),
+                "Text", .product(name: "Yams", package: "Yams"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(name: "Scheduling", dependencies: ["WorkflowLanguage", "Text"], swiftSettings: strict),
@@ -42,7 +43,8 @@ let package = Package(
         .target(
             name: "Artifacts",
             dependencies: [
-                "WorkflowLanguage", "Text", "CSystem", "CCurl", .product(name: "Crypto", package: "swift-crypto"),
+                "WorkflowLanguage", "Text", "CSystem", "CCurl",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
@@ -62,13 +64,15 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text",
+                "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Text",
                 "CSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         // Tests, one target a target.
-        .target(name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "WorkflowLanguageTests", dependencies: ["WorkflowLanguage", "Text", "TestSupport"],
@@ -90,9 +94,17 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "ControllerTests",
+            dependencies: [
+                "Controller", "Persistence", "Executors", "Scheduling", "WorkflowLanguage", "Text",
+                "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "CommandTests",
             dependencies: [
-                "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
+                "WorkflowLanguage",
                 "Text", "TestSupport",
             ],
             swiftSettings: strict),

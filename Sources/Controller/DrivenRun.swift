@@ -26,7 +26,9 @@ struct DrivenRun {
     }
 
     /// What has changed since the last call, with rows for the effects that need one; nil if nothing has.
-    mutating func takeChange(_ effects: [Effect]) -> (change: WorkflowChange?, effects: [(Effect, key: String?)]) {
+    mutating func takeChange(_ effects: [Effect]) -> (
+        change: WorkflowChange?, effects: [(Effect, key: String?)]
+    ) {
         let (nodes, removed, isHeaderChanged) = state.takeChanges()
         var change = WorkflowChange(uid: state.uid, driverEpoch: epoch, nodes: nodes, deletedNodes: removed)
         if isHeaderChanged {

@@ -15,7 +15,8 @@ extension Effect {
             return EffectRow(
                 key: "cancel/\(key.nodeID)/\(key.attempt)/\(immediately)", kind: "cancel",
                 body: .object([
-                    "node": .string(key.nodeID), "attempt": .int(key.attempt), "immediately": .bool(immediately),
+                    "node": .string(key.nodeID), "attempt": .int(key.attempt),
+                    "immediately": .bool(immediately),
                 ]))
         case .releaseLocks(let id):
             return EffectRow(
@@ -24,10 +25,12 @@ extension Effect {
             return EffectRow(
                 key: "cache/\(id)", kind: "saveCache",
                 body: .object([
-                    "node": .string(id), "cache": .string(cache), "key": .string(key), "outputs": outputs.json,
+                    "node": .string(id), "cache": .string(cache), "key": .string(key),
+                    "outputs": outputs.json,
                 ]))
         case .removeWorkingFiles(let id):
-            return EffectRow(key: "files/\(id)", kind: "removeWorkingFiles", body: .object(["node": .string(id)]))
+            return EffectRow(
+                key: "files/\(id)", kind: "removeWorkingFiles", body: .object(["node": .string(id)]))
         case .deleteArtifacts(let id, let artifacts):
             return EffectRow(
                 key: "artifacts/\(id)", kind: "deleteArtifacts",

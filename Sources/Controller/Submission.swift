@@ -30,14 +30,18 @@ package enum Submission {
     ) -> RunDefinition {
         var manifest = manifest
         let metadata = ObjectMetadata(manifest["metadata"])
-        let name = options.name ?? (options.generateName == nil && !metadata.name.isEmpty
-            ? metadata.name
-            : generated(options.generateName ?? metadata.generateName))
+        let name =
+            options.name
+            ?? (options.generateName == nil && !metadata.name.isEmpty
+                ? metadata.name
+                : generated(options.generateName ?? metadata.generateName))
         manifest = decorated(manifest, options)
         let namespace = options.namespace ?? (metadata.namespace.isEmpty ? "default" : metadata.namespace)
         return RunDefinition(
-            manifest: manifest, catalog: catalog, uid: newUID(), name: name, namespace: namespace, createdAt: now,
-            seed: UInt64.random(in: 0 ... .max), parameters: options.parameters, entrypoint: options.entrypoint
+            manifest: manifest, catalog: catalog, uid: newUID(), name: name, namespace: namespace,
+            createdAt: now,
+            seed: UInt64.random(in: 0 ... .max), parameters: options.parameters,
+            entrypoint: options.entrypoint
         ).pruned()
     }
 
@@ -80,7 +84,9 @@ package enum Submission {
     }
 
     /// Stores a run that has not begun. When this returns it is on disk.
-    package static func store(_ definition: RunDefinition, in store: Store, phase: String = "Pending") async throws {
+    package static func store(_ definition: RunDefinition, in store: Store, phase: String = "Pending")
+        async throws
+    {
         let summary = WorkflowSummary(
             uid: definition.uid, namespace: definition.namespace, name: definition.name, phase: phase,
             createdAt: definition.createdAt, priority: definition.spec.priority ?? 0,
@@ -95,7 +101,8 @@ package enum Submission {
     ) async throws {
         for document in documents where document["kind"] == .string("Secret") {
             let name = ObjectMetadata(document["metadata"]).name
-            _ = try await store.putDefinition(.secret, namespace: namespace, name: name, body: document, at: now)
+            _ = try await store.putDefinition(
+                .secret, namespace: namespace, name: name, body: document, at: now)
         }
     }
 }

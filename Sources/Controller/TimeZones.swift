@@ -1,7 +1,7 @@
 // Time zones of this machine, as values for the pure parts.
 
-package import Text
 import Glibc
+package import Text
 
 package enum TimeZones {
     static let directory = "/usr/share/zoneinfo"
@@ -37,7 +37,9 @@ package enum TimeZones {
         var names: Set<String> = ["UTC", "Local"]
         var line = [CChar](repeating: 0, count: 512)
         while fgets(&line, Int32(line.count), file) != nil {
-            let text = line.withUnsafeBufferPointer { String(decoding: $0.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+            let text = line.withUnsafeBufferPointer {
+                String(decoding: $0.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
             let parts = text.split(separator: " ")
             if text.hasPrefix("Z "), parts.count > 1 { names.insert(String(parts[1])) }
             if text.hasPrefix("L "), parts.count > 2 { names.insert(String(parts[2]).filter { $0 != "\n" }) }

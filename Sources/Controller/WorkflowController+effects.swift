@@ -41,7 +41,8 @@ extension WorkflowController {
 
     /// ConfigMaps and Secrets that a launch may read. Secrets come from the store each time and are kept nowhere else.
     private func values(for launch: Launch, _ uid: String) async throws -> LaunchValues {
-        guard launch.template.raw.mentionsKeyedValues || launch.volumes.contains(where: \.mentionsKeyedValues) else {
+        guard launch.template.raw.mentionsKeyedValues || launch.volumes.contains(where: \.mentionsKeyedValues)
+        else {
             return LaunchValues()
         }
         let catalog = try await store.catalog(namespace: launch.namespace)
@@ -50,7 +51,9 @@ extension WorkflowController {
             configMaps: catalog.configMaps.merging(own) { $1 }, secrets: catalog.secrets)
     }
 
-    private func cached(_ cache: String, _ key: String, _ maxAge: Duration?, _ uid: String) async throws -> Outputs? {
+    private func cached(_ cache: String, _ key: String, _ maxAge: Duration?, _ uid: String) async throws
+        -> Outputs?
+    {
         guard let entry = try await store.cacheEntry(namespace: namespace(uid), cache: cache, key: key) else {
             return nil
         }
@@ -111,11 +114,13 @@ extension WorkflowController {
             let map = stored ?? state.definition.catalog.configMaps[name]
             guard let text = map?.values[field] else {
                 return .failure(
-                    ControllerError("the semaphore's ConfigMap \"\(name)\" has no key \"\(field)\"; load it first"))
+                    ControllerError(
+                        "the semaphore's ConfigMap \"\(name)\" has no key \"\(field)\"; load it first"))
             }
             guard let limit = Int(text.trimmed), limit > 0 else {
                 return .failure(
-                    ControllerError("the semaphore's size \"\(text)\" in ConfigMap \"\(name)\" is not a positive number"))
+                    ControllerError(
+                        "the semaphore's size \"\(text)\" in ConfigMap \"\(name)\" is not a positive number"))
             }
             return .success(limit)
         case .database(let field):

@@ -10,7 +10,8 @@ package struct MetricsSource: Sendable {
     package var samples: AsyncStream<MetricSample>
     package var acknowledge: @Sendable (MetricSample) -> Void
 
-    package init(samples: AsyncStream<MetricSample>, acknowledge: @escaping @Sendable (MetricSample) -> Void) {
+    package init(samples: AsyncStream<MetricSample>, acknowledge: @escaping @Sendable (MetricSample) -> Void)
+    {
         self.samples = samples
         self.acknowledge = acknowledge
     }

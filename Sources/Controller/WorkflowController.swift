@@ -236,7 +236,8 @@ package actor WorkflowController {
 
     /// A signal after each saved change of a run; one consumer a run.
     package func changes(of uid: String) -> AsyncStream<Void> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         watchers[uid] = continuation
         continuation.yield()
         return stream

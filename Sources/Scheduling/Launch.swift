@@ -86,7 +86,8 @@ package struct AttemptOutcome: Sendable, Hashable {
         package var finishedAt: Timestamp?
 
         package init(
-            name: String, phase: Phase, message: String = "", exitCode: Int? = nil, startedAt: Timestamp? = nil,
+            name: String, phase: Phase, message: String = "", exitCode: Int? = nil,
+            startedAt: Timestamp? = nil,
             finishedAt: Timestamp? = nil
         ) {
             self.name = name

@@ -41,10 +41,12 @@ extension WorkflowState {
                         + "--node-field-selector to say which nodes run again")
             }
         default:
-            throw RefusedRequest("workflow \(name) has not ended (\(phase?.rawValue ?? "Pending")); stop it first")
+            throw RefusedRequest(
+                "workflow \(name) has not ended (\(phase?.rawValue ?? "Pending")); stop it first")
         }
         let doomed = doomedNodes(request)
-        let definition = request.parameters.isEmpty ? definition : definition.with(parameters: request.parameters)
+        let definition =
+            request.parameters.isEmpty ? definition : definition.with(parameters: request.parameters)
         return restarted(definition, without: doomed, at: now, hasNewParameters: !request.parameters.isEmpty)
     }
 
@@ -68,7 +70,8 @@ extension WorkflowState {
         var floor = attemptFloor
         for id in doomed { floor[id] = max(floor[id] ?? 0, (nodes[id]?.attempt ?? 0) + 1) }
         var state = WorkflowState(
-            definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence }, at: now)
+            definition: definition, header: .object([:]), nodes: kept.sorted { $0.sequence < $1.sequence },
+            at: now)
         state.metadata = metadata
         state.outputs = outputs
         state.attemptFloor = floor
@@ -109,7 +112,8 @@ extension WorkflowState {
     /// Nodes and everything below them. A composite node's own children include only the first of what is in
     /// it; the rest carry its id as boundary.
     private func below(_ roots: [NodeID]) -> Set<NodeID> {
-        let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
+        let inside = Dictionary(
+            grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
         var found: Set<NodeID> = []
         var pending = roots
         while let id = pending.popLast() {
@@ -123,7 +127,8 @@ extension WorkflowState {
     /// What is in steps and dag attempts that another attempt followed: it stays as it is, as history. The
     /// work of the last attempt goes on. Attempts that are pods are all made anew.
     private func earlierAttempts() -> Set<NodeID> {
-        let inside = Dictionary(grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
+        let inside = Dictionary(
+            grouping: nodes.values.filter { $0.boundaryID != nil }, by: { $0.boundaryID ?? "" })
         var found: Set<NodeID> = []
         var pending: [NodeID] = []
         for node in nodes.values where node.type == .retry {
@@ -142,7 +147,8 @@ extension WorkflowState {
     private func reopened(without doomed: Set<NodeID>) -> Set<NodeID> {
         let history = earlierAttempts()
         let failed = nodes.values.filter {
-            $0.phase.isUnsuccessful && !$0.type.isExecutable && $0.type != .skipped && !history.contains($0.id)
+            $0.phase.isUnsuccessful && !$0.type.isExecutable && $0.type != .skipped
+                && !history.contains($0.id)
                 && !doomed.contains($0.id)
         }.map(\.id)
         return enclosing(doomed.union(failed)).union(failed).subtracting(doomed)

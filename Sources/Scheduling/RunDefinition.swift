@@ -69,7 +69,8 @@ package struct RunDefinition: Sendable {
     package var json: JSONValue {
         .object([
             "uid": .string(uid), "name": .string(name), "namespace": .string(namespace),
-            "createdAt": .int(Int(createdAt.nanoseconds)), "seed": .string(String(seed)), "manifest": manifest,
+            "createdAt": .int(Int(createdAt.nanoseconds)), "seed": .string(String(seed)),
+            "manifest": manifest,
             "metadata": metadata.json, "spec": spec.raw,
             "namespaced": .object(catalog.namespaced.mapValues(\.raw)),
             "cluster": .object(catalog.cluster.mapValues(\.raw)),
@@ -110,7 +111,8 @@ package struct RunDefinition: Sendable {
         while let json = pending.popLast() {
             for (name, clusterScope) in Self.references(in: json) {
                 let known = clusterScope ? catalog.cluster[name] : catalog.namespaced[name]
-                guard known == nil, let stored = self.catalog.workflowTemplate(name, clusterScope: clusterScope)
+                guard known == nil,
+                    let stored = self.catalog.workflowTemplate(name, clusterScope: clusterScope)
                 else { continue }
                 if clusterScope { catalog.cluster[name] = stored } else { catalog.namespaced[name] = stored }
                 pending.append(stored.spec.raw)
@@ -163,7 +165,9 @@ extension RunDefinition {
             let kept = lower.filter { !names.contains($0["name"]) }
             let replaced = upper.map { element in
                 // An argument without a value, as a declaration has it, keeps the stored value.
-                guard let under = lower.first(where: { $0["name"] == element["name"] }) else { return element }
+                guard let under = lower.first(where: { $0["name"] == element["name"] }) else {
+                    return element
+                }
                 return merge(under: under, over: element)
             }
             return .array(kept + replaced)

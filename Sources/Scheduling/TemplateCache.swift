@@ -85,7 +85,8 @@ struct TemplateCache: Sendable {
         let text = raw.compactText
         return ResolvedTemplate(
             template: raw == template.raw ? template : Template(raw), scope: scope, name: name,
-            reference: nil, hasTags: Tag.isIn(text), mentionsResults: text.contains("outputs.result")
+            reference: nil, hasTags: Tag.isIn(text),
+            mentionsResults: text.contains("outputs.result")
                 || text.contains("'result'") || text.contains(".result"))
     }
 }

@@ -78,7 +78,8 @@ extension WorkflowState {
         live[id]?.dag?.tasks[taskName]?.isStarted = true
         guard let entry = live[id] else { return }
         let nodeName = "\(dagNode.name).\(taskName)"
-        let parents = state.dependencies.isEmpty
+        let parents =
+            state.dependencies.isEmpty
             ? [id] : state.dependencies.flatMap { outbound(of: nodeID("\(dagNode.name).\($0)")) }
         let plain = ExpandedStep(name: taskName, stepName: taskName, step: state.task.step, ending: nil)
         var call = Call(
@@ -156,7 +157,8 @@ extension WorkflowState {
                 || (node.phase == .failed && step?.continueOnFailed == true)
                 || (node.phase == .error && step?.continueOnError == true)
         }
-        let items = node.type == .taskGroup ? node.children.compactMap { nodes[$0] }.filter { !$0.isHook } : []
+        let items =
+            node.type == .taskGroup ? node.children.compactMap { nodes[$0] }.filter { !$0.isHook } : []
         switch result {
         case .succeeded: return node.phase == .succeeded
         case .failed: return node.phase == .failed
@@ -227,7 +229,8 @@ extension WorkflowState {
             }
             // As in Argo, a failure goes on to what was skipped after it even where `continueOn` let that be
             // looked at.
-            known[current] = dependencies.compactMap { known[$0] }.first(where: \.isUnsuccessful) ?? .succeeded
+            known[current] =
+                dependencies.compactMap { known[$0] }.first(where: \.isUnsuccessful) ?? .succeeded
         }
         return known[task] ?? .succeeded
     }

@@ -24,18 +24,25 @@ extension WorkflowState {
         let scope = stepScope(frame, references)
         if let when = step.when, step.loop == nil || !Self.mentionsItem(when) {
             if let message = try skipMessage(when, scope) {
-                return [ExpandedStep(
-                    name: step.name, stepName: step.name, step: step, ending: (.skipped, message))]
+                return [
+                    ExpandedStep(
+                        name: step.name, stepName: step.name, step: step, ending: (.skipped, message))
+                ]
             }
         }
         guard let loop = step.loop else {
-            return [ExpandedStep(
-                name: step.name, stepName: step.name, step: try resolved(step, scope, frame), ending: nil)]
+            return [
+                ExpandedStep(
+                    name: step.name, stepName: step.name, step: try resolved(step, scope, frame), ending: nil)
+            ]
         }
         let items = try items(of: loop, scope)
         if items.isEmpty {
-            return [ExpandedStep(
-                name: step.name, stepName: step.name, step: step, ending: (.skipped, "Skipped, empty params"))]
+            return [
+                ExpandedStep(
+                    name: step.name, stepName: step.name, step: step,
+                    ending: (.skipped, "Skipped, empty params"))
+            ]
         }
         var calls: [ExpandedStep] = []
         calls.reserveCapacity(items.count)
@@ -76,9 +83,13 @@ extension WorkflowState {
 
     /// The step with its arguments resolved. Hooks are resolved when they fire, and an inline template when
     /// it is called.
-    private func resolved(_ step: Step, _ scope: VariableScope, _ frame: NodeID) throws(SubstitutionError) -> Step {
+    private func resolved(_ step: Step, _ scope: VariableScope, _ frame: NodeID) throws(SubstitutionError)
+        -> Step
+    {
         guard var members = step.raw.objectValue else { return step }
-        for key in ["hooks", "onExit", "when", "inline", "withItems", "withParam", "withSequence", "arguments"] {
+        for key in [
+            "hooks", "onExit", "when", "inline", "withItems", "withParam", "withSequence", "arguments",
+        ] {
             members[key] = nil
         }
         var replaced = try scope.replace(in: .object(members)).objectValue ?? [:]
@@ -94,7 +105,8 @@ extension WorkflowState {
         }
         var result = Step(.object(replaced))
         let from = live[frame]?.scope ?? .workflow
-        result.arguments = try resolvedArguments(step.arguments, in: scope, consumer: (result.reference, from))
+        result.arguments = try resolvedArguments(
+            step.arguments, in: scope, consumer: (result.reference, from))
         return result
     }
 
@@ -177,7 +189,9 @@ extension WorkflowState {
         }
     }
 
-    private func artifactValue(of source: String, _ scope: VariableScope) throws(SubstitutionError) -> JSONValue? {
+    private func artifactValue(of source: String, _ scope: VariableScope) throws(SubstitutionError)
+        -> JSONValue?
+    {
         do throws(ExpressionError) {
             let expression = try Expression(source)
             var context = scope.context
@@ -208,7 +222,8 @@ extension WorkflowState {
             let replaced = try scope.replace(in: text)
             guard let list = (try? JSONValue(parsing: replaced))?.arrayValue else {
                 throw .expression(
-                    source: text, message: "withParam value could not be parsed as a JSON list: \(replaced.prefix(200))")
+                    source: text,
+                    message: "withParam value could not be parsed as a JSON list: \(replaced.prefix(200))")
             }
             guard list.count <= Self.loopLimit else {
                 throw .expression(source: text, message: "a loop may have \(Self.loopLimit) items at most")
@@ -219,12 +234,15 @@ extension WorkflowState {
         }
     }
 
-    private func numbers(_ sequence: SequenceLoop, _ scope: VariableScope) throws(SubstitutionError) -> [JSONValue] {
+    private func numbers(_ sequence: SequenceLoop, _ scope: VariableScope) throws(SubstitutionError)
+        -> [JSONValue]
+    {
         func number(_ text: String?, _ field: String) throws(SubstitutionError) -> Int? {
             guard let text else { return nil }
             let replaced = try scope.replace(in: text).trimmed
             guard let number = Int(replaced) else {
-                throw .expression(source: text, message: "withSequence.\(field) \"\(replaced)\" is not a whole number")
+                throw .expression(
+                    source: text, message: "withSequence.\(field) \"\(replaced)\" is not a whole number")
             }
             return number
         }

@@ -97,7 +97,9 @@ extension WorkflowState {
     /// Gives back what a node held against the limit of the enclosing node, once its hooks have ended too: a
     /// node that fails fast must not end before them.
     mutating func releaseBoundarySlot(_ id: NodeID) {
-        guard let entry = live[id], entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else { return }
+        guard let entry = live[id], entry.holdsBoundarySlot, let boundary = entry.invocation.boundary else {
+            return
+        }
         live[id]?.holdsBoundarySlot = false
         live[boundary]?.boundary?.limits.active -= 1
         if nodes[id]?.phase.isUnsuccessful == true { live[boundary]?.boundary?.limits.unsuccessful += 1 }

@@ -51,7 +51,9 @@ extension WorkflowState {
     }
 
     /// What a hook's text may use: what the step's own text may, and the step itself.
-    private func hookScope(_ node: Node, _ invocation: Invocation, _ references: TagReferences) -> VariableScope {
+    private func hookScope(_ node: Node, _ invocation: Invocation, _ references: TagReferences)
+        -> VariableScope
+    {
         guard let boundary = invocation.boundary, let frame = live[boundary] else { return scope(for: nil) }
         var scope = stepScope(boundary, references)
         let prefix = frame.dag == nil ? "steps" : "tasks"
@@ -70,7 +72,8 @@ extension WorkflowState {
         let nodeName = hookNodeName(node.name, name)
         var invocation = Invocation(
             nodeName: nodeName, displayName: Self.hookDisplayName(entry.invocation.displayName, name),
-            owner: node.id, boundary: entry.invocation.boundary, parents: [node.id], reference: hook.reference,
+            owner: node.id, boundary: entry.invocation.boundary, parents: [node.id],
+            reference: hook.reference,
             scope: entry.invocation.scope, arguments: arguments)
         invocation.isHook = true
         invocation.stepName = name

@@ -27,7 +27,8 @@ extension WorkflowState {
         guard invocation.depth <= Self.depthLimit else {
             fail(
                 invocation, .error,
-                "maximum recursion depth exceeded: templates call each other more than \(Self.depthLimit) levels deep")
+                "maximum recursion depth exceeded: templates call each other more than \(Self.depthLimit) levels deep"
+            )
             return
         }
         guard let resolved = templates.resolve(invocation.reference, from: invocation.scope) else {
@@ -146,7 +147,8 @@ extension WorkflowState {
         return template
     }
 
-    private func localEntries(_ resolved: ResolvedTemplate, _ invocation: Invocation) -> [String: ScopeEntry] {
+    private func localEntries(_ resolved: ResolvedTemplate, _ invocation: Invocation) -> [String: ScopeEntry]
+    {
         var entries: [String: ScopeEntry] = [:]
         entries["node.name"] = .text(invocation.nodeName)
         entries["pod.name"] = .text(
@@ -201,7 +203,9 @@ extension WorkflowState {
     private func resolveDefaults(_ indices: [Int], _ inputs: inout Inputs, _ outer: VariableScope) {
         guard indices.contains(where: { Tag.isIn(inputs.parameters[$0].value ?? "") }) else { return }
         var scope = outer
-        for parameter in inputs.parameters { scope.set("inputs.parameters.\(parameter.name)", parameter.value) }
+        for parameter in inputs.parameters {
+            scope.set("inputs.parameters.\(parameter.name)", parameter.value)
+        }
         for index in indices {
             guard let value = inputs.parameters[index].value, Tag.isIn(value) else { continue }
             inputs.parameters[index].value = (try? scope.replace(in: value)) ?? value
@@ -234,7 +238,8 @@ extension WorkflowState {
 
     /// Starts what waited for a child of a limited node to end.
     mutating func admitWaiting(at boundary: NodeID) {
-        guard let limits = live[boundary]?.boundary?.limits, nodes[boundary]?.phase.isFulfilled == false else {
+        guard let limits = live[boundary]?.boundary?.limits, nodes[boundary]?.phase.isFulfilled == false
+        else {
             return
         }
         if limits.isFailing {
@@ -295,7 +300,8 @@ extension WorkflowState {
         guard let synchronization else { return [] }
         func text(_ source: String) -> String { (try? scope.replace(in: source)) ?? source }
         let mutexes = synchronization.mutexes.map {
-            LockKey(namespace: $0.namespace.map(text) ?? definition.namespace, name: text($0.name), limit: .mutex)
+            LockKey(
+                namespace: $0.namespace.map(text) ?? definition.namespace, name: text($0.name), limit: .mutex)
         }
         let semaphores = synchronization.semaphores.map { semaphore in
             let namespace = semaphore.namespace.map(text) ?? definition.namespace

@@ -85,7 +85,8 @@ extension WorkflowState {
     private func makeLaunch(_ id: NodeID) -> Launch? {
         guard let entry = live[id], let node = nodes[id] else { return nil }
         var launch = Launch(
-            key: attemptKey(of: node), workflowName: name, namespace: definition.namespace, nodeName: node.name,
+            key: attemptKey(of: node), workflowName: name, namespace: definition.namespace,
+            nodeName: node.name,
             podName: Node.podName(workflow: name, nodeName: node.name, template: entry.template.name),
             template: entry.template, inputs: entry.template.inputs)
         let scope = scope(for: id)
@@ -173,7 +174,9 @@ extension WorkflowState {
     /// A daemon is ready: its owner goes on once the hooks that it fired have ended, and its work ends with
     /// the node around it.
     mutating func serveDaemon(_ id: NodeID) {
-        guard let entry = live[id], !entry.isServing, entry.hooks.values.allSatisfy(\.isSettled) else { return }
+        guard let entry = live[id], !entry.isServing, entry.hooks.values.allSatisfy(\.isSettled) else {
+            return
+        }
         live[id]?.isServing = true
         // First, since giving the place back may end the boundary.
         if let boundary = entry.invocation.boundary { live[boundary]?.daemons.append(id) }
@@ -206,7 +209,8 @@ extension WorkflowState {
     private mutating func relaunchLost(_ id: NodeID) {
         guard let node = nodes[id] else { return }
         guard node.attempt < Self.lostLaunchLimit else {
-            finish(id, .error, "the step's supervisor vanished \(node.attempt + 1) times; see the machine's log")
+            finish(
+                id, .error, "the step's supervisor vanished \(node.attempt + 1) times; see the machine's log")
             return
         }
         update(id) {
@@ -293,7 +297,8 @@ extension WorkflowState {
         }
         if let duration, !duration.isEmpty {
             guard let span = Self.span(duration), let started = nodes[id]?.startedAt else {
-                finish(id, .error, "suspend.duration \"\(duration)\" is not a duration; write for example 30s")
+                finish(
+                    id, .error, "suspend.duration \"\(duration)\" is not a duration; write for example 30s")
                 return
             }
             timers.insert(.init(at: started + span, kind: .suspendEnd, node: id))

@@ -38,7 +38,8 @@ extension WorkflowState {
     func entries(of node: Node) -> [String: ScopeEntry] {
         var entries: [String: ScopeEntry] = [
             "id": .text(node.id), "status": .text(node.phase.rawValue),
-            "startedAt": .text(node.startedAt?.rfc3339 ?? ""), "finishedAt": .text(node.finishedAt?.rfc3339 ?? ""),
+            "startedAt": .text(node.startedAt?.rfc3339 ?? ""),
+            "finishedAt": .text(node.finishedAt?.rfc3339 ?? ""),
             "hostNodeName": .text(node.hostNodeName), "name": .text(node.name),
         ]
         if !node.podIP.isEmpty { entries["ip"] = .text(node.podIP) }
@@ -140,7 +141,9 @@ extension WorkflowState {
             references.formUnion(TagReferences(expression: source))
         }
         // `valueFrom.parameter` may be written without braces.
-        for text in declared.parameters.compactMap(\.valueFrom?.parameter) { references.insert(tag: Self.tagName(text)) }
+        for text in declared.parameters.compactMap(\.valueFrom?.parameter) {
+            references.insert(tag: Self.tagName(text))
+        }
         for text in declared.artifacts.compactMap(\.from) { references.insert(tag: Self.tagName(text)) }
         let scope = stepScope(id, references)
         var outputs = Outputs()
@@ -158,7 +161,9 @@ extension WorkflowState {
         return outputs
     }
 
-    private func outputValue(_ parameter: Parameter, _ scope: VariableScope) throws(SubstitutionError) -> String {
+    private func outputValue(_ parameter: Parameter, _ scope: VariableScope) throws(SubstitutionError)
+        -> String
+    {
         if let value = parameter.value { return try scope.replace(in: value) }
         let fallback = parameter.valueFrom?.default ?? parameter.default
         do throws(SubstitutionError) {
@@ -180,7 +185,8 @@ extension WorkflowState {
         }
     }
 
-    private func expressionText(_ source: String, _ scope: VariableScope) throws(SubstitutionError) -> String {
+    private func expressionText(_ source: String, _ scope: VariableScope) throws(SubstitutionError) -> String
+    {
         do throws(ExpressionError) {
             let expression = try Expression(source)
             var context = scope.context

@@ -18,7 +18,8 @@ extension WorkflowState {
 
     /// Decides after an attempt whether another one follows. The clauses are in Argo's order.
     mutating func advanceRetry(_ id: NodeID) {
-        guard let entry = live[id], let frame = entry.retry, let node = nodes[id], !node.phase.isFulfilled else {
+        guard let entry = live[id], let frame = entry.retry, let node = nodes[id], !node.phase.isFulfilled
+        else {
             return
         }
         live[id]?.retry?.isWaiting = false
@@ -56,7 +57,9 @@ extension WorkflowState {
                 return
             }
         }
-        if let source = frame.strategy.expression, !source.isEmpty, !expressionHolds(id, source, last) { return }
+        if let source = frame.strategy.expression, !source.isEmpty, !expressionHolds(id, source, last) {
+            return
+        }
         startNextAttempt(of: id)
     }
 
@@ -170,7 +173,8 @@ extension WorkflowState {
     static func lastRetryEntries(_ last: Node?) -> [String: ScopeEntry] {
         guard let last else {
             return [
-                "lastRetry.exitCode": .text("0"), "lastRetry.status": .text(""), "lastRetry.duration": .text("0"),
+                "lastRetry.exitCode": .text("0"), "lastRetry.status": .text(""),
+                "lastRetry.duration": .text("0"),
                 "lastRetry.message": .text(""),
             ]
         }
@@ -211,7 +215,8 @@ extension WorkflowState {
         invocation.isHook = false
         let attempt = nodeID(nodeName)
         var node = Node(
-            id: attempt, name: nodeName, displayName: invocation.displayName, type: Self.nodeType(of: template),
+            id: attempt, name: nodeName, displayName: invocation.displayName,
+            type: Self.nodeType(of: template),
             phase: .pending)
         node.boundaryID = invocation.boundary
         node.parents = [id]
@@ -236,7 +241,8 @@ extension WorkflowState {
 /// Failures that are worth another try whatever the policy says of failures: what Argo holds to be transient.
 enum TransientErrors {
     static let patterns = [
-        "exceeded quota", "connection refused", "connection reset by peer", "i/o timeout", "TLS handshake timeout",
+        "exceeded quota", "connection refused", "connection reset by peer", "i/o timeout",
+        "TLS handshake timeout",
         "no such host", "timed out", "too many requests", "service unavailable", "internal error occurred",
         "etcdserver:", "net/http: request canceled",
     ]

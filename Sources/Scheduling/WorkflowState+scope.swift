@@ -28,7 +28,9 @@ extension WorkflowState {
         mentionsDuration = definition.spec.raw.mentions("duration")
         putParameters()
         putMetadata()
-        for parameter in outputs.parameters { put("outputs.parameters.\(parameter.name)", parameter.value ?? "") }
+        for parameter in outputs.parameters {
+            put("outputs.parameters.\(parameter.name)", parameter.value ?? "")
+        }
         for artifact in outputs.artifacts {
             globals["workflow.outputs.artifacts.\(artifact.name)"] = .structure(artifact.json)
         }
@@ -125,7 +127,9 @@ extension WorkflowState {
         let prefix = entry.dag == nil ? "steps" : "tasks"
         scope.strictPrefixes = ["\(prefix)."]
         for name in references.steps(below: prefix) where Self.knows(name, entry) {
-            for (key, value) in stepEntries(name, frame: frame) { scope.entries["\(prefix).\(name).\(key)"] = value }
+            for (key, value) in stepEntries(name, frame: frame) {
+                scope.entries["\(prefix).\(name).\(key)"] = value
+            }
         }
         return scope
     }
@@ -136,7 +140,9 @@ extension WorkflowState {
 
     /// The value of a parameter that a ConfigMap holds.
     func configMapValue(_ parameter: Parameter) -> String? {
-        guard var reference = parameter.valueFrom?.configMapKeyRef else { return parameter.valueFrom?.default }
+        guard var reference = parameter.valueFrom?.configMapKeyRef else {
+            return parameter.valueFrom?.default
+        }
         let scope = VariableScope(base: globals, context: context)
         reference.name = (try? scope.replace(in: reference.name)) ?? reference.name
         reference.key = (try? scope.replace(in: reference.key)) ?? reference.key

@@ -47,7 +47,9 @@ extension WorkflowState {
         }
         if !list.isEmpty { object.set("nodes", .object(list)) }
         if !outputs.isEmpty { object.set("outputs", outputs.json) }
-        var conditions = [Self.condition("PodRunning", nodes.values.contains { $0.type == .pod && $0.phase == .running })]
+        var conditions = [
+            Self.condition("PodRunning", nodes.values.contains { $0.type == .pod && $0.phase == .running })
+        ]
         if isFinished { conditions.append(Self.condition("Completed", true)) }
         object.set("conditions", conditions)
         var resources: [String: Int] = [:]
@@ -91,7 +93,8 @@ extension WorkflowState {
     private static func progress(of node: Node) -> Progress {
         let parts = node.progress.split(separator: "/").compactMap { Int($0) }
         if parts.count == 2, parts[1] > 0 {
-            return Progress(done: node.phase == .succeeded ? parts[1] : min(parts[0], parts[1]), all: parts[1])
+            return Progress(
+                done: node.phase == .succeeded ? parts[1] : min(parts[0], parts[1]), all: parts[1])
         }
         return Progress(done: node.phase == .succeeded ? 1 : 0, all: 1)
     }

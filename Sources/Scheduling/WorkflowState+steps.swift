@@ -34,7 +34,8 @@ extension WorkflowState {
             return
         }
         let index = frame.current
-        let group = addGroupNode("\(node.name)[\(index)]", displayName: "[\(index)]", type: .stepGroup, id, index)
+        let group = addGroupNode(
+            "\(node.name)[\(index)]", displayName: "[\(index)]", type: .stepGroup, id, index)
         if let existing = nodes[group], existing.phase.isFulfilled {
             live[group] = nil
             groupSettled(existing, owner: id)
@@ -52,13 +53,16 @@ extension WorkflowState {
         node.boundaryID = owner
         node.templateScope = nodes[owner]?.templateScope ?? ""
         node.startedAt = now
-        node.parents = index == 0 ? [owner] : outbound(ofGroup: nodeID("\(nodes[owner]?.name ?? "")[\(index - 1)]"))
+        node.parents =
+            index == 0 ? [owner] : outbound(ofGroup: nodeID("\(nodes[owner]?.name ?? "")[\(index - 1)]"))
         addNode(node)
         var invocation = Invocation(
-            nodeName: groupName, displayName: displayName, owner: owner, boundary: owner, parents: node.parents,
+            nodeName: groupName, displayName: displayName, owner: owner, boundary: owner,
+            parents: node.parents,
             reference: .missing, scope: entry?.scope ?? .workflow, arguments: Arguments())
         invocation.isExitHandler = entry?.invocation.isExitHandler ?? false
-        live[id] = LiveNode(invocation: invocation, template: Template(.object([:])), scope: entry?.scope ?? .workflow)
+        live[id] = LiveNode(
+            invocation: invocation, template: Template(.object([:])), scope: entry?.scope ?? .workflow)
         live[id]?.group = GroupFrame()
         return id
     }
@@ -71,7 +75,8 @@ extension WorkflowState {
                 calls += try expand(step, frame: frame).map { expanded in
                     Call(
                         invocation: invocation(
-                            expanded, nodeName: "\(groupName).\(expanded.name)", owner: group, boundary: frame,
+                            expanded, nodeName: "\(groupName).\(expanded.name)", owner: group,
+                            boundary: frame,
                             parents: [group], entry), ending: expanded.ending)
                 }
             } catch {
@@ -125,7 +130,8 @@ extension WorkflowState {
         _ entry: LiveNode
     ) -> Invocation {
         var invocation = Invocation(
-            nodeName: nodeName, displayName: expanded.name, owner: owner, boundary: boundary, parents: parents,
+            nodeName: nodeName, displayName: expanded.name, owner: owner, boundary: boundary,
+            parents: parents,
             reference: expanded.step.reference, scope: entry.scope, arguments: expanded.step.arguments)
         invocation.hooks = expanded.step.hooks
         invocation.stepName = expanded.stepName
@@ -187,7 +193,9 @@ extension WorkflowState {
     /// The nodes that what comes after a step group hangs under.
     func outbound(ofGroup id: NodeID) -> [NodeID] {
         guard let group = nodes[id] else { return [] }
-        let direct = group.children.filter { nodes[$0]?.boundaryID == group.boundaryID && nodes[$0]?.isHook != true }
+        let direct = group.children.filter {
+            nodes[$0]?.boundaryID == group.boundaryID && nodes[$0]?.isHook != true
+        }
         return direct.isEmpty ? [id] : direct.flatMap(outbound(of:))
     }
 

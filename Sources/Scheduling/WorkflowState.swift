@@ -105,7 +105,9 @@ package struct WorkflowState: Sendable {
     private func holdsLock(_ text: String) -> Bool {
         live.contains { id, entry in
             entry.holdsLocks
-                && lockKeys(entry.template.synchronization, scope: scope(for: id)).contains { $0.text == text }
+                && lockKeys(entry.template.synchronization, scope: scope(for: id)).contains {
+                    $0.text == text
+                }
         }
     }
 

@@ -4,10 +4,12 @@ import ArgumentParser
 
 enum CommandList {
     static let all: [any ParsableCommand.Type] = [
-        RunCommand.self, LintCommand.self, SubmitCommand.self, ListCommand.self, GetCommand.self, LogsCommand.self,
+        RunCommand.self, LintCommand.self, SubmitCommand.self, ListCommand.self, GetCommand.self,
+        LogsCommand.self,
         WatchCommand.self, WaitCommand.self, RetryCommand.self, ResubmitCommand.self, StopCommand.self,
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
-        TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self, BackupCommand.self,
+        TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
+        BackupCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
         InternalHTTPCommand.self,
     ]

@@ -14,7 +14,8 @@ struct DataOptions: ParsableArguments {
         name: .customLong("data-dir"),
         help: ArgumentHelp(
             "Directory of database, runs and artifacts.",
-            discussion: "Default: $MARTLET_DATA_DIR, else $XDG_DATA_HOME/martlet, else ~/.local/share/martlet.",
+            discussion:
+                "Default: $MARTLET_DATA_DIR, else $XDG_DATA_HOME/martlet, else ~/.local/share/martlet.",
             valueName: "DIR"))
     var dataDirectory: String?
 

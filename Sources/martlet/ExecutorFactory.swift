@@ -51,6 +51,7 @@ extension Environment {
     static var executablePath: String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let length = readlink("/proc/self/exe", &buffer, buffer.count)
-        return length > 0 ? String(decoding: buffer[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self) : "martlet"
+        return length > 0
+            ? String(decoding: buffer[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self) : "martlet"
     }
 }

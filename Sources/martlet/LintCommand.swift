@@ -48,7 +48,8 @@ struct LintCommand: AsyncParsableCommand {
         var options = ValidationOptions()
         options.strict = strict
         let found = Linter.lint(
-            manifests.documents, catalog: fixtures.catalog(over: manifests.catalog(over: stored)), options: options)
+            manifests.documents, catalog: fixtures.catalog(over: manifests.catalog(over: stored)),
+            options: options)
         let diagnostics = manifests.diagnostics + fixtures.diagnostics + found
         show(diagnostics)
         if diagnostics.contains(where: { $0.severity == .error }) { throw ExitCode(1) }
@@ -64,7 +65,9 @@ struct LintCommand: AsyncParsableCommand {
                 Output.line(short.description)
             }
         case .pretty:
-            for diagnostic in diagnostics { Output.line(diagnostic.shown(colored: Output.colorsStandardOutput)) }
+            for diagnostic in diagnostics {
+                Output.line(diagnostic.shown(colored: Output.colorsStandardOutput))
+            }
             let errors = diagnostics.filter { $0.severity == .error }.count
             if errors == 0 {
                 Output.line("✔ no errors" + (diagnostics.isEmpty ? "" : ", \(diagnostics.count) warnings"))

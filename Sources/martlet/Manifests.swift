@@ -49,7 +49,9 @@ struct Manifests {
         return found.sorted()
     }
 
-    func documents(of kinds: Set<String>) -> [ManifestDocument] { documents.filter { kinds.contains($0.kind) } }
+    func documents(of kinds: Set<String>) -> [ManifestDocument] {
+        documents.filter { kinds.contains($0.kind) }
+    }
 
     /// The catalog with the stored definitions and, over them, those of these documents.
     func catalog(over stored: TemplateCatalog) -> TemplateCatalog {

@@ -17,7 +17,8 @@ struct SubmissionFlags: ParsableArguments {
     @Option(name: .shortAndLong, help: ArgumentHelp("An argument of the workflow.", valueName: "NAME=VALUE"))
     var parameter: [String] = []
 
-    @Option(name: [.customShort("f"), .long], help: "YAML or JSON file with arguments: a map of names to values.")
+    @Option(
+        name: [.customShort("f"), .long], help: "YAML or JSON file with arguments: a map of names to values.")
     var parameterFile: String?
 
     @Option(help: "Name of the run, instead of the manifest's.")
@@ -69,7 +70,9 @@ struct SubmissionFlags: ParsableArguments {
         let (documents, diagnostics) = ManifestReader.read(try Environment.read(path), file: path)
         if let problem = diagnostics.first { throw CommandError(problem.description, status: 2) }
         let members = documents.first?.json.objectValue ?? [:]
-        return members.sorted { $0.key < $1.key }.map { ($0.key, $0.value.scalarText ?? $0.value.compactText) }
+        return members.sorted { $0.key < $1.key }.map {
+            ($0.key, $0.value.scalarText ?? $0.value.compactText)
+        }
     }
 }
 
@@ -199,6 +202,7 @@ enum RunLookup {
         }
         if let row = try await store.workflow(namespace: namespace, name: name) { return row.uid }
         if let row = try await store.workflow(uid: name) { return row.uid }
-        throw CommandError("no workflow is named \"\(name)\" in namespace \"\(namespace)\"; see `martlet list`")
+        throw CommandError(
+            "no workflow is named \"\(name)\" in namespace \"\(namespace)\"; see `martlet list`")
     }
 }

@@ -57,7 +57,8 @@ struct RunDriver {
     }
 
     private static func watch(
-        _ uid: String, _ controller: WorkflowController, _ changes: AsyncStream<Void>, _ output: RunOutput, waits: Bool
+        _ uid: String, _ controller: WorkflowController, _ changes: AsyncStream<Void>, _ output: RunOutput,
+        waits: Bool
     ) async {
         var screen = LiveScreen(isOn: output == .tree && isatty(STDERR_FILENO) == 1)
         defer { screen.clear() }
@@ -84,7 +85,8 @@ struct RunDriver {
         case .tree:
             Output.text(
                 TreeRenderer.render(
-                    state: state, options: .init(isColored: Output.colorsStandardOutput, now: Environment.now())))
+                    state: state,
+                    options: .init(isColored: Output.colorsStandardOutput, now: Environment.now())))
         case .quiet: break
         }
         if signals.received == SIGINT { return 130 }
@@ -104,7 +106,8 @@ struct RunDriver {
 /// Loading a stored run's state without driving it.
 enum StoredState {
     static func load(_ uid: String, from store: Store) async throws -> WorkflowState? {
-        guard let stored = try await store.loadRun(uid), let definition = RunDefinition(stored: stored.row.manifest)
+        guard let stored = try await store.loadRun(uid),
+            let definition = RunDefinition(stored: stored.row.manifest)
         else { return nil }
         return WorkflowState(
             definition: definition, header: stored.row.state, nodes: stored.nodes, at: Environment.now())

@@ -167,7 +167,7 @@ def gather(options):
         if "expected.tsv" in files:
             header = open(os.path.join(directory, "expected.tsv"), encoding="utf-8").readline().rstrip("\n").split("\t")
             if "file" in header and ("expected_phase" in header or "expected" in header):
-                fixtures = Fixtures(directory)
+                fixtures = Fixtures(os.path.abspath(directory))
                 cases += [(row, fixtures) for row in read_rows(os.path.abspath(directory))]
     return cases
 

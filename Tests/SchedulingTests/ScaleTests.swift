@@ -98,7 +98,8 @@ struct ScaleTests {
     @Test(
         "Steps may call themselves up to the limit; further they fail in clear words",
         arguments: [
-            (times: 100, phase: Phase.succeeded, nodes: 2 * 101 + 1), (times: 101, phase: .failed, nodes: 2 * 101 + 1),
+            (times: 100, phase: Phase.succeeded, nodes: 2 * 101 + 1),
+            (times: 101, phase: .failed, nodes: 2 * 101 + 1),
             (times: 5_000, phase: .failed, nodes: 2 * 101 + 1),
         ])
     func recursion(times: Int, phase: Phase, nodes: Int) throws {
@@ -117,7 +118,9 @@ struct ScaleTests {
             """)
         #expect(run.state.phase == phase)
         #expect(run.state.nodes.count == nodes)
-        let wasTooDeep = run.state.nodes.values.contains { $0.message.contains("maximum recursion depth exceeded") }
+        let wasTooDeep = run.state.nodes.values.contains {
+            $0.message.contains("maximum recursion depth exceeded")
+        }
         #expect(wasTooDeep == (phase == .failed))
     }
 }

@@ -12,7 +12,9 @@ enum FullDisk {
     /// Whether an error came from a full disk. Errors that carry words only are judged by the disk itself.
     static func caused(_ error: any Error, dataDirectory: String) -> Bool {
         if let error = error as? ArtifactError { return error.kind == .noSpace }
-        if let error = error as? StepInputs.Failure { return caused(error.cause, dataDirectory: dataDirectory) }
+        if let error = error as? StepInputs.Failure {
+            return caused(error.cause, dataDirectory: dataDirectory)
+        }
         if let error = error as? StepOutputs.Failure, error.isInfrastructure { return isNow(dataDirectory) }
         return (error as? SupervisorClient.Failure).map { mentionsSpace($0.description) } ?? false
     }

@@ -95,7 +95,7 @@ extension LocalExecutor {
             try watcher.watch(attemptDirectory: plan.directory, child: child)
         } catch is StepPreparation.AlreadyStarted {
             return adopt(key)
-        } catch where FullDisk.caused(error, dataDirectory: host.dataDirectory) {
+        } catch  where FullDisk.caused(error, dataDirectory: host.dataDirectory) {
             return startLater(key, gpus: gpus)
         } catch {
             // Whatever may have been started must not go on without anybody who knows of it.
@@ -210,7 +210,9 @@ extension LocalExecutor {
                 AttemptOutcome(phase: .error, message: message, failureClass: .infrastructure, isLost: true))
         case .neverStarted:
             let bytes = (try? Disk.read(plan.directory + "/supervisor.err", limitBytes: 1 << 20)) ?? []
-            if FullDisk.isNow(host.dataDirectory) || FullDisk.mentionsSpace(String(decoding: bytes, as: UTF8.self)) {
+            if FullDisk.isNow(host.dataDirectory)
+                || FullDisk.mentionsSpace(String(decoding: bytes, as: UTF8.self))
+            {
                 return startLater(key, gpus: state.withLock { $0.admission.gpus(of: key) })
             }
             let said =

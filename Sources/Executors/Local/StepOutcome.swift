@@ -22,7 +22,7 @@ struct StepOutcome {
         let outputs = StepOutputs(plan: plan, transfer: transfer)
         do {
             outcome.outputs = try outputs.collect(strict: outcome.phase == .succeeded)
-        } catch where FullDisk.caused(error, dataDirectory: plan.host.dataDirectory) {
+        } catch  where FullDisk.caused(error, dataDirectory: plan.host.dataDirectory) {
             return nil
         } catch {
             outcome.phase = .error

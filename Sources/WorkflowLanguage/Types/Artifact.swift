@@ -126,7 +126,8 @@ package struct Outputs: Sendable, Hashable {
     package var exitCode: String?
 
     package init(
-        parameters: [Parameter] = [], artifacts: [Artifact] = [], result: String? = nil, exitCode: String? = nil
+        parameters: [Parameter] = [], artifacts: [Artifact] = [], result: String? = nil,
+        exitCode: String? = nil
     ) {
         self.parameters = parameters
         self.artifacts = artifacts

@@ -43,7 +43,8 @@ package struct LifecycleHook: Sendable, Hashable {
     package var arguments: Arguments
     package var expression: String?
 
-    package init(reference: TemplateReference, arguments: Arguments = Arguments(), expression: String? = nil) {
+    package init(reference: TemplateReference, arguments: Arguments = Arguments(), expression: String? = nil)
+    {
         self.reference = reference
         self.arguments = arguments
         self.expression = expression

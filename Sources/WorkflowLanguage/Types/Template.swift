@@ -65,7 +65,8 @@ package struct Synchronization: Sendable, Hashable {
             let semaphore = Fields($0)
             return Semaphore(
                 configMap: semaphore.object("configMapKeyRef").map(ValueFrom.KeySelector.init),
-                databaseKey: semaphore.object("database")?.text("key"), namespace: semaphore.string("namespace"))
+                databaseKey: semaphore.object("database")?.text("key"),
+                namespace: semaphore.string("namespace"))
         }
     }
 
@@ -182,7 +183,8 @@ package struct Template: Sendable, Hashable {
 extension Template.Kind {
     /// The manifest keys of the kinds, in the order in which they are looked for.
     package static let keys = [
-        "container", "script", "containerSet", "steps", "dag", "suspend", "http", "resource", "data", "plugin",
+        "container", "script", "containerSet", "steps", "dag", "suspend", "http", "resource", "data",
+        "plugin",
     ]
 
     init(_ fields: Fields) {
@@ -194,9 +196,10 @@ extension Template.Kind {
             self = .containerSet(ContainerSet(set))
         } else if fields["steps"] != nil {
             // Argo also takes a step written without its list: a group of one.
-            self = .steps(fields.list("steps").map { group in
-                (group.arrayValue ?? [group]).map(Step.init)
-            })
+            self = .steps(
+                fields.list("steps").map { group in
+                    (group.arrayValue ?? [group]).map(Step.init)
+                })
         } else if let dag = fields["dag"] {
             self = .dag(DAG(dag))
         } else if let suspend = fields.members["suspend"] {

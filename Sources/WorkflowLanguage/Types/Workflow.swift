@@ -42,7 +42,8 @@ package struct WorkflowSpec: Sendable, Hashable {
         templates = fields.list("templates").map(Template.init)
         arguments = Arguments(fields["arguments"])
         workflowTemplateRef = fields.object("workflowTemplateRef").map {
-            WorkflowTemplateReference(name: $0.text("name") ?? "", clusterScope: $0.bool("clusterScope") ?? false)
+            WorkflowTemplateReference(
+                name: $0.text("name") ?? "", clusterScope: $0.bool("clusterScope") ?? false)
         }
         templateDefaults = fields["templateDefaults"]
         retryStrategy = fields["retryStrategy"]

@@ -1,0 +1,174 @@
+// The loop around the scheduler: what is saved, what a new driver takes up, what other processes ask for.
+
+import Executors
+import Foundation
+import Persistence
+import Scheduling
+import Synchronization
+import Testing
+import Text
+import WorkflowLanguage
+
+@testable import Controller
+
+/// An executor that takes work and never ends it, and counts what it was given.
+private final class SilentExecutor: Executor {
+    let reports: AsyncStream<ExecutorReport>
+    private let continuation: AsyncStream<ExecutorReport>.Continuation
+    let launched = Mutex<[AttemptKey]>([])
+    let cancelled = Mutex<[AttemptKey]>([])
+
+    private let progress: String
+
+    /// - Parameter progress: what each launch reports, so that it can be seen in the run's state.
+    init(progress: String = "1/9") {
+        (reports, continuation) = AsyncStream.makeStream(of: ExecutorReport.self)
+        self.progress = progress
+    }
+
+    func launch(_ launch: Launch, values: LaunchValues) async {
+        launched.withLock { $0.append(launch.key) }
+        continuation.yield(.started(launch.key, host: "here", at: Timestamp(seconds: 1)))
+        continuation.yield(.progress(launch.key, progress))
+    }
+
+    func cancel(_ key: AttemptKey, immediately: Bool) async {
+        cancelled.withLock { $0.append(key) }
+        let outcome = AttemptOutcome(phase: .failed, message: "terminated")
+        continuation.yield(.finished(key, outcome))
+    }
+
+    func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {}
+    func shutDown() async { continuation.finish() }
+}
+
+@Suite("Workflow controller")
+struct ControllerTests {
+    private static let manifest = """
+        apiVersion: argoproj.io/v1alpha1
+        kind: Workflow
+        metadata: {generateName: test-}
+        spec:
+          entrypoint: main
+          templates:
+          - name: main
+            steps:
+            - - {name: a, template: work}
+              - {name: b, template: work}
+            - - {name: c, template: work}
+          - name: work
+            container: {image: x, command: ["true"]}
+        """
+
+    private let directory = NSTemporaryDirectory() + "martlet-controller-" + UUID().uuidString
+
+    private func submit(to store: Store) async throws -> String {
+        let (documents, _) = ManifestReader.read(Array(Self.manifest.utf8), file: "test.yaml")
+        let manifest = try #require(documents.first).json
+        let definition = Submission.definition(
+            of: manifest, catalog: TemplateCatalog(), options: SubmissionOptions(), at: Timestamp(seconds: 0))
+        try await Submission.store(definition, in: store)
+        return definition.uid
+    }
+
+    private func controller(_ store: Store, _ executor: any Executor) -> WorkflowController {
+        WorkflowController(
+            store: store, executor: executor, artifacts: nil, dataDirectory: directory,
+            now: { Timestamp(seconds: 10) })
+    }
+
+    /// Drives a run until a condition holds after one of its saved changes.
+    private func drive(
+        _ uid: String, _ controller: WorkflowController,
+        until isEnough: @escaping @Sendable (WorkflowController) async throws -> Bool
+    ) async throws {
+        let changes = await controller.changes(of: uid)
+        await controller.drive(uid)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await controller.run() }
+            group.addTask {
+                for await _ in changes where try await isEnough(controller) { break }
+                await controller.stop()
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test("A run goes to its end, and its end is on disk", .timeLimit(.minutes(10)))
+    func runsToTheEnd() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let uid = try await submit(to: store)
+        let controller = controller(store, NoOpExecutor(now: { Timestamp(seconds: 10) }))
+        try await drive(uid, controller) { await $0.isFinished(uid) }
+        let stored = try #require(try await store.loadRun(uid))
+        #expect(stored.row.phase == "Succeeded")
+        #expect(stored.nodes.count == 6)
+        #expect(stored.nodes.allSatisfy { $0.phase == .succeeded })
+        #expect(stored.effects.isEmpty)
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("A new driver asks again for what ran, with the same keys, and goes on", .timeLimit(.minutes(10)))
+    func takesUpWhatRan() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let uid = try await submit(to: store)
+        let silent = SilentExecutor()
+        try await drive(uid, controller(store, silent)) { controller in
+            guard let state = await controller.state(of: uid) else { return false }
+            return state.nodes.values.filter { $0.type == .pod && $0.phase == .running }.count == 2
+        }
+        #expect(silent.launched.withLock { $0.count } == 2)
+        let second = SilentExecutor(progress: "2/9")
+        try await drive(uid, controller(store, second)) { _ in second.launched.withLock { $0.count } == 2 }
+        #expect(Set(second.launched.withLock { $0 }) == Set(silent.launched.withLock { $0 }))
+        let last = controller(store, NoOpExecutor(now: { Timestamp(seconds: 10) }))
+        try await drive(uid, last) { await $0.isFinished(uid) }
+        #expect(try await store.workflow(uid: uid)?.phase == "Succeeded")
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("Two processes never drive one run", .timeLimit(.minutes(10)))
+    func refusesASecondDriver() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let uid = try await submit(to: store)
+        let lock = try #require(try DriverLock.take(runDirectory: "\(directory)/runs/\(uid)"))
+        let controller = controller(store, NoOpExecutor(now: { Timestamp(seconds: 10) }))
+        try await drive(uid, controller) { await $0.refusal(of: uid) != nil }
+        #expect(await controller.refusal(of: uid)?.contains("another process drives this run") == true)
+        #expect(try await store.loadRun(uid)?.nodes.isEmpty == true)
+        withExtendedLifetime(lock) {}
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("A verb left by another process is carried out and answered", .timeLimit(.minutes(10)))
+    func takesCommands() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let uid = try await submit(to: store)
+        let stored = Scheduling.Command.terminate.stored
+        let id = try await store.enqueueCommand(uid, verb: stored.verb, payload: stored.payload)
+        let unknown = try await store.enqueueCommand(uid, verb: "dance", payload: .object([:]))
+        let executor = SilentExecutor()
+        try await drive(uid, controller(store, executor)) { await $0.isFinished(uid) }
+        #expect(try await store.workflow(uid: uid)?.phase == "Failed")
+        #expect(try await store.commandResult(id)?.done == true)
+        #expect(try await store.commandResult(id)?.error == nil)
+        #expect(try await store.commandResult(unknown)?.error?.contains("dance") == true)
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test(
+        "Effects that the stored nodes do not imply come back from their rows",
+        arguments: [
+            Effect.cancel(AttemptKey(workflowUID: "u", nodeID: "n", attempt: 2), immediately: true),
+            .releaseLocks("n"), .saveCache("n", cache: "c", key: "k", Outputs(result: "r")),
+            .removeWorkingFiles("n"), .deleteArtifacts("n", [Artifact(name: "a")]),
+        ])
+    func codesEffects(effect: Effect) throws {
+        let row = try #require(effect.row(sequence: 7))
+        #expect(Effect(row: row, uid: "u") == effect)
+    }
+}
