@@ -63,7 +63,20 @@ struct DeleteCommand: AsyncParsableCommand {
                 refused += 1
             }
         }
+        if !dryRun { freeArtifactBytes() }
         if refused > 0 { throw ExitCode(1) }
+    }
+
+    /// Gives back the disk space of artifacts that no key names any more; what is younger than a day stays for the
+    /// next time, since a run may be saving it.
+    private func freeArtifactBytes() {
+        do {
+            let store = try ExecutorFactory.artifactStore(data)
+            let freed = try store.collectGarbage(now: Environment.now().nanoseconds)
+            if freed.bytes > 0 { Output.note("\(freed.bytes) bytes of artifacts freed") }
+        } catch {
+            Output.warning("artifacts could not be cleaned up: \(error)")
+        }
     }
 
     private func chosen(_ access: RunAccess) async throws -> [String] {
