@@ -44,6 +44,7 @@ class Bench:
         # Not /tmp, which is memory on many machines: what is durable has to reach a disk.
         self.folder = tempfile.mkdtemp(prefix="martlet-bench-", dir=options.folder)
         self.verdicts = Verdicts()
+        self.used = 0
         self.environment = {k: v for k, v in os.environ.items() if k not in ("MARTLET_SERVER", "MARTLET_DATA_DIR")}
         self.luigi = None
 
@@ -51,21 +52,21 @@ class Bench:
         return os.path.join(self.folder, name)
 
     def fresh(self, name):
-        path = self.path(name)
-        shutil.rmtree(path, ignore_errors=True)
-        return path
+        """A path that nothing has used. Old ones stay until the end: for half a minute after many files were deleted,
+        ext4 looks at each of their inodes whenever a file is made, and that would be measured instead of the engine.
+        """
+        self.used += 1
+        return self.path(f"{name}-{self.used}")
 
     def write(self, name, text):
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
         return self.path(name)
 
-    def run_martlet(self, manifest, *more, data=None, keep=False):
+    def run_martlet(self, manifest, *more, data=None):
         data = data or self.fresh("data")
         done = run(
             [self.martlet, "run", manifest, "-o", "quiet", "--data-dir", data, *more], environment=self.environment)
-        if not keep:
-            shutil.rmtree(data, ignore_errors=True)
         return done
 
     def peer(self):
@@ -175,7 +176,7 @@ class Bench:
             mountPath: {stamps}
 """)
         data = self.fresh("data")
-        self.run_martlet(manifest, data=data, keep=True)
+        self.run_martlet(manifest, data=data)
         ours, theirs, shells = [], [], []
         luigi = self.peer()
         first = probe(self.folder)
@@ -187,7 +188,6 @@ class Bench:
                 words = json.dumps(["sh", "-c", command])
                 theirs.append(self.stamped(
                     stamps, luigi.one(self.fresh("targets"), words), luigi.environment()))
-        shutil.rmtree(data, ignore_errors=True)
         print(f"  {first}; after: {probe(self.folder)}")
         print(f"  sh       {spread(shells, '{:.1f}')} ms (the command alone)")
         print(f"  martlet  {spread(ours, '{:.1f}')} ms")
@@ -268,7 +268,6 @@ class Bench:
             process.kill()
             process.wait()
             reap(1)
-            shutil.rmtree(data, ignore_errors=True)
 
 
 def cpu_seconds(pid):
