@@ -11,7 +11,7 @@ import WorkflowLanguage
 
 @Suite(
     "Local executor: running steps", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(10)))
 struct LocalExecutorRunTests {
     private let workshop: LocalWorkshop
 
@@ -99,7 +99,7 @@ struct LocalExecutorRunTests {
     @Test("Volumes hold values, are shared between containers, and keep what claims keep")
     func volumes() async throws {
         let mounts: JSONValue = [
-            ["name": "config", "mountPath": "/etc/app/config"], ["name": "work", "mountPath": "/work"],
+            ["name": "config", "mountPath": "/etc/app/config"], ["name": "work", "mountPath": "/scratch"],
             ["name": "claim", "mountPath": "/claim", "subPath": "inner"],
         ]
         let template: JSONValue = [
@@ -120,7 +120,7 @@ struct LocalExecutorRunTests {
             ],
             "container": [
                 "command": [
-                    "sh", "-c", "cat /etc/app/config/dir/file /work/f; echo x >> /claim/n; wc -l < /claim/n",
+                    "sh", "-c", "cat /etc/app/config/dir/file /scratch/f; echo x >> /claim/n; wc -l < /claim/n",
                 ],
                 "volumeMounts": mounts,
             ],
