@@ -39,7 +39,7 @@ let package = Package(
                 "Scheduling", "WorkflowLanguage", "Text", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             resources: [.embedInCode("migrations")], swiftSettings: strict),
-        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "CCurl"),
         .target(
             name: "Artifacts",
             dependencies: [

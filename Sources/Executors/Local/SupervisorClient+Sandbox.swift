@@ -1,5 +1,6 @@
 // What of the machine a sandboxed step sees, and whether a sandbox works here at all.
 
+import Artifacts
 import CSystem
 import Glibc
 import Synchronization
@@ -18,19 +19,68 @@ extension SupervisorClient {
             case .unavailable: return .plain
             }
         }
+
+        /// What the probe prints for it.
+        fileprivate var word: String? {
+            switch self {
+            case .namespaces: return "namespaces"
+            case .userNamespaces: return "userNamespaces"
+            case .unavailable: return nil
+            }
+        }
     }
 
     private static let known = Mutex<SandboxSupport?>(nil)
 
     /// Makes the view once, in a directory of its own below `scratchDirectory` (absolute, on the file system
-    /// the attempts will use), and remembers the answer for the life of the process.
+    /// the attempts will use), and remembers a good answer in a file there for as long as nothing changes that
+    /// it depends on. That there is no sandbox is found out anew by each process: a person may mend it.
     package static func sandboxSupport(supervisorPath: String, scratchDirectory: String) -> SandboxSupport {
         known.withLock { known in
             if let known { return known }
+            let memory = scratchDirectory + "/.sandbox-support"
+            let surroundings = surroundings(supervisorPath: supervisorPath)
+            if let support = remembered(memory, surroundings) {
+                known = support
+                return support
+            }
             let support = probe(supervisorPath: supervisorPath, scratchDirectory: scratchDirectory)
+            if let word = support.word, let surroundings {
+                // Losing it costs a probe, so it need not be durable and may fail.
+                try? Disk.replace(memory, with: Array((word + "\n" + surroundings).utf8), durable: false)
+            }
             known = support
             return support
         }
+    }
+
+    private static func remembered(_ memory: String, _ surroundings: String?) -> SandboxSupport? {
+        guard let surroundings, let bytes = try? Disk.read(memory, limitBytes: 1 << 16) else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self)
+        return [.namespaces, .userNamespaces].first { support in
+            support.word.map { text == $0 + "\n" + surroundings } ?? false
+        }
+    }
+
+    /// All that decides whether a sandbox can be made: the boot, this process's user, namespaces, capabilities
+    /// and filters, and the supervisor's own file. Nil where that cannot be told.
+    private static func surroundings(supervisorPath: String) -> String? {
+        guard let file = Disk.targetStatus(supervisorPath),
+            let boot = try? Disk.read("/proc/sys/kernel/random/boot_id", limitBytes: 4096),
+            let status = try? Disk.read("/proc/self/status", limitBytes: 1 << 16)
+        else { return nil }
+        let telling = ["Uid:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:"]
+        let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+            .filter { line in telling.contains { line.hasPrefix($0) } }
+        let namespaces = ["user", "mnt"].map { Disk.linkTarget("/proc/self/ns/\($0)") ?? "" }
+        let settings = [
+            "/proc/sys/kernel/unprivileged_userns_clone", "/proc/sys/user/max_user_namespaces",
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "/proc/self/attr/current",
+        ].map { (try? Disk.read($0, limitBytes: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? "-" }
+        let program = "\(supervisorPath) \(file.sizeBytes) \(file.changedNanoseconds)"
+        return
+            ([String(decoding: boot, as: UTF8.self), program] + namespaces + settings + lines.map(String.init))
+            .joined(separator: "\n")
     }
 
     private static func probe(supervisorPath: String, scratchDirectory: String) -> SandboxSupport {

@@ -30,12 +30,7 @@ indirect enum SchemaType: Equatable, Sendable {
     /// Reads the tables' notation: `string`, `[T]` for a list, `{T}` for a map of T, `a|b` for words, and a
     /// name that begins with a capital letter for an object.
     init?(notation: some StringProtocol) {
-        let simple: [String: SchemaType] = [
-            "string": .string, "bool": .bool, "int": .int, "number": .number, "intOrString": .intOrString,
-            "anyText": .anyText, "quantity": .quantity, "base64": .base64, "freeForm": .freeForm,
-            "parameters": .parameters, "any": .any,
-        ]
-        if let type = simple[String(notation)] {
+        if let type = Self.simple[String(notation)] {
             self = type
         } else if notation.hasPrefix("["), notation.hasSuffix("]") {
             guard let element = SchemaType(notation: notation.dropFirst().dropLast()) else { return nil }
@@ -51,6 +46,12 @@ indirect enum SchemaType: Equatable, Sendable {
             return nil
         }
     }
+
+    private static let simple: [String: SchemaType] = [
+        "string": .string, "bool": .bool, "int": .int, "number": .number, "intOrString": .intOrString,
+        "anyText": .anyText, "quantity": .quantity, "base64": .base64, "freeForm": .freeForm,
+        "parameters": .parameters, "any": .any,
+    ]
 
     /// What the field must hold, for messages: "a string".
     var phrase: String {
