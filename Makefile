@@ -17,6 +17,7 @@ PACKAGES := bubblewrap libsqlite3-dev libcurl4-openssl-dev python3 git ca-certif
 MARTLET ?= $(CURDIR)/.build/debug/martlet
 RELEASED := $(CURDIR)/.build/release/martlet
 MARTLET_CONFORMANCE ?= ../shared
+MARTLET_GOLDEN ?= ../shared/golden
 # Arguments for the Python programs, for example ARGS="--jobs 8 --only dag".
 ARGS ?=
 
@@ -73,11 +74,23 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	else
 		echo "test: no folder $(MARTLET_CONFORMANCE), so no conformance cases; MARTLET_CONFORMANCE=DIR names one"
 	fi
+	$(MAKE) --no-print-directory golden-cases
 	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
 
 .PHONY: test-conformance
 test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
+
+.PHONY: test-golden
+test-golden: build golden-cases ## Compare with the reference stack's numbers in MARTLET_GOLDEN=DIR (default ../shared/golden).
+
+.PHONY: golden-cases
+golden-cases:
+	@if [ ! -d "$(MARTLET_GOLDEN)" ] && [ "$(origin MARTLET_GOLDEN)" = file ]; then
+		echo "test: no folder $(MARTLET_GOLDEN), so no golden cases; MARTLET_GOLDEN=DIR names one"
+	else
+		.build/debug/GoldenRunner "$(MARTLET_GOLDEN)"
+	fi
 
 .PHONY: test-examples
 test-examples: build ## Run each workflow of workflows/ and check what it says of itself.
@@ -94,6 +107,10 @@ bench-engine: release ## Steps a second and the like, against make, xargs, bwrap
 .PHONY: bench-limits
 bench-limits: release ## What is too big is refused, quickly and in clear words.
 	python3 Benchmarks/limits.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-inference
+bench-inference: release ## Prefill, decode and parallel streams, against llama.cpp.
+	python3 Benchmarks/inference.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: format
 format: ## Format the Swift sources.

@@ -18,13 +18,18 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         // Engine, bottom-up.
         .target(name: "Text", swiftSettings: strict),
-        .target(name: "CSystem", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2"])]),
+        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2"])]),
         .target(
             name: "WorkflowLanguage",
             dependencies: [
@@ -43,36 +48,62 @@ let package = Package(
         .target(
             name: "Artifacts",
             dependencies: [
-                "WorkflowLanguage", "Text", "CSystem", "CCurl",
+                "WorkflowLanguage", "Text", "CLinux", "CCurl",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
             name: "Executors",
-            dependencies: ["Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem"],
+            dependencies: ["Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux"],
             swiftSettings: strict),
         .target(
             name: "Controller",
             dependencies: [
-                "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem",
+                "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux",
             ],
             swiftSettings: strict),
+        // Models, bottom-up.
+        .target(
+            name: "CKernels",
+            cSettings: [
+                .define("_GNU_SOURCE"), .unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno"]),
+            ]),
+        .target(name: "Tensors", dependencies: ["CKernels", "Text"], swiftSettings: strict),
+        .target(name: "Models", dependencies: ["Tensors", "CKernels", "Text"], swiftSettings: strict),
+        .target(
+            name: "Inference", dependencies: ["Models", "Tensors", "CKernels", "Text"], swiftSettings: strict),
+        // Where both halves meet.
+        .target(
+            name: "WebServer",
+            dependencies: [
+                "Inference", "Models", "Text",
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ], swiftSettings: strict),
         .executableTarget(
-            name: "Supervisor", dependencies: ["CSystem"],
+            name: "Supervisor", dependencies: ["CLinux"],
             swiftSettings: strict + [.unsafeFlags(staticExecutable)],
             linkerSettings: [.unsafeFlags(staticExecutable)]),
         .executableTarget(
             name: "martlet",
             dependencies: [
+                "WebServer", "Inference", "Models", "Tensors",
                 "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
                 "Text",
-                "CSystem",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         // Tests, one target a target.
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "GoldenRunner", dependencies: ["Inference", "Models", "Tensors", "Text"],
+            path: "Tests/GoldenRunner", swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "WorkflowLanguageTests", dependencies: ["WorkflowLanguage", "Text", "TestSupport"],
@@ -90,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "ExecutorsTests",
             dependencies: [
-                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CSystem", "TestSupport",
+                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -108,6 +139,20 @@ let package = Package(
                 "Text", "TestSupport",
             ],
             swiftSettings: strict),
+        .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TensorsTests", dependencies: ["Tensors", "CKernels", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ModelsTests", dependencies: ["Models", "Tensors", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InferenceTests",
+            dependencies: ["Inference", "Models", "Tensors", "CKernels", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WebServerTests",
+            dependencies: ["WebServer", "Inference", "Models", "Text", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

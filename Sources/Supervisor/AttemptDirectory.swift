@@ -1,6 +1,6 @@
 // The attempt's directory: its lock is the supervisor's identity, its marker the promise to run but once.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// Files are reached through one descriptor, so that neither a moved directory nor the step's mounts matter.

@@ -1,6 +1,6 @@
 // Finds out which isolation works on this machine by making each view once and running nothing in it.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// Prints "namespaces", "userNamespaces", or "plain" and why the others failed. DIR must be absolute and

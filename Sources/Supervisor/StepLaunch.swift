@@ -1,6 +1,6 @@
 // Holds what ties the supervisor to the step's first process: pipes, control socket, pidfd and cgroup.
 
-import CSystem
+import CLinux
 import Glibc
 
 struct StepLaunch {

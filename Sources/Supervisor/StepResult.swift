@@ -1,6 +1,6 @@
 // D/result: lines of a key and its value, the last one "end", so that a reader knows it is complete.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// How one container went.

@@ -1,7 +1,7 @@
 // Reads D/spec: strings ended by NUL, which neither arguments, environment nor paths can contain. First the
 // format's name, then fields, each a key and as many values as the key has; the last key is "end".
 
-import CSystem
+import CLinux
 import Glibc
 
 struct SpecError: Error {

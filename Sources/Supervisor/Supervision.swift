@@ -1,6 +1,6 @@
 // The loop over one attempt: output of the containers, orders by signal, ends, and the moments to act at.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// One attempt from its marker to its result.

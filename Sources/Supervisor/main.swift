@@ -2,7 +2,7 @@
 // It ends with 0 when D/result is written, 75 when the attempt was started before, and 70 when it could not
 // even say why on disk. `--probe DIR` answers on standard output which isolation works here.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// Exit status of a supervisor that found its attempt started by another.

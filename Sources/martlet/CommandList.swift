@@ -10,6 +10,8 @@ enum CommandList {
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
         BackupCommand.self,
+        TokenizerCommand.self, GenerateCommand.self, ChatCommand.self, ServeCommand.self, TokenizeCommand.self,
+        DetokenizeCommand.self, ChatTemplateCommand.self, LogitsCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
         InternalHTTPCommand.self,
     ]

@@ -25,8 +25,10 @@ struct Martlet: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         ResourceLimits.raiseOpenFiles()
         do {
-            var command = quicklyParsed()
-            if command == nil { command = try parseAsRoot() }
+            let words = try ParameterWords.expanded(
+                ParameterWords.normalized(Array(CommandLine.arguments.dropFirst())))
+            var command = quicklyParsed(words)
+            if command == nil { command = try parseAsRoot(words) }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -48,8 +50,7 @@ struct Martlet: AsyncParsableCommand {
 
     /// The subcommand that the words name, without building the tree of all others first, which takes
     /// milliseconds of every start. Nil if the words need more than that: help, an error's text, a family.
-    nonisolated private static func quicklyParsed() -> (any ParsableCommand)? {
-        let words = CommandLine.arguments.dropFirst()
+    nonisolated private static func quicklyParsed(_ words: [String]) -> (any ParsableCommand)? {
         guard let name = words.first,
             let command = CommandList.all.first(where: {
                 $0.configuration.commandName == name && $0.configuration.subcommands.isEmpty

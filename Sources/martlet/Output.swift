@@ -19,6 +19,9 @@ enum Output {
 
     static func errorText(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+    /// Writes to standard error as it is: what moves the cursor.
+    static func errorRaw(_ text: String) { write(text, to: STDERR_FILENO) }
+
     static func error(_ text: String) {
         let label = colorsStandardError ? "\u{1B}[31merror:\u{1B}[0m" : "error:"
         write("\(label) \(text)\n", to: STDERR_FILENO)

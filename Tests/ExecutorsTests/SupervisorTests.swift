@@ -1,6 +1,6 @@
 // Runs real steps under the built supervisor: what they leave on disk, how they end, that none runs twice.
 
-import CSystem
+import CLinux
 import Foundation
 import Testing
 import Text

@@ -1,6 +1,6 @@
 // Notices the ends of supervisors, those this process started and those it found running.
 
-import CSystem
+import CLinux
 import Glibc
 import Synchronization
 

@@ -1,7 +1,7 @@
 // What of the machine a sandboxed step sees, and whether a sandbox works here at all.
 
 import Artifacts
-import CSystem
+import CLinux
 import Glibc
 import Synchronization
 

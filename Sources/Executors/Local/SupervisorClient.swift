@@ -1,7 +1,7 @@
 // The engine's side of a supervised attempt: starting one, telling how it stands, and ending it. The held
 // lock of D/lock is a supervisor's identity; a process number alone is never trusted.
 
-import CSystem
+import CLinux
 import Glibc
 
 /// Calls here touch the disk and may wait for some milliseconds, so they belong on a thread of their own and

@@ -27,20 +27,43 @@ extension JSONValue {
 
     /// As `init(parsing:)`. Bytes that are not UTF-8 become U+FFFD inside strings and are errors elsewhere.
     package init(parsingUTF8 bytes: [UInt8]) throws(JSONParseError) {
-        var parser = JSONParser(bytes: bytes)
+        var parser = JSONParser<JSONValue>(bytes: bytes)
         self = try parser.parseDocument()
     }
 }
 
+/// What a parser builds of the text.
+protocol JSONTree {
+    /// The members of an object while it is read.
+    associatedtype Members
+    static var noMembers: Members { get }
+    /// Of keys given twice the last counts.
+    static func add(_ value: Self, for key: String, to members: inout Members)
+    static func tree(of members: Members) -> Self
+    static func tree(of elements: [Self]) -> Self
+    /// - Parameter scalar: neither an array nor an object.
+    static func tree(of scalar: JSONValue) -> Self
+}
+
+extension JSONValue: JSONTree {
+    static var noMembers: [String: JSONValue] { [:] }
+    static func add(_ value: JSONValue, for key: String, to members: inout [String: JSONValue]) {
+        members[key] = value
+    }
+    static func tree(of members: [String: JSONValue]) -> JSONValue { .object(members) }
+    static func tree(of elements: [JSONValue]) -> JSONValue { .array(elements) }
+    static func tree(of scalar: JSONValue) -> JSONValue { scalar }
+}
+
 /// A recursive-descent reader over bytes; its depth is limited by `JSONValue.maximumDepth`.
-struct JSONParser {
+struct JSONParser<Tree: JSONTree> {
     private let bytes: [UInt8]
     private var position = 0
     private var depth = 0
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func parseDocument() throws(JSONParseError) -> JSONValue {
+    mutating func parseDocument() throws(JSONParseError) -> Tree {
         skipWhitespace()
         let value = try parseValue()
         skipWhitespace()
@@ -48,12 +71,12 @@ struct JSONParser {
         return value
     }
 
-    private mutating func parseValue() throws(JSONParseError) -> JSONValue {
+    private mutating func parseValue() throws(JSONParseError) -> Tree {
         guard position < bytes.count else { throw failure("the text ends where a value should be") }
         switch bytes[position] {
         case UInt8(ascii: "{"): return try parseObject()
         case UInt8(ascii: "["): return try parseArray()
-        case UInt8(ascii: "\""): return .string(try parseString())
+        case UInt8(ascii: "\""): return Tree.tree(of: .string(try parseString()))
         case UInt8(ascii: "t"): return try parseWord("true", .bool(true))
         case UInt8(ascii: "f"): return try parseWord("false", .bool(false))
         case UInt8(ascii: "n"): return try parseWord("null", .null)
@@ -63,7 +86,7 @@ struct JSONParser {
     }
 
     private mutating func parseWord(_ word: StaticString, _ value: JSONValue) throws(JSONParseError)
-        -> JSONValue
+        -> Tree
     {
         let end = position + word.utf8CodeUnitCount
         guard end <= bytes.count else { throw failure("expected \(word)") }
@@ -71,28 +94,28 @@ struct JSONParser {
             throw failure("expected \(word)")
         }
         position = end
-        return value
+        return Tree.tree(of: value)
     }
 
-    private mutating func parseArray() throws(JSONParseError) -> JSONValue {
+    private mutating func parseArray() throws(JSONParseError) -> Tree {
         try descend()
         defer { depth -= 1 }
-        var elements: [JSONValue] = []
-        if take(UInt8(ascii: "]")) { return .array(elements) }
+        var elements: [Tree] = []
+        if take(UInt8(ascii: "]")) { return Tree.tree(of: elements) }
         while true {
             elements.append(try parseValue())
             skipWhitespace()
-            if take(UInt8(ascii: "]")) { return .array(elements) }
+            if take(UInt8(ascii: "]")) { return Tree.tree(of: elements) }
             guard take(UInt8(ascii: ",")) else { throw failure("expected \",\" or \"]\" in an array") }
             skipWhitespace()
         }
     }
 
-    private mutating func parseObject() throws(JSONParseError) -> JSONValue {
+    private mutating func parseObject() throws(JSONParseError) -> Tree {
         try descend()
         defer { depth -= 1 }
-        var members: [String: JSONValue] = [:]
-        if take(UInt8(ascii: "}")) { return .object(members) }
+        var members = Tree.noMembers
+        if take(UInt8(ascii: "}")) { return Tree.tree(of: members) }
         while true {
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else {
                 throw failure("expected a key in double quotes")
@@ -101,9 +124,9 @@ struct JSONParser {
             skipWhitespace()
             guard take(UInt8(ascii: ":")) else { throw failure("expected \":\" after a key") }
             skipWhitespace()
-            members[key] = try parseValue()
+            Tree.add(try parseValue(), for: key, to: &members)
             skipWhitespace()
-            if take(UInt8(ascii: "}")) { return .object(members) }
+            if take(UInt8(ascii: "}")) { return Tree.tree(of: members) }
             guard take(UInt8(ascii: ",")) else { throw failure("expected \",\" or \"}\" in an object") }
             skipWhitespace()
         }
@@ -136,7 +159,7 @@ struct JSONParser {
 }
 
 extension JSONParser {
-    private mutating func parseNumber() throws(JSONParseError) -> JSONValue {
+    private mutating func parseNumber() throws(JSONParseError) -> Tree {
         let start = position
         let isNegative = take(UInt8(ascii: "-"))
         let firstDigit = position
@@ -166,13 +189,13 @@ extension JSONParser {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             try skipDigits()
         }
-        if isInteger, fits { return .int(magnitude) }
+        if isInteger, fits { return Tree.tree(of: .int(magnitude)) }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         guard let number = Double(text), number.isFinite else {
             position = start
             throw failure("the number is too large")
         }
-        return .double(number)
+        return Tree.tree(of: .double(number))
     }
 
     private func digit(at index: Int) -> Int? {

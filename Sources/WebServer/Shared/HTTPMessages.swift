@@ -1,0 +1,39 @@
+// A request and its reply in our own words, so that routes can be called without a socket.
+
+/// One request. The body is read by the route, because who may not ask should not be listened to.
+struct HTTPCall: Sendable {
+    var method: String
+    /// The path as sent, without the query.
+    var path: String
+    /// Header values by lowercase name.
+    var headers: [String: String]
+    /// Reads the whole body; throws `APIError.tooLarge` beyond the limit.
+    var readBody: @Sendable (_ limitBytes: Int) async throws -> [UInt8]
+    /// The connection that the reply goes to.
+    var connection: ConnectionWatch
+}
+
+/// What a request is answered with.
+struct HTTPReply: Sendable {
+    enum Body: Sendable {
+        case bytes([UInt8])
+        /// Writes the body piece by piece. Each `write` waits until the connection takes more.
+        case stream(@Sendable (any ReplySink) async throws -> Void)
+    }
+
+    var status: Int
+    var headers: [(name: String, value: String)]
+    var body: Body
+
+    init(status: Int = 200, headers: [(name: String, value: String)] = [], body: Body = .bytes([])) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// Where the pieces of a streamed body go. It belongs to the one task that writes the body.
+protocol ReplySink: AnyObject {
+    /// Waits until the connection can take the bytes; throws when it is gone.
+    func write(_ bytes: [UInt8]) async throws
+}

@@ -1,0 +1,179 @@
+// A listening HTTP/1.1 server around a function from request to reply: accepting, writing, and stopping in
+// order. Types of the HTTP library are met in this folder only.
+import Glibc
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Serves until its task is cancelled.
+struct HTTPServer: Sendable {
+    struct Settings: Sendable {
+        var host: String
+        var port: Int
+        var maxConnections: Int
+        /// Connections without a request for so long are closed.
+        var idleTimeout: Duration
+        /// How long a body may take to arrive.
+        var bodyTimeout: Duration
+        /// How long running requests may take after the server was told to stop.
+        var drainTimeout: Duration
+    }
+
+    let settings: Settings
+    let logger: Logger
+    let surroundings: ServerSurroundings
+    /// Called once when the server is told to stop, before it stops accepting.
+    let onDrain: @Sendable () -> Void
+    /// Answers a request. What it throws closes the connection.
+    let respond: @Sendable (HTTPCall) async throws -> HTTPReply
+
+    /// Listens, calls `onReady` with the port, and returns when the task was cancelled and all requests are
+    /// answered, or were given up after the drain timeout. Throws if the address cannot be used.
+    func run(onReady: @escaping @Sendable (Int) -> Void) async throws {
+        Self.raiseFileLimit()
+        let (stopping, stop) = AsyncStream<Void>.makeStream()
+        // Our own cancellation must not reach the connections, which are to be finished in order: this task
+        // does not inherit it, and is waited for on the next line.
+        let serving = Task { try await serve(until: stopping, onReady: onReady) }
+        try await withTaskCancellationHandler {
+            try await serving.value
+        } onCancel: {
+            stop.finish()
+        }
+    }
+
+    /// Every connection is an open file, and the usual limit of a process is 1024.
+    private static func raiseFileLimit() {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 else { return }
+        let wanted = min(limits.rlim_max, 65_536)
+        guard limits.rlim_cur < wanted else { return }
+        limits.rlim_cur = wanted
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits)
+    }
+
+    private enum Progress { case ended, stopRequested, quiesced, expired }
+
+    private func serve(
+        until stopping: AsyncStream<Void>, onReady: @escaping @Sendable (Int) -> Void
+    ) async throws {
+        let server = makeServer(onReady: onReady)
+        try await withThrowingTaskGroup(of: Progress.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                try await server.run()
+                return .ended
+            }
+            group.addTask {
+                for await _ in stopping {}
+                return .stopRequested
+            }
+            while let progress = try await group.next() {
+                switch progress {
+                case .ended, .expired: return
+                case .quiesced: continue
+                case .stopRequested:
+                    onDrain()
+                    group.addTask {
+                        try await server.shutdownGracefully()
+                        return .quiesced
+                    }
+                    group.addTask {
+                        try await surroundings.sleep(settings.drainTimeout)
+                        return .expired
+                    }
+                }
+            }
+        }
+    }
+
+    private func makeServer(onReady: @escaping @Sendable (Int) -> Void) -> Server<HTTP1Channel> {
+        let bodyTimeout = settings.bodyTimeout
+        let channel = HTTP1Channel(
+            responder: { request, writer, channel in try await answer(request, writer, channel) },
+            configuration: .init(
+                additionalChannelHandlers: [ConnectionHandler(bodyTimeout: bodyTimeout)],
+                idleTimeout: TimeAmount(settings.idleTimeout),
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)))
+        return Server(
+            childChannelSetup: channel,
+            configuration: .init(
+                address: .hostname(settings.host, port: settings.port),
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    settings.maxConnections, logger: logger)),
+            onServerRunning: { onReady($0.localAddress?.port ?? settings.port) },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
+    }
+
+    // MARK: One request
+
+    private func answer(
+        _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
+    ) async throws {
+        let watch = try await channel.eventLoop.submit {
+            try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).watch
+        }.get()
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+        }
+        let reply = try await respond(call(request, watch))
+        var fields = HTTPFields()
+        for (name, value) in reply.headers {
+            if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) }
+        }
+        fields[.date] = HTTPDate.text(seconds: surroundings.wallSeconds())
+        let status = HTTPResponse.Status(code: reply.status)
+        switch reply.body {
+        case .bytes(let bytes):
+            // 204 has no body, and may not say how long it is.
+            if reply.status != 204 { fields[.contentLength] = "\(bytes.count)" }
+            let sent = request.method == .head ? [] : bytes
+            try await writer.write(
+                response: HTTPResponse(status: status, headerFields: fields),
+                body: sent.isEmpty ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: sent)))
+        case .stream(let write):
+            let body = try await writer.writeHead(HTTPResponse(status: status, headerFields: fields))
+            let sink = BodySink(body)
+            try await write(sink)
+            try await sink.finish()
+        }
+    }
+
+    private func call(_ request: Request, _ watch: ConnectionWatch) -> HTTPCall {
+        // Of a header that comes twice, the last counts.
+        let headers = Dictionary(
+            request.headers.map { ($0.name.canonicalName, $0.value) }, uniquingKeysWith: { $1 })
+        let body = request.body
+        return HTTPCall(
+            method: request.method.rawValue, path: request.uri.path, headers: headers,
+            readBody: { limitBytes in
+                if let length = headers["content-length"].flatMap(Int.init), length > limitBytes {
+                    throw APIError.tooLarge(limitBytes: limitBytes)
+                }
+                var bytes: [UInt8] = []
+                for try await buffer in body {
+                    guard bytes.count + buffer.readableBytes <= limitBytes else {
+                        throw APIError.tooLarge(limitBytes: limitBytes)
+                    }
+                    bytes.append(contentsOf: buffer.readableBytesView)
+                }
+                return bytes
+            },
+            connection: watch)
+    }
+}
+
+/// Writes the pieces of a body to the connection.
+private final class BodySink: ReplySink {
+    private var writer: any ResponseBodyWriter
+
+    init(_ writer: any ResponseBodyWriter) { self.writer = writer }
+
+    func write(_ bytes: [UInt8]) async throws { try await writer.write(ByteBuffer(bytes: bytes)) }
+
+    func finish() async throws { try await writer.finish(nil) }
+}

@@ -1,0 +1,70 @@
+// The words of a step's command: `_` and `-` are the same in a flag, and --config FILE stands for flags.
+
+import ArgumentParser
+import Text
+import WorkflowLanguage
+
+enum ParameterWords {
+    /// Options whose value is a file with more options.
+    private static let configurationFlag = "--config"
+
+    /// `--max_new_tokens 5` as `--max-new-tokens 5`; values and what follows `--` stay as they are.
+    static func normalized(_ words: [String]) -> [String] {
+        var isOpen = true
+        return words.map { word in
+            if word == "--" { isOpen = false }
+            guard isOpen, word.hasPrefix("--") else { return word }
+            let end = word.firstIndex(of: "=") ?? word.endIndex
+            return String(word[..<end].map { $0 == "_" ? "-" : $0 }) + word[end...]
+        }
+    }
+
+    /// Replaces `--config FILE` by the flags that the file stands for, in front of all others, so that what is
+    /// written on the command line counts.
+    static func expanded(_ words: [String]) throws -> [String] {
+        var rest: [String] = []
+        var flags: [String] = []
+        var index = 0
+        while index < words.count {
+            let word = words[index]
+            if word == configurationFlag, index + 1 < words.count {
+                flags += try self.flags(in: words[index + 1])
+                index += 2
+            } else if word.hasPrefix(configurationFlag + "=") {
+                flags += try self.flags(in: String(word.dropFirst(configurationFlag.count + 1)))
+                index += 1
+            } else {
+                rest.append(word)
+                index += 1
+            }
+        }
+        return flags + rest
+    }
+
+    private static func flags(in path: String) throws -> [String] {
+        let (documents, diagnostics) = ManifestReader.read(try Environment.read(path), file: path)
+        if let problem = diagnostics.first { throw CommandError(problem.description, status: 2) }
+        guard let members = documents.first?.json.objectValue, documents.count == 1 else {
+            throw CommandError("\(path): not a map of parameters; write lines like `temperature: 0`", status: 2)
+        }
+        return try members.sortedByKey.flatMap { name, value -> [String] in
+            let flag = normalized(["--" + name])[0]
+            switch value {
+            case .null: return []
+            case .bool(let isOn): return isOn ? [flag] : []
+            case .array(let elements):
+                return try elements.flatMap { element -> [String] in
+                    guard let text = element.scalarText else { throw unreadable(path, name) }
+                    return [flag + "=" + text]
+                }
+            default:
+                guard let text = value.scalarText else { throw unreadable(path, name) }
+                return [flag + "=" + text]
+            }
+        }
+    }
+
+    private static func unreadable(_ path: String, _ name: String) -> CommandError {
+        CommandError("\(path): \(name): write a text, a number, true or false, or a list of these", status: 2)
+    }
+}
