@@ -1,5 +1,6 @@
-import TestSupport
 // Calls of tools and thoughts in a model's text, whole and in pieces of every length.
+
+import TestSupport
 import Testing
 
 @testable import WebServer

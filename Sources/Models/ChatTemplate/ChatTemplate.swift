@@ -22,7 +22,7 @@ package struct ChatTemplate: Sendable {
     ///   - variables: `messages`, `tools`, `add_generation_prompt`, `bos_token` and whatever else it reads.
     ///   - now: what `strftime_now` prints, in UTC.
     /// - Throws: what the template raises, operations that its values do not have, and, from hostile templates,
-    ///   more than 10 million steps or 16 MiB of text.
+    ///   more than 5 million steps or 16 MiB of text.
     package func render(
         _ variables: [String: OrderedJSON], now: Timestamp
     ) throws(ChatTemplateError) -> String {

@@ -38,12 +38,15 @@ extension PythonString {
         return PythonString(String(text[start..<end]))
     }
 
+    /// How many pieces are made at most where no limit is given: a list of one more is refused.
+    private static let mostPieces = TemplateLimits.elements + 1
+
     /// `str.split` by a separator.
     /// - Parameter limit: how many times at most; negative for no limit.
     func split(by separator: PythonString, limit: Int) -> [PythonString] {
         var pieces: [PythonString] = []
         var start = 0
-        for offset in offsets(of: separator, limit: limit < 0 ? .max : limit) {
+        for offset in offsets(of: separator, limit: limit < 0 ? Self.mostPieces : limit) {
             pieces.append(between(start, offset))
             start = offset + separator.utf8.count
         }
@@ -55,7 +58,7 @@ extension PythonString {
     func splitFromRight(by separator: PythonString, limit: Int) -> [PythonString] {
         var pieces: [PythonString] = []
         var end = utf8.count
-        while limit < 0 || pieces.count < limit, let offset = lastOffset(of: separator, before: end) {
+        for offset in offsetsFromRight(of: separator, limit: limit < 0 ? Self.mostPieces : limit) {
             pieces.append(between(offset + separator.utf8.count, end))
             end = offset
         }
@@ -65,13 +68,14 @@ extension PythonString {
 
     /// `str.split` without a separator: words between white space.
     func words(limit: Int) -> [PythonString] {
+        let limit = limit < 0 ? Self.mostPieces : limit
         let text = swift.unicodeScalars
         var pieces: [PythonString] = []
         var index = text.startIndex
         while true {
             while index < text.endIndex, Self.isSpace(text[index]) { index = text.index(after: index) }
             guard index < text.endIndex else { return pieces }
-            if limit >= 0 && pieces.count == limit {
+            if pieces.count == limit {
                 pieces.append(PythonString(String(text[index...])))
                 return pieces
             }
@@ -83,13 +87,14 @@ extension PythonString {
 
     /// `str.rsplit` without a separator.
     func wordsFromRight(limit: Int) -> [PythonString] {
+        let limit = limit < 0 ? Self.mostPieces : limit
         let text = swift.unicodeScalars
         var pieces: [PythonString] = []
         var end = text.endIndex
         while true {
             while end > text.startIndex, Self.isSpace(text[text.index(before: end)]) { end = text.index(before: end) }
             guard end > text.startIndex else { return pieces.reversed() }
-            if limit >= 0 && pieces.count == limit {
+            if pieces.count == limit {
                 pieces.append(PythonString(String(text[..<end])))
                 return pieces.reversed()
             }
@@ -125,33 +130,29 @@ extension PythonString {
     func replacing(
         _ old: PythonString, with new: PythonString, limit: Int, budget: TemplateBudget
     ) throws(TemplateFailure) -> PythonString {
-        let most = limit < 0 ? Int.max : limit
         try budget.charge(bytes: utf8.count)
-        let offsets = old.isEmpty ? scalarOffsets(limit: most) : offsets(of: old, limit: most)
-        let (grown, overflow) = offsets.count.multipliedReportingOverflow(by: new.utf8.count)
-        try budget.allow(textBytes: overflow ? .max : grown.addingClamped(utf8.count))
+        var remaining = limit < 0 ? Int.max : limit
         var result = PythonString()
         var start = 0
-        for offset in offsets {
-            result.utf8AppendSlice(self, start, offset)
+        var search = 0
+        while remaining > 0, let offset = offset(of: old, from: search) {
+            remaining -= 1
+            result.append(between(start, offset))
             result.append(new)
+            guard result.utf8.count <= TemplateLimits.textBytes else { break }
             start = offset + old.utf8.count
+            search = old.isEmpty ? self.offset(ofScalarBehind: offset) : start
         }
-        result.utf8AppendSlice(self, start, utf8.count)
+        try budget.allow(textBytes: result.utf8.count + utf8.count - start)
+        result.append(between(start, utf8.count))
         return result
     }
 
-    private mutating func utf8AppendSlice(_ source: PythonString, _ start: Int, _ end: Int) {
-        append(source.between(start, end))
-    }
-
-    private func scalarOffsets(limit: Int) -> [Int] {
-        var offsets: [Int] = []
-        for offset in 0...utf8.count where offset == utf8.count || utf8[offset] & 0xC0 != 0x80 {
-            guard offsets.count < limit else { break }
-            offsets.append(offset)
-        }
-        return offsets
+    /// The byte behind the code point at a byte; behind the end for the end itself.
+    private func offset(ofScalarBehind offset: Int) -> Int {
+        var next = offset + 1
+        while next < utf8.count, utf8[next] & 0xC0 == 0x80 { next += 1 }
+        return next
     }
 
     /// The texts one after the other with this one between them.

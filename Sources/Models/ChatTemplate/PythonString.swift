@@ -1,5 +1,6 @@
 // Text as Python has it: a sequence of code points. Swift's String compares and counts after Unicode rules
 // ("é" equals "e\u{301}", "\r\n" is one character), so templates would render differently with it.
+import Glibc
 
 /// Text whose equality, order, length and indexes are those of its code points. Kept as valid UTF-8, in which the
 /// order of bytes is that of code points, and a text found by bytes is found at a code point.
@@ -115,7 +116,7 @@ extension PythonString {
     /// The byte offsets at which another text is found, from the left and without overlaps.
     /// - Parameter limit: how many at most.
     /// - Precondition: the other text is not empty.
-    func offsets(of needle: PythonString, limit: Int = .max) -> [Int] {
+    func offsets(of needle: PythonString, limit: Int) -> [Int] {
         var found: [Int] = []
         var start = 0
         while found.count < limit, let offset = offset(of: needle, from: start) {
@@ -125,40 +126,32 @@ extension PythonString {
         return found
     }
 
-    /// The first byte offset at or behind `start` at which another text is found.
+    /// The same from the right, so that the last comes first.
+    func offsetsFromRight(of needle: PythonString, limit: Int) -> [Int] {
+        let mirrored = PythonString(mirroring: self)
+        let length = needle.utf8.count
+        return mirrored.offsets(of: PythonString(mirroring: needle), limit: limit).map { utf8.count - $0 - length }
+    }
+
+    /// The bytes from the end to the start, which are no valid text: only for searching.
+    private init(mirroring text: PythonString) { utf8 = text.utf8.reversed() }
+
+    /// The first byte offset at or behind `start` at which another text is found. Takes linear time.
     func offset(of needle: PythonString, from start: Int = 0) -> Int? {
-        utf8.withUnsafeBufferPointer { bytes in
-            needle.utf8.withUnsafeBufferPointer { wanted in
-                guard let first = wanted.first else { return start <= bytes.count ? start : nil }
-                var offset = start
-                while offset + wanted.count <= bytes.count {
-                    if bytes[offset] == first, Self.matches(bytes, wanted, at: offset) { return offset }
-                    offset += 1
+        utf8.withUnsafeBytes { bytes in
+            needle.utf8.withUnsafeBytes { wanted in
+                guard start <= bytes.count else { return nil }
+                guard let base = bytes.baseAddress, let pattern = wanted.baseAddress, wanted.count > 0 else {
+                    return wanted.isEmpty ? start : nil
                 }
-                return nil
+                return memmem(base + start, bytes.count - start, pattern, wanted.count).map { $0 - base }
             }
         }
     }
 
     /// The last byte offset at which another text is found.
-    func lastOffset(of needle: PythonString, before end: Int? = nil) -> Int? {
-        utf8.withUnsafeBufferPointer { bytes in
-            needle.utf8.withUnsafeBufferPointer { wanted in
-                var offset = (end ?? bytes.count) - wanted.count
-                while offset >= 0 {
-                    if Self.matches(bytes, wanted, at: offset) { return offset }
-                    offset -= 1
-                }
-                return nil
-            }
-        }
-    }
-
-    private static func matches(
-        _ bytes: UnsafeBufferPointer<UInt8>, _ wanted: UnsafeBufferPointer<UInt8>, at offset: Int
-    ) -> Bool {
-        for index in wanted.indices where bytes[offset + index] != wanted[index] { return false }
-        return true
+    func lastOffset(of needle: PythonString) -> Int? {
+        needle.isEmpty ? utf8.count : offsetsFromRight(of: needle, limit: 1).first
     }
 
     func contains(_ other: PythonString) -> Bool { offset(of: other) != nil }

@@ -10,8 +10,8 @@ enum TemplateLimits {
     /// optimized build.
     static let depth = 400
     /// Evaluated nodes, visited elements, and `bytesPerStep` bytes of text made or searched.
-    static let steps = 10_000_000
-    static let bytesPerStep = 64
+    static let steps = 5_000_000
+    static let bytesPerStep = 128
     /// One text, the rendered one included.
     static let textBytes = 16 << 20
     /// Elements of one list.

@@ -105,6 +105,8 @@ enum TemplateKey: Hashable {
             try budget.charge(bytes: text.utf8.count)
             self = .string(text)
         case .tuple(let list):
+            // Nested tuples that share their parts grow when they are written out as a key.
+            try budget.charge(16 * list.elements.count)
             var keys: [TemplateKey] = []
             for element in list.elements { keys.append(try TemplateKey(element, budget)) }
             self = .tuple(keys)

@@ -1,4 +1,4 @@
-// Evaluates expressions.
+// Evaluates the expressions of templates as Python would.
 
 /// The arguments of a call, evaluated.
 struct CallArguments {

@@ -226,6 +226,7 @@ final class TemplateEvaluator {
         }
         var hasFinishedOne = false
         while try state.advance() {
+            try budget.charge(4)
             let inner = TemplateScope(parent: scope)
             if let loopName { inner.set(loopName, .loop(state)) }
             try assign(state.current, to: loop.target, inner)

@@ -89,6 +89,7 @@ extension TemplateEvaluator {
             indentation = PythonString(" ").repeated(width)
         }
         // The added line break keeps the last line, as in the reference, where it is empty.
+        try budget.allow(elements: text.utf8.count { $0 == 0x0A || $0 == 0x0D })
         let lines = (text + "\n").lines(keepingBreaks: false)
         let indentsBlank = values[2]?.isTrue ?? false
         var result = PythonString()

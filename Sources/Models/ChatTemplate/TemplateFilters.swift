@@ -15,6 +15,7 @@ extension TemplateEvaluator {
     func filter(
         _ name: String, _ value: TemplateValue, _ arguments: CallArguments
     ) throws(TemplateFailure) -> TemplateValue {
+        if case .string(let text) = value { try budget.charge(bytes: text.utf8.count) }
         if let result = try listFilter(name, value, arguments) { return result }
         if let result = try textFilter(name, value, arguments) { return result }
         switch name {
@@ -160,7 +161,8 @@ extension TemplateEvaluator {
 
     private func round(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
         let values = try arguments.bound("round", ["precision", "method"])
-        let precision = try integer(values[0], default: 0, of: "round")
+        // Beyond these there is nothing left to round, on either side.
+        let precision = min(max(try integer(values[0], default: 0, of: "round"), -400), 400)
         let method = try values[1].map { (value) throws(TemplateFailure) in try requiredText(value, "round") } ?? "common"
         if case .undefined(let missing) = value { throw missing.failure }
         guard let number = value.number else {

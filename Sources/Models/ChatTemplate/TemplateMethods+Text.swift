@@ -161,7 +161,7 @@ extension TemplateEvaluator {
         let wanted = try requiredText(values[0], name)
         if name == "count" {
             if isBeyond { return .int(0) }
-            return .int(wanted.isEmpty ? part.count + 1 : part.offsets(of: wanted).count)
+            return .int(wanted.isEmpty ? part.count + 1 : part.offsets(of: wanted, limit: .max).count)
         }
         let isFirst = name == "find" || name == "index"
         let offset = isBeyond ? nil : isFirst ? part.offset(of: wanted) : part.lastOffset(of: wanted)

@@ -12,7 +12,7 @@ struct ChatCommand: AsyncParsableCommand {
         commandName: "chat", abstract: "Talk with a model in the terminal.",
         discussion: """
             /clear begins anew, /exit or the end of the input leaves, Ctrl-C stops an answer.
-            Example:
+            Examples:
               martlet chat ./Qwen2.5-0.5B-Instruct --quant int8
             """)
 

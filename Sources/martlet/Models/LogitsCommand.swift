@@ -9,7 +9,7 @@ struct LogitsCommand: ParsableCommand {
         commandName: "logits", abstract: "Show the logits at every position of a list of token ids.",
         discussion: """
             Prints {"logits": [[...], ...]}, a row for each position.
-            Example:
+            Examples:
               martlet logits ./Qwen2.5-0.5B --ids 9707,11,1879 > logits.json
             """)
 

@@ -43,7 +43,7 @@ struct DetokenizeCommand: ParsableCommand {
         commandName: "detokenize", abstract: "Show the text of token ids.",
         discussion: """
             Prints {"text": "..."}.
-            Example:
+            Examples:
               martlet detokenize ./Qwen2.5-0.5B --ids 9707,11,1879
             """)
 
@@ -66,7 +66,7 @@ struct ChatTemplateCommand: ParsableCommand {
         commandName: "chat-template", abstract: "Show what a model reads of a conversation.",
         discussion: """
             Prints {"text": "...", "ids": [...]}.
-            Example:
+            Examples:
               echo '[{"role": "user", "content": "Hi"}]' > messages.json
               martlet chat-template ./Qwen2.5-0.5B-Instruct --messages messages.json
             """)

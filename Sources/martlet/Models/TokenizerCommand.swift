@@ -14,7 +14,7 @@ struct TokenizerCommand: ParsableCommand {
         discussion: """
             A dataset is a text file, of which each line is a text, or JSONL with a "text" or "messages" in each line.
             The result is tokenizer.json and tokenizer_config.json as transformers loads them.
-            Example:
+            Examples:
               martlet tokenizer --dataset corpus.txt --vocab_size 32000 --output_dir ./tokenizer
             """)
 
