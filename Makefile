@@ -100,6 +100,10 @@ test-examples: build ## Run each workflow of workflows/ and check what it says o
 test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed N"` repeats one.
 	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
 
+.PHONY: soak
+soak: release ## Rude clients against the model server for three minutes.
+	python3 Tests/Soak/soak.py --martlet "$(RELEASED)" $(ARGS)
+
 .PHONY: bench-engine
 bench-engine: release ## Steps a second and the like, against make, xargs, bwrap and Luigi.
 	python3 Benchmarks/engine.py --martlet "$(RELEASED)" $(ARGS)

@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import inference_peers
 from engine import cpu_seconds, memory
 from machine_limits import MachineLimits
-from measure import Verdicts, machine, martlet_version, middle, spread
+from measure import Verdicts, children_cpu, machine, martlet_version, middle, spread
 from serving import Server
 
 PREFILL, PROMPT, STREAMS = 512, 8, 8
@@ -50,6 +50,25 @@ WIDTHS = {
     "4bit": Width(4, "int4", "q4_0", "int8", 1.4, 1.2, 1.8),
 }
 GOAL_STREAMS, GOAL_PREFILL, GOAL_DECODE = 2.5, 0.85, 0.9
+
+
+class OtherProcesses:
+    """How much of the processor went to what is neither this program, its children, nor the processes named."""
+
+    def __init__(self, pids):
+        self.pids = pids
+        self.began, self.busy = time.monotonic(), self.busy_seconds()
+
+    def busy_seconds(self):
+        with open("/proc/stat", encoding="utf-8") as file:
+            # user, nice, system, idle, iowait, irq, softirq, steal
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+        busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+        return busy - time.process_time() - children_cpu() - sum(map(cpu_seconds, self.pids))
+
+    def share(self):
+        elapsed = (time.monotonic() - self.began) * os.cpu_count()
+        return max(0.0, self.busy_seconds() - self.busy) / elapsed
 
 
 class Bench:
@@ -134,6 +153,7 @@ class Bench:
         rates = {figure: {name: [] for name in contenders} for figure in figures}
         for contender in contenders.values():
             contender.generate(self.prompts(STREAMS, PROMPT), 4)
+        others = OtherProcesses([contender.pid for contender in contenders.values()])
         for _ in range(self.options.rounds):
             print(f"  {self.limits.take()}")
             for figure, measure in figures.items():
@@ -142,7 +162,10 @@ class Bench:
         for figure in figures:
             shown = ", ".join(f"{name} {spread(rates[figure][name], '{:.1f}')}" for name in contenders)
             print(f"  {figure:8} {shown} tokens/s")
-            sys.stdout.flush()
+        share = others.share()
+        print(f"  others took {share:.1%} of the processor meanwhile"
+              + (": the ratios say little, since llama.cpp suffers from it most" if share > 0.03 else ""))
+        sys.stdout.flush()
         return rates
 
     def judge(self, width, rates):
