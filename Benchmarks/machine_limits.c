@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-enum { BUFFER_BYTES = 512 << 20, CHAINS = 16, ROUNDS = 3 };
+enum { BUFFER_BYTES = 512 << 20, CHAINS = 12, TURNS = 8 << 20, ROUNDS = 3 };
 
 static unsigned char *buffer;
 static int thread_count;
@@ -38,39 +38,42 @@ static double read_part(int thread) {
     return (double)(words * 8);
 }
 
-// Independent chains of one instruction, enough of them to hide its latency. The empty statement keeps each chain in
-// its register and the compiler from doing the sum itself.
-#define PEAK(name, type, zero, next, operations)                             \
-    static double name(int thread) {                                         \
-        (void)thread;                                                        \
-        type chains[CHAINS];                                                 \
-        for (int j = 0; j < CHAINS; j++) chains[j] = zero;                   \
-        enum { TURNS = 8 << 20 };                                            \
-        for (int i = 0; i < TURNS; i++) {                                    \
-            _Pragma("GCC unroll 16") for (int j = 0; j < CHAINS; j++) {      \
-                chains[j] = next;                                            \
-                __asm__ volatile("" : "+v"(chains[j]));                      \
-            }                                                                \
-        }                                                                    \
-        return (double)TURNS * CHAINS * (operations);                        \
+// Independent chains of one instruction, enough of them to hide its latency, each a variable of its own: an array would
+// be kept in memory. The empty statement keeps the compiler from doing the sum itself.
+#define STEP(chain, next) \
+    chain = next(chain);  \
+    __asm__ volatile("" : "+v"(chain));
+#define PEAK(name, type, zero, next, operations)                                                              \
+    static double name(int thread) {                                                                          \
+        (void)thread;                                                                                         \
+        type a = zero, b = zero, c = zero, d = zero, e = zero, f = zero, g = zero, h = zero, i = zero;         \
+        type j = zero, k = zero, l = zero;                                                                    \
+        for (int turn = 0; turn < TURNS; turn++) {                                                            \
+            STEP(a, next) STEP(b, next) STEP(c, next) STEP(d, next) STEP(e, next) STEP(f, next)               \
+            STEP(g, next) STEP(h, next) STEP(i, next) STEP(j, next) STEP(k, next) STEP(l, next)               \
+        }                                                                                                     \
+        return (double)TURNS * CHAINS * (operations);                                                         \
     }
 
 #if defined(__AVX512F__)
-PEAK(fp32, __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(_mm512_set1_ps(1), _mm512_set1_ps(1), chains[j]), 32)
+#define NEXT_FP32(x) _mm512_fmadd_ps(_mm512_set1_ps(1), _mm512_set1_ps(1), x)
+PEAK(fp32, __m512, _mm512_setzero_ps(), NEXT_FP32, 32)
 #elif defined(__FMA__)
-PEAK(fp32, __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(_mm256_set1_ps(1), _mm256_set1_ps(1), chains[j]), 16)
+#define NEXT_FP32(x) _mm256_fmadd_ps(_mm256_set1_ps(1), _mm256_set1_ps(1), x)
+PEAK(fp32, __m256, _mm256_setzero_ps(), NEXT_FP32, 16)
 #else
 #define fp32 NULL
 #endif
 #if defined(__AVX512BF16__)
-PEAK(bf16, __m512, _mm512_setzero_ps(),
-     _mm512_dpbf16_ps(chains[j], (__m512bh)_mm512_set1_epi32(0x3f803f80), (__m512bh)_mm512_set1_epi32(0x3f803f80)), 64)
+#define ONES_BF16 ((__m512bh)_mm512_set1_epi32(0x3f803f80))
+#define NEXT_BF16(x) _mm512_dpbf16_ps(x, ONES_BF16, ONES_BF16)
+PEAK(bf16, __m512, _mm512_setzero_ps(), NEXT_BF16, 64)
 #else
 #define bf16 NULL
 #endif
 #if defined(__AVX512VNNI__)
-PEAK(int8, __m512i, _mm512_setzero_si512(),
-     _mm512_dpbusd_epi32(chains[j], _mm512_set1_epi8(1), _mm512_set1_epi8(1)), 128)
+#define NEXT_INT8(x) _mm512_dpbusd_epi32(x, _mm512_set1_epi8(1), _mm512_set1_epi8(1))
+PEAK(int8, __m512i, _mm512_setzero_si512(), NEXT_INT8, 128)
 #else
 #define int8 NULL
 #endif

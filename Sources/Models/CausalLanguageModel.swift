@@ -73,7 +73,9 @@ package final class CausalLanguageModel: Sendable {
     }
 
     private var linears: [Linear] {
-        layers.flatMap { [$0.attention.qkv, $0.attention.output, $0.feedForward.gateUp, $0.feedForward.down] }
+        layers.flatMap {
+            [$0.attention.qkv, $0.attention.output, $0.feedForward.gateUp, $0.feedForward.down]
+        }
     }
 
     /// Inputs and outputs of each linear layer of the decoder, by its name.
@@ -133,7 +135,8 @@ extension CausalLanguageModel {
     /// The output layer: logits [count, vocabSize] of normalized hidden states [count, hiddenSize]. `count` is at
     /// most the workspace's `maxTokens`.
     package func logits(
-        _ hidden: UnsafePointer<Float>, count: Int, into logits: UnsafeMutablePointer<Float>, workspace: Workspace
+        _ hidden: UnsafePointer<Float>, count: Int, into logits: UnsafeMutablePointer<Float>,
+        workspace: Workspace
     ) {
         precondition(count <= workspace.maxTokens, "more rows than the workspace has room for")
         head.multiply(

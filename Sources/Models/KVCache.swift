@@ -35,7 +35,8 @@ package final class KVCache: @unchecked Sendable {
         [true, false].map { isHalf in
             Int(
                 ck_attention_scratch_bytes(
-                    layout(configuration, isHalf: isHalf), Int64(configuration.numAttentionHeads), Int32(threads)))
+                    layout(configuration, isHalf: isHalf), Int64(configuration.numAttentionHeads),
+                    Int32(threads)))
         }.max() ?? 0
     }
 
@@ -47,7 +48,8 @@ package final class KVCache: @unchecked Sendable {
 
     /// Stores the step's keys and values, rows `stride` floats apart, in their slots.
     func store(
-        _ keys: UnsafePointer<Float>, _ values: UnsafePointer<Float>, stride: Int, layer: Int, _ step: Workspace
+        _ keys: UnsafePointer<Float>, _ values: UnsafePointer<Float>, stride: Int, layer: Int,
+        _ step: Workspace
     ) {
         ck_kv_store(
             step.pool.handle, layout, start(of: layer), keys, values, Int64(stride), Int64(step.count),
@@ -61,7 +63,8 @@ package final class KVCache: @unchecked Sendable {
     ) {
         step.withSequences { sequences in
             ck_attention(
-                step.pool.handle, layout, start(of: layer), sequences.baseAddress, Int64(sequences.count), queries,
+                step.pool.handle, layout, start(of: layer), sequences.baseAddress, Int64(sequences.count),
+                queries,
                 Int64(stride), Int64(heads), scale, Int64(window), output, Int64(heads) * layout.head_dim,
                 step.scratch)
         }

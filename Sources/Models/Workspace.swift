@@ -64,7 +64,8 @@ package final class Workspace: @unchecked Sendable {
 
     /// Makes the buffers those of a new step.
     func begin(_ batch: ForwardBatch) {
-        precondition(batch.count <= maxTokens && batch.count > 0, "a step of \(batch.count) tokens does not fit")
+        precondition(
+            batch.count <= maxTokens && batch.count > 0, "a step of \(batch.count) tokens does not fit")
         self.batch = batch
         rotary.grow(to: (batch.sequences.map(\.contextLength).max() ?? 0))
         blockTables = batch.sequences.flatMap(\.blockTable)
@@ -96,7 +97,8 @@ package final class Workspace: @unchecked Sendable {
 
     /// Adds to a linear layer's output what the adapters of the step's rows change.
     func addAdapters(
-        to linear: Linear, _ x: UnsafePointer<Float>, xStride: Int, _ y: UnsafeMutablePointer<Float>, yStride: Int
+        to linear: Linear, _ x: UnsafePointer<Float>, xStride: Int, _ y: UnsafeMutablePointer<Float>,
+        yStride: Int
     ) {
         guard !batch.adapters.isEmpty else { return }
         for (rows, adapter) in batch.adapters {

@@ -83,7 +83,8 @@ package final class PackedWeights: @unchecked Sendable {
     ) {
         withUnsafePointer(to: weights) {
             ck_linear(
-                pool.handle, $0, x, Int64(count), Int64(xStride), bias, y, Int64(yStride), accumulate, scratch)
+                pool.handle, $0, x, Int64(count), Int64(xStride), bias, y, Int64(yStride), accumulate, scratch
+            )
         }
     }
 }

@@ -120,7 +120,8 @@ struct LocalExecutorRunTests {
             ],
             "container": [
                 "command": [
-                    "sh", "-c", "cat /etc/app/config/dir/file /scratch/f; echo x >> /claim/n; wc -l < /claim/n",
+                    "sh", "-c",
+                    "cat /etc/app/config/dir/file /scratch/f; echo x >> /claim/n; wc -l < /claim/n",
                 ],
                 "volumeMounts": mounts,
             ],

@@ -60,7 +60,9 @@ struct ActiveSequence {
         var update = GenerationUpdate(
             newIDs: [token.id], logprobs: token.logprob.map { [$0] } ?? [], promptTokens: promptIDs.count,
             cachedTokens: cachedTokens)
-        if parameters.promptLogprobs != nil, sampler.outputCount == 1 { update.promptLogprobs = promptLogprobs }
+        if parameters.promptLogprobs != nil, sampler.outputCount == 1 {
+            update.promptLogprobs = promptLogprobs
+        }
         if var state = constraintState, let constraint {
             _ = constraint.advance(&state, token.id)
             constraintState = state

@@ -54,7 +54,8 @@ package actor InferenceEngine: InferenceService {
         logits = try MemoryRegion(byteCount: logitRows * configuration.vocabSize * 4, purpose: "logits")
         scheduler = BatchScheduler(
             limits: BatchLimits(
-                maxRunning: settings.maxRunning, maxBatchedTokens: batchTokens, maxWaiting: settings.maxWaiting,
+                maxRunning: settings.maxRunning, maxBatchedTokens: batchTokens,
+                maxWaiting: settings.maxWaiting,
                 maxModelLength: length), blockCount: blocks, sharesPrefixes: settings.sharesPrefixes)
         endIDs = Set(configuration.eosTokenIDs + settings.endIDs + (tokenizer.eosTokenID.map { [$0] } ?? []))
         thread = EngineThread()
@@ -123,7 +124,8 @@ package actor InferenceEngine: InferenceService {
         while done < rated.count {
             let count = min(logitRows, rated.count - done)
             model.logits(
-                hidden.floats + (first + done) * hiddenSize, count: count, into: logits.floats, workspace: workspace)
+                hidden.floats + (first + done) * hiddenSize, count: count, into: logits.floats,
+                workspace: workspace)
             for row in 0..<count {
                 let (index, offset) = rated[done + row]
                 let entry = plan.entries[index]
@@ -159,7 +161,8 @@ package actor InferenceEngine: InferenceService {
                     returning: Array(UnsafeBufferPointer(start: hidden.floats + row * size, count: size)))
                 scheduler.finish(entry.id)
             case .text(let continuation):
-                let values = UnsafeMutableBufferPointer(start: logits.floats + row * vocabSize, count: vocabSize)
+                let values = UnsafeMutableBufferPointer(
+                    start: logits.floats + row * vocabSize, count: vocabSize)
                 do throws(SamplingError) {
                     let token = try sequence.sample(values, scratch: scratch)
                     let update = sequence.take(token, cachedTokens: entry.cachedTokens)
@@ -204,13 +207,16 @@ extension InferenceEngine {
         let id = nextID()
         try admit(
             SequenceRequest(
-                id: id, promptIDs: request.promptIDs, maxTokens: request.sampling.maxTokens, adapter: request.adapter,
-                adapterVersion: adapter?.version ?? 0, priority: request.priority, cacheSalt: request.cacheSalt,
+                id: id, promptIDs: request.promptIDs, maxTokens: request.sampling.maxTokens,
+                adapter: request.adapter,
+                adapterVersion: adapter?.version ?? 0, priority: request.priority,
+                cacheSalt: request.cacheSalt,
                 needsPromptLogits: request.sampling.promptLogprobs != nil))
         let (stream, continuation) = AsyncThrowingStream<GenerationUpdate, any Error>.makeStream()
         continuation.onTermination = { [signal] _ in signal.abandon(id) }
         sequences[id] = ActiveSequence(
-            request, output: .text(continuation), adapter: adapter?.adapter, tokenizer: tokenizer, endIDs: endIDs,
+            request, output: .text(continuation), adapter: adapter?.adapter, tokenizer: tokenizer,
+            endIDs: endIDs,
             constraint: constraint, maskWordCount: (model.configuration.vocabSize + 31) / 32,
             seed: random.next())
         signal.ring()
@@ -291,7 +297,8 @@ extension InferenceEngine {
         let vocabSize = model.configuration.vocabSize
         if let id = request.promptIDs.first(where: { $0 < 0 || Int($0) >= vocabSize }) {
             throw EngineError.badRequest(
-                "the prompt has token id \(id), and the vocabulary has \(vocabSize): send ids from 0 to \(vocabSize - 1)")
+                "the prompt has token id \(id), and the vocabulary has \(vocabSize): send ids from 0 to \(vocabSize - 1)"
+            )
         }
         let problems = request.sampling.validate(vocabularySize: vocabSize)
         if !problems.isEmpty {

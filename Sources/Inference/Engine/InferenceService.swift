@@ -16,7 +16,8 @@ package struct GenerationRequest: Sendable {
     package var cacheSalt: String?
 
     package init(
-        id: String, promptIDs: [Int32], sampling: SamplingParameters, adapter: String? = nil, priority: Int = 0,
+        id: String, promptIDs: [Int32], sampling: SamplingParameters, adapter: String? = nil,
+        priority: Int = 0,
         cacheSalt: String? = nil
     ) {
         self.id = id
@@ -56,7 +57,8 @@ package struct GenerationUpdate: Sendable, Hashable {
     package var promptLogprobs: [TokenLogprob?]?
 
     package init(
-        newIDs: [Int32] = [], text: String = "", logprobs: [TokenLogprob] = [], finishReason: FinishReason? = nil,
+        newIDs: [Int32] = [], text: String = "", logprobs: [TokenLogprob] = [],
+        finishReason: FinishReason? = nil,
         stopReason: StopReason? = nil, promptTokens: Int = 0, cachedTokens: Int = 0,
         promptLogprobs: [TokenLogprob?]? = nil
     ) {
@@ -114,7 +116,9 @@ package protocol InferenceService: Sendable {
     var tokenizer: Tokenizer { get }
     /// Begins to generate. Ending the iteration aborts the request.
     /// - Throws: `EngineError` or `ConstraintError`.
-    func generate(_ request: GenerationRequest) async throws -> AsyncThrowingStream<GenerationUpdate, any Error>
+    func generate(_ request: GenerationRequest) async throws -> AsyncThrowingStream<
+        GenerationUpdate, any Error
+    >
     /// The final hidden state of the last token, not normalized to unit length.
     func embed(_ ids: [Int32], adapter: String?) async throws -> [Float]
     func loadAdapter(name: String, path: String) async throws

@@ -7,7 +7,9 @@ struct RecentConstraints {
 
     subscript(specification: ConstraintSpecification) -> CompiledConstraint? {
         mutating get {
-            guard let index = entries.firstIndex(where: { $0.specification == specification }) else { return nil }
+            guard let index = entries.firstIndex(where: { $0.specification == specification }) else {
+                return nil
+            }
             let entry = entries.remove(at: index)
             entries.append(entry)
             return entry.constraint

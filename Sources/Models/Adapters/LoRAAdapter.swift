@@ -14,7 +14,8 @@ package final class LoRAAdapter: Sendable {
 
         /// - Parameter inner: room for [count, rank].
         func add(
-            _ x: UnsafePointer<Float>, count: Int, xStride: Int, to y: UnsafeMutablePointer<Float>, yStride: Int,
+            _ x: UnsafePointer<Float>, count: Int, xStride: Int, to y: UnsafeMutablePointer<Float>,
+            yStride: Int,
             inner: UnsafeMutablePointer<Float>, scratch: UnsafeMutableRawPointer, pool: ThreadPool
         ) {
             a.multiply(
@@ -52,7 +53,8 @@ package final class LoRAAdapter: Sendable {
             let suffix = ".lora_A.weight"
             guard tensorName.hasSuffix(suffix) else {
                 guard tensorName.hasSuffix(".lora_B.weight") else {
-                    throw failure("tensor \"\(tensorName)\" is not of a LoRA adapter", "check the adapter's kind")
+                    throw failure(
+                        "tensor \"\(tensorName)\" is not of a LoRA adapter", "check the adapter's kind")
                 }
                 continue
             }
@@ -69,7 +71,8 @@ package final class LoRAAdapter: Sendable {
             else {
                 throw failure(
                     "the matrices of \"\(module)\" are missing or of another size than the model's layer, which has "
-                        + "\(size.inputs) inputs and \(size.outputs) outputs", "use the adapter with its own model")
+                        + "\(size.inputs) inputs and \(size.outputs) outputs",
+                    "use the adapter with its own model")
             }
             changes[module] = try Self.change(
                 a, b, scaling: Float(configuration.scaling(for: module)), format: model.adapterFormat, pool)

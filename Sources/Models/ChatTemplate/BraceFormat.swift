@@ -116,7 +116,9 @@ struct FormatSpecification {
     init(_ text: PythonString) throws(TemplateFailure) {
         self.text = text
         var rest = text.scalars[...]
-        let isAlignment: (Unicode.Scalar?) -> Bool = { $0.map { "<>=^".unicodeScalars.contains($0) } ?? false }
+        let isAlignment: (Unicode.Scalar?) -> Bool = {
+            $0.map { "<>=^".unicodeScalars.contains($0) } ?? false
+        }
         if isAlignment(rest.dropFirst().first) {
             fill = PythonString(rest.prefix(1))
             alignment = rest[rest.startIndex + 1]
@@ -168,7 +170,8 @@ struct FormatSpecification {
             guard type == nil || type == "s", alignment != "=", sign == "-", grouping == nil else {
                 throw unknownType(value)
             }
-            return try align("", precision.map { text.slice(0..<min($0, text.count)) } ?? text, usual: "<", budget)
+            return try align(
+                "", precision.map { text.slice(0..<min($0, text.count)) } ?? text, usual: "<", budget)
         case (_, .int(let number)?): return try format(number, value, budget)
         case (_, .float(let number)?): return try format(number, value, budget)
         default: throw .wrongValue("unsupported format string passed to \(value.typeName).__format__")
@@ -186,11 +189,15 @@ struct FormatSpecification {
         case "x": (radix, prefix) = (16, "0x")
         case "X": (radix, prefix) = (16, "0X")
         case "c":
-            guard let scalar = UInt32(exactly: number).flatMap(Unicode.Scalar.init) else { throw unknownType(value) }
+            guard let scalar = UInt32(exactly: number).flatMap(Unicode.Scalar.init) else {
+                throw unknownType(value)
+            }
             return try align("", PythonString([scalar]), usual: "<", budget)
         default: return try format(Double(number), value, budget)
         }
-        guard precision == nil else { throw .wrongArguments("Precision not allowed in integer format specifier") }
+        guard precision == nil else {
+            throw .wrongArguments("Precision not allowed in integer format specifier")
+        }
         let digits = String(number.magnitude, radix: radix, uppercase: type == "X")
         let head = signText(number < 0) + (isAlternate ? prefix : "")
         return try align(head, grouped(PythonString(digits), every: radix == 10 ? 3 : 4), usual: ">", budget)
@@ -205,13 +212,16 @@ struct FormatSpecification {
         switch type {
         case "e", "E", "f", "F", "g", "G":
             digits = PrintfFormat.fixed(
-                magnitude, precision: precision ?? 6, style: type.map(Character.init) ?? "g", isAlternate: isAlternate)
+                magnitude, precision: precision ?? 6, style: type.map(Character.init) ?? "g",
+                isAlternate: isAlternate)
         case "%":
             digits = PrintfFormat.fixed(magnitude * 100, precision: precision ?? 6, style: "f") + "%"
         case nil where precision == nil: digits = TemplateValue.repr(magnitude)
         case nil, "n":
             digits = PrintfFormat.fixed(magnitude, precision: precision ?? 6, style: "g")
-            if type == nil, magnitude.isFinite, !digits.contains("."), !digits.contains("e") { digits += ".0" }
+            if type == nil, magnitude.isFinite, !digits.contains("."), !digits.contains("e") {
+                digits += ".0"
+            }
         default: throw unknownType(value)
         }
         let whole = digits.prefix { $0.isNumber }
@@ -240,7 +250,9 @@ struct FormatSpecification {
         switch alignment ?? usual {
         case "<": return try text.padded(to: width, with: fill, .left, budget)
         case ">": return try text.padded(to: width, with: fill, .right, budget)
-        case "=": return try PythonString(head) + body.padded(to: width - head.utf8.count, with: fill, .right, budget)
+        case "=":
+            return try PythonString(head)
+                + body.padded(to: width - head.utf8.count, with: fill, .right, budget)
         default:
             let left = max(width - text.count, 0) / 2
             let half = try text.padded(to: text.count + left, with: fill, .right, budget)
@@ -249,6 +261,7 @@ struct FormatSpecification {
     }
 
     private func unknownType(_ value: TemplateValue) -> TemplateFailure {
-        .wrongArguments("the format specifier \(text.repr.swift) does not fit an object of type '\(value.typeName)'")
+        .wrongArguments(
+            "the format specifier \(text.repr.swift) does not fit an object of type '\(value.typeName)'")
     }
 }

@@ -46,7 +46,8 @@ package struct ChatTemplate: Sendable {
     ///   - tools: an array of tool schemas; none where nil.
     ///   - extra: more variables, such as `enable_thinking`; these win over the others.
     package func render(
-        messages: OrderedJSON, tools: OrderedJSON?, addGenerationPrompt: Bool, bosToken: String?, eosToken: String?,
+        messages: OrderedJSON, tools: OrderedJSON?, addGenerationPrompt: Bool, bosToken: String?,
+        eosToken: String?,
         extra: [String: OrderedJSON] = [:], now: Timestamp
     ) throws(ChatTemplateError) -> String {
         var variables: [String: OrderedJSON] = [
@@ -65,7 +66,8 @@ package struct ChatTemplate: Sendable {
         return .array(
             list.map { message in
                 let given = ["reasoning_content", "thinking", "reasoning"].lazy.compactMap { message[$0] }
-                guard case .object(var members) = message, let reasoning = given.first(where: { !$0.isNull }) else {
+                guard case .object(var members) = message, let reasoning = given.first(where: { !$0.isNull })
+                else {
                     return message
                 }
                 if message["thinking"] == nil {

@@ -46,7 +46,8 @@ struct TemplateFailure: Error {
     static func undefined(_ problem: String) -> TemplateFailure {
         TemplateFailure(
             kind: .rendering, problem: problem,
-            remedy: "give the value in the messages or the template's arguments, or test it with `is defined`")
+            remedy: "give the value in the messages or the template's arguments, or test it with `is defined`"
+        )
     }
 
     static func wrongArguments(_ problem: String) -> TemplateFailure {

@@ -4,7 +4,9 @@ enum PrettyPrinter {
     private static let width = 80
 
     /// Agrees with Python's `pprint.pformat`, but leaves long texts on one line.
-    static func text(of value: TemplateValue, _ budget: TemplateBudget) throws(TemplateFailure) -> PythonString {
+    static func text(of value: TemplateValue, _ budget: TemplateBudget) throws(TemplateFailure)
+        -> PythonString
+    {
         try format(value, indent: 0, allowance: 0, budget)
     }
 
@@ -71,7 +73,8 @@ enum PrettyPrinter {
         case .dictionary(let dictionary):
             var entries: [(text: PythonString, entry: TemplateDictionary.Entry)] = []
             for entry in dictionary.entries {
-                entries.append((try entry.key.text(budget), (entry.key, try sortedByKey(entry.value, budget))))
+                entries.append(
+                    (try entry.key.text(budget), (entry.key, try sortedByKey(entry.value, budget))))
             }
             let sorted = entries.sorted { $0.text < $1.text }.map(\.entry)
             return .dictionary(try TemplateDictionary(sorted, budget: budget))

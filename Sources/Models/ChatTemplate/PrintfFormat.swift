@@ -104,8 +104,12 @@ struct PrintfFormat {
             name.append(scalar)
         }
         guard open == 0 else { throw .wrongArguments("incomplete format key") }
-        guard case .dictionary(let dictionary) = values else { throw .wrongValue("format requires a mapping") }
-        guard let value = dictionary[name] else { throw .wrongValue("the format's key \(name.repr.swift) is missing") }
+        guard case .dictionary(let dictionary) = values else {
+            throw .wrongValue("format requires a mapping")
+        }
+        guard let value = dictionary[name] else {
+            throw .wrongValue("the format's key \(name.repr.swift) is missing")
+        }
         return value
     }
 
@@ -139,17 +143,22 @@ struct PrintfFormat {
             if case .string(let text) = value, text.count == 1 {
                 return try text.padded(to: conversion.width, with: " ", .right, budget)
             }
-            guard let code = value.index, let scalar = UInt32(exactly: code).flatMap(Unicode.Scalar.init) else {
+            guard let code = value.index, let scalar = UInt32(exactly: code).flatMap(Unicode.Scalar.init)
+            else {
                 throw .wrongValue("%c requires int or char")
             }
             return try PythonString([scalar]).padded(to: conversion.width, with: " ", .right, budget)
         case "d", "i", "u", "x", "X", "o":
             let integer = try integer(value, letter)
-            var digits = String(integer.magnitude, radix: letter == "o" ? 8 : letter == "x" || letter == "X" ? 16 : 10)
+            var digits = String(
+                integer.magnitude, radix: letter == "o" ? 8 : letter == "x" || letter == "X" ? 16 : 10)
             if letter == "X" { digits = digits.uppercased() }
             try budget.allow(textBytes: conversion.precision ?? 0)
-            digits = String(repeating: "0", count: max((conversion.precision ?? 0) - digits.utf8.count, 0)) + digits
-            let prefix = conversion.flags.contains("#") ? ["o": "0o", "x": "0x", "X": "0X"][letter] ?? "" : ""
+            digits =
+                String(repeating: "0", count: max((conversion.precision ?? 0) - digits.utf8.count, 0))
+                + digits
+            let prefix =
+                conversion.flags.contains("#") ? ["o": "0o", "x": "0x", "X": "0X"][letter] ?? "" : ""
             return try pad(integer < 0, prefix, digits, conversion)
         case "e", "E", "f", "F", "g", "G":
             if case .undefined(let missing) = value { throw missing.failure }
@@ -173,7 +182,8 @@ struct PrintfFormat {
             return whole
         }
         throw .wrongValue(
-            "%\(letter) format: \(isDecimal ? "a real number" : "an integer") is required, not \(value.typeName)")
+            "%\(letter) format: \(isDecimal ? "a real number" : "an integer") is required, not \(value.typeName)"
+        )
     }
 
     private func pad(
@@ -186,21 +196,24 @@ struct PrintfFormat {
             return try (head + PythonString(digits)).padded(to: conversion.width, with: " ", .left, budget)
         }
         if flags.contains("0") {
-            return try head + PythonString(digits).padded(to: conversion.width - head.count, with: "0", .right, budget)
+            return try head
+                + PythonString(digits).padded(to: conversion.width - head.count, with: "0", .right, budget)
         }
         return try (head + PythonString(digits)).padded(to: conversion.width, with: " ", .right, budget)
     }
 
     /// A number by the C library, which rounds its exact value.
     /// - Parameter style: `e`, `f`, `g` or their capitals.
-    static func fixed(_ number: Double, precision: Int, style: Character, isAlternate: Bool = false) -> String {
+    static func fixed(_ number: Double, precision: Int, style: Character, isAlternate: Bool = false) -> String
+    {
         let format = "%" + (isAlternate ? "#" : "") + ".*" + String(style)
         // No more digits than this are different from zero, and the C library counts in 32 bits.
         let precision = Int32(clamping: min(precision, TemplateLimits.textBytes))
         return withVaList([precision, number]) { arguments in
             var buffer = [CChar](repeating: 0, count: Int(precision) + 400)
             let length = vsnprintf(&buffer, buffer.count, format, arguments)
-            return String(decoding: buffer.prefix(max(Int(length), 0)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+            return String(
+                decoding: buffer.prefix(max(Int(length), 0)).map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
     }
 }

@@ -29,7 +29,8 @@ extension PythonString {
         var result = PythonString()
         for (index, scalar) in text.enumerated() {
             let properties = scalar.properties
-            result.append(properties.isUppercase ? Self.lowercase(text, at: index) : properties.uppercaseMapping)
+            result.append(
+                properties.isUppercase ? Self.lowercase(text, at: index) : properties.uppercaseMapping)
         }
         return result
     }
@@ -107,7 +108,8 @@ extension PythonString {
 
     static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+            false
         case .spaceSeparator: scalar == " "
         default: true
         }
@@ -148,7 +150,8 @@ extension PythonString {
     /// A character by its number in the shortest of Python's forms `\xhh`, `\uhhhh` and `\Uhhhhhhhh`.
     private static func escape(_ scalar: Unicode.Scalar) -> String {
         let digits = String(scalar.value, radix: 16)
-        let (mark, width) = scalar.value < 0x100 ? ("\\x", 2) : scalar.value < 0x10000 ? ("\\u", 4) : ("\\U", 8)
+        let (mark, width) =
+            scalar.value < 0x100 ? ("\\x", 2) : scalar.value < 0x10000 ? ("\\u", 4) : ("\\U", 8)
         return mark + String(repeating: "0", count: width - digits.utf8.count) + digits
     }
 

@@ -4,7 +4,8 @@ extension PythonString {
     /// What `str.isspace` and `\s` take for white space.
     static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000:
+        case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F,
+            0x3000:
             true
         default: false
         }
@@ -92,7 +93,9 @@ extension PythonString {
         var pieces: [PythonString] = []
         var end = text.endIndex
         while true {
-            while end > text.startIndex, Self.isSpace(text[text.index(before: end)]) { end = text.index(before: end) }
+            while end > text.startIndex, Self.isSpace(text[text.index(before: end)]) {
+                end = text.index(before: end)
+            }
             guard end > text.startIndex else { return pieces.reversed() }
             if pieces.count == limit {
                 pieces.append(PythonString(String(text[..<end])))
@@ -117,7 +120,9 @@ extension PythonString {
             var next = end
             if next < text.endIndex {
                 next = text.index(after: next)
-                if text[end] == "\r", next < text.endIndex, text[next] == "\n" { next = text.index(after: next) }
+                if text[end] == "\r", next < text.endIndex, text[next] == "\n" {
+                    next = text.index(after: next)
+                }
             }
             lines.append(PythonString(String(text[start..<(keepingBreaks ? next : end)])))
             start = next

@@ -1,6 +1,5 @@
 // Text as Python has it: a sequence of code points. Swift's String compares and counts after Unicode rules
 // ("é" equals "e\u{301}", "\r\n" is one character), so templates would render differently with it.
-import Glibc
 
 /// Text whose equality, order, length and indexes are those of its code points. Kept as valid UTF-8, in which the
 /// order of bytes is that of code points, and a text found by bytes is found at a code point.
@@ -26,7 +25,9 @@ struct PythonString: Sendable {
     var isEmpty: Bool { utf8.isEmpty }
 
     /// The number of code points.
-    var count: Int { utf8.withUnsafeBufferPointer { bytes in bytes.reduce(0) { $1 & 0xC0 == 0x80 ? $0 : $0 + 1 } } }
+    var count: Int {
+        utf8.withUnsafeBufferPointer { bytes in bytes.reduce(0) { $1 & 0xC0 == 0x80 ? $0 : $0 + 1 } }
+    }
 
     /// The code points.
     var scalars: [Unicode.Scalar] { Array(swift.unicodeScalars) }
@@ -130,23 +131,49 @@ extension PythonString {
     func offsetsFromRight(of needle: PythonString, limit: Int) -> [Int] {
         let mirrored = PythonString(mirroring: self)
         let length = needle.utf8.count
-        return mirrored.offsets(of: PythonString(mirroring: needle), limit: limit).map { utf8.count - $0 - length }
+        return mirrored.offsets(of: PythonString(mirroring: needle), limit: limit).map {
+            utf8.count - $0 - length
+        }
     }
 
     /// The bytes from the end to the start, which are no valid text: only for searching.
     private init(mirroring text: PythonString) { utf8 = text.utf8.reversed() }
 
-    /// The first byte offset at or behind `start` at which another text is found. Takes linear time.
+    /// The first byte offset at or behind `start` at which another text is found. Takes linear time, by Knuth,
+    /// Morris and Pratt: a search by plain comparisons would let a template square the length of its texts.
     func offset(of needle: PythonString, from start: Int = 0) -> Int? {
-        utf8.withUnsafeBytes { bytes in
-            needle.utf8.withUnsafeBytes { wanted in
-                guard start <= bytes.count else { return nil }
-                guard let base = bytes.baseAddress, let pattern = wanted.baseAddress, wanted.count > 0 else {
-                    return wanted.isEmpty ? start : nil
+        guard start <= utf8.count else { return nil }
+        guard let first = needle.utf8.first else { return start }
+        let fallbacks = needle.fallbacks
+        return utf8.withUnsafeBufferPointer { bytes in
+            needle.utf8.withUnsafeBufferPointer { wanted in
+                var matched = 0
+                var offset = start
+                while offset < bytes.count {
+                    if matched == 0 {
+                        while offset < bytes.count, bytes[offset] != first { offset += 1 }
+                        guard offset < bytes.count else { return nil }
+                    }
+                    while matched > 0, bytes[offset] != wanted[matched] { matched = fallbacks[matched - 1] }
+                    if bytes[offset] == wanted[matched] { matched += 1 }
+                    offset += 1
+                    if matched == wanted.count { return offset - matched }
                 }
-                return memmem(base + start, bytes.count - start, pattern, wanted.count).map { $0 - base }
+                return nil
             }
         }
+    }
+
+    /// For each place in this text: how many of the bytes up to it are again its first bytes.
+    private var fallbacks: [Int] {
+        var table = [Int](repeating: 0, count: utf8.count)
+        var matched = 0
+        for index in utf8.indices.dropFirst() {
+            while matched > 0, utf8[index] != utf8[matched] { matched = table[matched - 1] }
+            if utf8[index] == utf8[matched] { matched += 1 }
+            table[index] = matched
+        }
+        return table
     }
 
     /// The last byte offset at which another text is found.

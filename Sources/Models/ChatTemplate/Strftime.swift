@@ -62,14 +62,17 @@ enum Strftime {
         let digits = isPadded ? String(text.drop { $0 == "0" || $0 == " " }) : text
         let bare = isPadded && digits.isEmpty ? "0" : digits
         let usualWidth = max(width, text.count)
-        func filled(_ fill: String) -> String { String(repeating: fill, count: max(usualWidth - bare.count, 0)) + bare }
+        func filled(_ fill: String) -> String {
+            String(repeating: fill, count: max(usualWidth - bare.count, 0)) + bare
+        }
         switch flag {
         case "-": return isPadded ? bare : text
         case "_": return filled(" ")
         case "0": return filled("0")
         case "^": return text.uppercased()
         case "#": return letter == "p" ? text.lowercased() : text.uppercased()
-        default: return width > 0 ? filled(isPadded && !"ekl".unicodeScalars.contains(letter) ? "0" : " ") : text
+        default:
+            return width > 0 ? filled(isPadded && !"ekl".unicodeScalars.contains(letter) ? "0" : " ") : text
         }
     }
 }

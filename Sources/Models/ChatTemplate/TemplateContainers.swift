@@ -54,7 +54,8 @@ final class TemplateDictionary {
         self.places = places
         self.keys = keys
         depth = max(
-            try TemplateValue.depth(around: kept.map(\.key)), try TemplateValue.depth(around: kept.map(\.value)))
+            try TemplateValue.depth(around: kept.map(\.key)),
+            try TemplateValue.depth(around: kept.map(\.value)))
     }
 
     subscript(key: TemplateKey) -> TemplateValue? {

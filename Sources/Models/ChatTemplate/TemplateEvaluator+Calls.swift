@@ -58,7 +58,8 @@ extension TemplateEvaluator {
         if methods.refused.contains(name.swift) || TemplateMethods.isInternal(name) {
             return .undefined(
                 TemplateUndefined(
-                    .reason("access to attribute \(name.repr.swift) of '\(value.typeName)' object is unsafe.")))
+                    .reason("access to attribute \(name.repr.swift) of '\(value.typeName)' object is unsafe.")
+                ))
         }
         return nil
     }
@@ -103,14 +104,16 @@ extension TemplateEvaluator {
             return .tuple(try TemplateList(names, budget: budget))
         case "catch_kwargs": return .bool(macro.takesExtraNamed != nil)
         case "catch_varargs": return .bool(macro.takesExtraArguments != nil)
-        case "caller": return .bool(macro.caller != nil || macro.parameters.contains { $0.name.text == "caller" })
+        case "caller":
+            return .bool(macro.caller != nil || macro.parameters.contains { $0.name.text == "caller" })
         default: return nil
         }
     }
 
     // MARK: Calls
 
-    func call(_ function: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    func call(_ function: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue
+    {
         switch function {
         case .undefined(let missing): throw missing.failure
         case .macro(let closure): return .string(try call(closure, arguments))
@@ -124,7 +127,9 @@ extension TemplateEvaluator {
         }
     }
 
-    private func recurse(_ loop: LoopState, _ arguments: CallArguments) throws(TemplateFailure) -> PythonString {
+    private func recurse(_ loop: LoopState, _ arguments: CallArguments) throws(TemplateFailure)
+        -> PythonString
+    {
         guard let recursion = loop.recursion else {
             throw .wrongArguments("The loop must have the 'recursive' marker to be called recursively.")
         }
@@ -138,7 +143,9 @@ extension TemplateEvaluator {
     }
 
     /// Runs a macro: parameters by place, then by name, then their defaults.
-    private func call(_ closure: TemplateClosure, _ arguments: CallArguments) throws(TemplateFailure) -> PythonString {
+    private func call(_ closure: TemplateClosure, _ arguments: CallArguments) throws(TemplateFailure)
+        -> PythonString
+    {
         let macro = closure.macro
         let name = PythonString(macro.name?.text ?? "caller").repr.swift
         let scope = TemplateScope(parent: closure.scope)
@@ -186,7 +193,8 @@ extension CallArguments {
     ) throws(TemplateFailure) -> [TemplateValue?] {
         guard positional.count <= parameters.count else {
             throw .wrongArguments(
-                "\(function) takes at most \(parameters.count) argument(s), but \(positional.count) are given")
+                "\(function) takes at most \(parameters.count) argument(s), but \(positional.count) are given"
+            )
         }
         var values: [TemplateValue?] = positional
         values += Array(repeating: nil, count: parameters.count - positional.count)

@@ -30,8 +30,10 @@ extension TemplateEvaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         switch expression {
         case .none, .bool, .integer, .float, .string, .name: return try evaluate(expression, scope)
-        case .list(let elements): return .list(try TemplateList(try evaluate(elements, scope), budget: budget))
-        case .tuple(let elements): return .tuple(try TemplateList(try evaluate(elements, scope), budget: budget))
+        case .list(let elements):
+            return .list(try TemplateList(try evaluate(elements, scope), budget: budget))
+        case .tuple(let elements):
+            return .tuple(try TemplateList(try evaluate(elements, scope), budget: budget))
         case .dictionary(let members, let line):
             var entries: [TemplateDictionary.Entry] = []
             for member in members {
@@ -60,7 +62,8 @@ extension TemplateEvaluator {
             return .undefined(
                 TemplateUndefined(
                     .reason(
-                        "the inline if-expression on line \(line) evaluated to false and no else section was defined.")))
+                        "the inline if-expression on line \(line) evaluated to false and no else section was defined."
+                    )))
         }
     }
 
@@ -86,7 +89,8 @@ extension TemplateEvaluator {
     }
 
     private func evaluate(
-        _ first: TemplateExpression, _ operations: [TemplateOperation<ArithmeticOperator>], _ scope: TemplateScope
+        _ first: TemplateExpression, _ operations: [TemplateOperation<ArithmeticOperator>],
+        _ scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
         var value = try evaluate(first, scope)
         for operation in operations {
@@ -109,7 +113,8 @@ extension TemplateEvaluator {
 
     /// `a < b < c` holds if both comparisons do; each operand is evaluated once, and only as far as needed.
     private func compare(
-        _ first: TemplateExpression, _ operations: [TemplateOperation<ComparisonOperator>], _ scope: TemplateScope
+        _ first: TemplateExpression, _ operations: [TemplateOperation<ComparisonOperator>],
+        _ scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
         var left = try evaluate(first, scope)
         for operation in operations {
@@ -197,7 +202,9 @@ extension TemplateEvaluator {
                 throw .wrongArguments("the argument behind ** must be a mapping")
             }
             for entry in dictionary.entries {
-                guard case .string(let name) = entry.key else { throw .wrongArguments("keywords must be strings") }
+                guard case .string(let name) = entry.key else {
+                    throw .wrongArguments("keywords must be strings")
+                }
                 result.named.append((name, entry.value))
             }
         }

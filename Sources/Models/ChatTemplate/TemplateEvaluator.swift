@@ -62,7 +62,9 @@ final class TemplateEvaluator {
         try checkObjects()
     }
 
-    private func close(_ macro: TemplateMacro, over scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
+    private func close(_ macro: TemplateMacro, over scope: TemplateScope) throws(TemplateFailure)
+        -> TemplateValue
+    {
         scopes.append(scope)
         try checkObjects()
         return .macro(TemplateClosure(macro, scope))
@@ -141,7 +143,8 @@ final class TemplateEvaluator {
                 return try execute(branch.body, scope)
             }
             return try execute(otherwise, scope)
-        case .loop(let loop): return try run(loop, over: evaluate(loop.iterable, scope), scope, recursionDepth: 0)
+        case .loop(let loop):
+            return try run(loop, over: evaluate(loop.iterable, scope), scope, recursionDepth: 0)
         case .set(let target, let expression):
             try assign(evaluate(expression, scope), to: target, scope)
         case .setBlock(let target, let filters, let body):
@@ -196,7 +199,9 @@ final class TemplateEvaluator {
         if values.count < count {
             throw .wrongValue("not enough values to unpack (expected \(count), got \(values.count))")
         }
-        guard values.count == count else { throw .wrongValue("too many values to unpack (expected \(count))") }
+        guard values.count == count else {
+            throw .wrongValue("too many values to unpack (expected \(count))")
+        }
         return values
     }
 

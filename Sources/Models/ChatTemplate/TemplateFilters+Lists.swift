@@ -11,7 +11,8 @@ extension TemplateEvaluator {
             return .list(try TemplateList(value.elements(budget), budget: budget))
         case "first":
             _ = try arguments.bound(name, [])
-            return try TemplateCursor(value, budget).next() ?? Self.missing("No first item, sequence was empty.")
+            return try TemplateCursor(value, budget).next()
+                ?? Self.missing("No first item, sequence was empty.")
         case "last": return try last(value, arguments)
         case "reverse": return try reverse(value, arguments)
         case "sum": return try sum(value, arguments)
@@ -46,7 +47,8 @@ extension TemplateEvaluator {
         case "items":
             switch value {
             case .undefined: return Self.advance(over: [])
-            case .dictionary(let dictionary): return Self.advance(over: try dictionary.elements(.items, budget))
+            case .dictionary(let dictionary):
+                return Self.advance(over: try dictionary.elements(.items, budget))
             default: throw .wrongValue("Can only get item pairs from a mapping.")
             }
         case "map": return try map(value, arguments)
@@ -63,13 +65,19 @@ extension TemplateEvaluator {
         return { () throws(TemplateFailure) in rest.popFirst() }
     }
 
-    private static func missing(_ reason: String) -> TemplateValue { .undefined(TemplateUndefined(.reason(reason))) }
+    private static func missing(_ reason: String) -> TemplateValue {
+        .undefined(TemplateUndefined(.reason(reason)))
+    }
 
-    private func last(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func last(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         _ = try arguments.bound("last", [])
         switch value {
         case .iterator, .loop: throw .wrongValue("'\(value.typeName)' object is not reversible")
-        case .string(let text): return text.scalar(at: -1).map { .string($0) } ?? Self.missing("No last item, sequence was empty.")
+        case .string(let text):
+            return text.scalar(at: -1).map { .string($0) }
+                ?? Self.missing("No last item, sequence was empty.")
         default: return try value.elements(budget).last ?? Self.missing("No last item, sequence was empty.")
         }
     }
@@ -132,8 +140,10 @@ extension TemplateEvaluator {
                 throw .wrongArguments("map requires a filter argument")
             }
             let name = try requiredText(first, "map").swift
-            let rest = CallArguments(positional: Array(arguments.positional.dropFirst()), named: arguments.named)
-            transform = { [unowned self] (element) throws(TemplateFailure) in try filter(name, element, rest) }
+            let rest = CallArguments(
+                positional: Array(arguments.positional.dropFirst()), named: arguments.named)
+            transform = { [unowned self] (element) throws(TemplateFailure) in try filter(name, element, rest)
+            }
         }
         let cursor = try TemplateCursor(value, budget)
         return { () throws(TemplateFailure) in
@@ -164,7 +174,8 @@ extension TemplateEvaluator {
         return { [unowned self, transform, testName, rest] () throws(TemplateFailure) in
             while let element = try cursor.next() {
                 let tested = try transform(element)
-                let passes = try testName.map { (name) throws(TemplateFailure) in try test(name, tested, rest) }
+                let passes = try testName.map { (name) throws(TemplateFailure) in try test(name, tested, rest)
+                }
                 if passes ?? tested.isTrue == keeps { return element }
             }
             return nil
@@ -173,7 +184,9 @@ extension TemplateEvaluator {
 
     // MARK: Folding
 
-    private func sum(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func sum(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         let values = try arguments.bound("sum", ["attribute", "start"])
         let read = try getter(values[0])
         var total = values[1] ?? .int(0)
@@ -190,7 +203,9 @@ extension TemplateEvaluator {
         var best: (value: TemplateValue, key: TemplateValue)?
         for element in try value.elements(budget) {
             let key = try read(element)
-            if let current = best, try !key.compares(name == "min" ? .less : .greater, to: current.key, budget) {
+            if let current = best,
+                try !key.compares(name == "min" ? .less : .greater, to: current.key, budget)
+            {
                 continue
             }
             best = (element, key)
@@ -220,7 +235,8 @@ extension TemplateEvaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         let isDictionary = name == "dictsort"
         let values = try arguments.bound(
-            name, isDictionary ? ["case_sensitive", "by", "reverse"] : ["reverse", "case_sensitive", "attribute"])
+            name,
+            isDictionary ? ["case_sensitive", "by", "reverse"] : ["reverse", "case_sensitive", "attribute"])
         let lowercases = !(values[isDictionary ? 0 : 1]?.isTrue ?? false)
         let isReversed = try integer(values[isDictionary ? 2 : 0], default: 0, of: name) != 0
         var getters: [Getter] = []
@@ -230,7 +246,8 @@ extension TemplateEvaluator {
                 throw .wrongValue("'\(value.typeName)' object has no attribute 'items'")
             }
             elements = try dictionary.elements(.items, budget)
-            switch try values[1].map({ (by) throws(TemplateFailure) in try requiredText(by, name) }) ?? "key" {
+            switch try values[1].map({ (by) throws(TemplateFailure) in try requiredText(by, name) }) ?? "key"
+            {
             case "key": getters = [try getter(.int(0), lowercases: lowercases)]
             case "value": getters = [try getter(.int(1), lowercases: lowercases)]
             default: throw .wrongArguments("You can only sort by either \"key\" or \"value\"")
@@ -238,7 +255,9 @@ extension TemplateEvaluator {
         } else {
             elements = try value.elements(budget)
             var paths = [values[2]]
-            if case .string(let text)? = values[2] { paths = text.split(by: ",", limit: -1).map { .string($0) } }
+            if case .string(let text)? = values[2] {
+                paths = text.split(by: ",", limit: -1).map { .string($0) }
+            }
             for path in paths { getters.append(try getter(path, lowercases: lowercases)) }
         }
         let key: Getter = { [budget] (element) throws(TemplateFailure) in
@@ -283,7 +302,9 @@ extension TemplateEvaluator {
         items = (merged + left + right)[...]
     }
 
-    private func group(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func group(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         let values = try arguments.bound("groupby", ["attribute", "default", "case_sensitive"], required: 1)
         var fallback = values[1]
         if case TemplateValue.none? = fallback { fallback = nil }
@@ -303,7 +324,8 @@ extension TemplateEvaluator {
         for group in groups {
             let key = try group.members.first.map(readPlain) ?? group.key
             let members = TemplateValue.list(try TemplateList(group.members, budget: budget))
-            pairs.append(.tuple(try TemplateList([key, members], names: ["grouper", "list"], budget: budget)))
+            pairs.append(
+                .tuple(try TemplateList([key, members], names: ["grouper", "list"], budget: budget)))
         }
         return .list(try TemplateList(pairs, budget: budget))
     }
@@ -314,7 +336,9 @@ extension TemplateEvaluator {
         _ value: TemplateValue, _ arguments: CallArguments
     ) throws(TemplateFailure) -> TemplateIterator.Advance {
         let values = try arguments.bound("batch", ["linecount", "fill_with"], required: 1)
-        guard let size = values[0]?.index, size > 0 else { throw .wrongArguments("batch wants a positive size") }
+        guard let size = values[0]?.index, size > 0 else {
+            throw .wrongArguments("batch wants a positive size")
+        }
         var rows: [[TemplateValue]] = []
         for element in try value.elements(budget) {
             if rows.isEmpty || rows[rows.count - 1].count == size { rows.append([]) }
@@ -331,7 +355,9 @@ extension TemplateEvaluator {
         _ value: TemplateValue, _ arguments: CallArguments
     ) throws(TemplateFailure) -> TemplateIterator.Advance {
         let values = try arguments.bound("slice", ["slices", "fill_with"], required: 1)
-        guard let count = values[0]?.index, count > 0 else { throw .wrongArguments("slice wants a positive number") }
+        guard let count = values[0]?.index, count > 0 else {
+            throw .wrongArguments("slice wants a positive number")
+        }
         try budget.allow(elements: count)
         let elements = try value.elements(budget)
         let (size, extra) = elements.count.quotientAndRemainder(dividingBy: count)

@@ -6,7 +6,8 @@ extension TemplateEvaluator {
         _ name: String, _ value: TemplateValue, _ arguments: CallArguments
     ) throws(TemplateFailure) -> TemplateValue? {
         switch name {
-        case "string", "upper", "lower", "capitalize", "title", "safe", "e", "escape", "forceescape", "wordcount",
+        case "string", "upper", "lower", "capitalize", "title", "safe", "e", "escape", "forceescape",
+            "wordcount",
             "striptags":
             _ = try arguments.bound(name, [])
             return try plainFilter(name, value.text(budget))
@@ -18,7 +19,8 @@ extension TemplateEvaluator {
             let limit = values[2]?.isNone ?? true ? -1 : try integer(values[2], default: -1, of: name)
             let old = try (values[0] ?? .none).text(budget)
             let new = try (values[1] ?? .none).text(budget)
-            return .string(try value.plainText(budget).replacing(old, with: new, limit: limit, budget: budget))
+            return .string(
+                try value.plainText(budget).replacing(old, with: new, limit: limit, budget: budget))
         case "join": return .string(try join(value, arguments))
         case "indent": return .string(try indent(value, arguments))
         case "center":
@@ -67,7 +69,9 @@ extension TemplateEvaluator {
         }
     }
 
-    private func join(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> PythonString {
+    private func join(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> PythonString
+    {
         let values = try arguments.bound("join", ["d", "attribute"])
         let separator = try (values[0] ?? .string("")).plainText(budget)
         let read = try getter(values[1])
@@ -77,7 +81,9 @@ extension TemplateEvaluator {
         return try separator.joining(pieces, budget: budget)
     }
 
-    private func indent(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> PythonString {
+    private func indent(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> PythonString
+    {
         let values = try arguments.bound("indent", ["width", "first", "blank"])
         let text = try requiredText(value, "indent")
         let indentation: PythonString
@@ -105,11 +111,15 @@ extension TemplateEvaluator {
         return result
     }
 
-    private func truncate(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> PythonString {
+    private func truncate(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> PythonString
+    {
         let values = try arguments.bound("truncate", ["length", "killwords", "end", "leeway"])
         let text = try requiredText(value, "truncate")
         let length = try integer(values[0], default: 255, of: "truncate")
-        let end = try values[2].map { (value) throws(TemplateFailure) in try requiredText(value, "truncate") } ?? "..."
+        let end =
+            try values[2].map { (value) throws(TemplateFailure) in try requiredText(value, "truncate") }
+            ?? "..."
         let leeway = values[3]?.isNone ?? true ? 5 : try integer(values[3], default: 5, of: "truncate")
         let count = end.count
         guard length >= count else { throw .wrongArguments("expected length >= \(count), got \(length)") }

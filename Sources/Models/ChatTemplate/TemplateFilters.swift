@@ -4,9 +4,11 @@ import Glibc
 enum TemplateFilters {
     static let names: Set = [
         "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape",
-        "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent", "int", "items", "join",
+        "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent", "int", "items",
+        "join",
         "last", "length", "list", "lower", "map", "max", "min", "pprint", "reject", "rejectattr", "replace",
-        "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags", "sum", "title",
+        "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags", "sum",
+        "title",
         "tojson", "trim", "truncate", "unique", "upper", "urlencode", "wordcount", "xmlattr",
     ]
 }
@@ -53,7 +55,9 @@ extension TemplateEvaluator {
 
     // MARK: Numbers
 
-    private func integer(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func integer(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         let values = try arguments.bound("int", ["default", "base"])
         let fallback = values[0] ?? .int(0)
         switch value {
@@ -78,7 +82,8 @@ extension TemplateEvaluator {
         guard let value else { return fallback }
         if case .undefined(let missing) = value { throw missing.failure }
         guard let index = value.index else {
-            throw .wrongArguments("'\(value.typeName)' object cannot be interpreted as an integer, in \(function)")
+            throw .wrongArguments(
+                "'\(value.typeName)' object cannot be interpreted as an integer, in \(function)")
         }
         return index
     }
@@ -103,7 +108,9 @@ extension TemplateEvaluator {
             base = meant
         }
         if base == 0 { base = 10 }
-        guard (2...36).contains(base), let digits = withoutUnderscores(digits), digits.first != "+" else { return nil }
+        guard (2...36).contains(base), let digits = withoutUnderscores(digits), digits.first != "+" else {
+            return nil
+        }
         return digits.hasPrefix("-") ? nil : Int((isNegative ? "-" : "") + digits, radix: base)
     }
 
@@ -122,7 +129,10 @@ extension TemplateEvaluator {
         case "-inf", "-infinity": return -.infinity
         case "nan", "+nan", "-nan": return .nan
         default:
-            guard plain.utf8.allSatisfy({ (48...57).contains($0) || $0 == 43 || $0 == 45 || $0 == 46 || $0 == 101 })
+            guard
+                plain.utf8.allSatisfy({
+                    (48...57).contains($0) || $0 == 43 || $0 == 45 || $0 == 46 || $0 == 101
+                })
             else { return nil }
             // Swift refuses numbers that begin or end with their point.
             let parts = plain.split(separator: "e", maxSplits: 1, omittingEmptySubsequences: false)
@@ -138,7 +148,9 @@ extension TemplateEvaluator {
         }
     }
 
-    private func float(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func float(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         let fallback = try arguments.bound("float", ["default"])[0] ?? .float(0)
         switch value {
         case .undefined(let missing): throw missing.failure
@@ -159,18 +171,24 @@ extension TemplateEvaluator {
         }
     }
 
-    private func round(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure) -> TemplateValue {
+    private func round(_ value: TemplateValue, _ arguments: CallArguments) throws(TemplateFailure)
+        -> TemplateValue
+    {
         let values = try arguments.bound("round", ["precision", "method"])
         // Beyond these there is nothing left to round, on either side.
         let precision = min(max(try integer(values[0], default: 0, of: "round"), -400), 400)
-        let method = try values[1].map { (value) throws(TemplateFailure) in try requiredText(value, "round") } ?? "common"
+        let method =
+            try values[1].map { (value) throws(TemplateFailure) in try requiredText(value, "round") }
+            ?? "common"
         if case .undefined(let missing) = value { throw missing.failure }
         guard let number = value.number else {
             throw .wrongValue("type \(value.typeName) doesn't define __round__ method")
         }
         switch method {
         case "common":
-            if case .int(let whole) = number { return .int(precision >= 0 ? whole : try Self.round(whole, -precision)) }
+            if case .int(let whole) = number {
+                return .int(precision >= 0 ? whole : try Self.round(whole, -precision))
+            }
             return .float(Self.round(number.double, precision))
         case "ceil", "floor":
             let scale = pow(10, Double(precision))
@@ -212,8 +230,11 @@ extension TemplateEvaluator {
         guard case .float(let bytes) = try float(value, CallArguments()) else { return value }
         let base = isBinary ? 1024.0 : 1000.0
         if bytes == 1 { return .text("1 Byte") }
-        guard bytes.magnitude < 1e18, bytes >= base else { return .text("\(Int(max(min(bytes, 1e18), -1e18))) Bytes") }
-        let prefixes = isBinary ? ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] : ["kB", "MB", "GB", "TB", "PB", "EB"]
+        guard bytes.magnitude < 1e18, bytes >= base else {
+            return .text("\(Int(max(min(bytes, 1e18), -1e18))) Bytes")
+        }
+        let prefixes =
+            isBinary ? ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] : ["kB", "MB", "GB", "TB", "PB", "EB"]
         var unit = base
         for prefix in prefixes {
             unit *= base
@@ -221,6 +242,7 @@ extension TemplateEvaluator {
                 return .text(PrintfFormat.fixed(base * bytes / unit, precision: 1, style: "f") + " " + prefix)
             }
         }
-        return .text(PrintfFormat.fixed(base * bytes / unit, precision: 1, style: "f") + " " + (prefixes.last ?? ""))
+        return .text(
+            PrintfFormat.fixed(base * bytes / unit, precision: 1, style: "f") + " " + (prefixes.last ?? ""))
     }
 }

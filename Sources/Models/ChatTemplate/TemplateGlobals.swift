@@ -28,7 +28,9 @@ extension TemplateEvaluator {
             }
             return .namespace(namespace)
         case "cycler":
-            guard !arguments.positional.isEmpty else { throw .wrongArguments("at least one item has to be provided") }
+            guard !arguments.positional.isEmpty else {
+                throw .wrongArguments("at least one item has to be provided")
+            }
             return .cycler(try TemplateCycler(arguments.positional))
         case "joiner": return .joiner(TemplateJoiner(try arguments.bound(name, ["sep"])[0] ?? .string(", ")))
         case "raise_exception":

@@ -81,7 +81,8 @@ struct TemplateJSON {
                 try writer.write("\"")
                 try write(entry.key, level: level)
                 try writer.write("\"")
-            default: throw .wrongValue("keys must be str, int, float, bool or None, not \(entry.key.typeName)")
+            default:
+                throw .wrongValue("keys must be str, int, float, bool or None, not \(entry.key.typeName)")
             }
             try writer.write(keySeparator)
             try write(entry.value, level: level + 1)

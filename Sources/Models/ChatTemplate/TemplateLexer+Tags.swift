@@ -25,16 +25,19 @@ extension TemplateLexer {
         }
         line = startLine
         throw syntaxError(
-            "a tag is not closed", remedy: "end it with `\(isBlock ? "%}" : "}}")` and close its brackets and strings")
+            "a tag is not closed",
+            remedy: "end it with `\(isBlock ? "%}" : "}}")` and close its brackets and strings")
     }
 
-    private func match(_ symbol: TemplateSymbol, _ brackets: inout [TemplateSymbol]) throws(ChatTemplateError) {
+    private func match(_ symbol: TemplateSymbol, _ brackets: inout [TemplateSymbol]) throws(ChatTemplateError)
+    {
         if symbol.opensBracket {
             brackets.append(symbol)
         } else if let opening = symbol.opening {
             guard brackets.popLast() == opening else {
                 throw syntaxError(
-                    "unexpected `\(symbol.rawValue)`", remedy: "open it with `\(opening.rawValue)`, or remove it")
+                    "unexpected `\(symbol.rawValue)`",
+                    remedy: "open it with `\(opening.rawValue)`, or remove it")
             }
         }
     }
@@ -66,7 +69,8 @@ extension TemplateLexer {
                 return symbol
             }
             throw syntaxError(
-                "unexpected character \(PythonString([scalar]).repr.swift)", remedy: "remove it, or quote the text")
+                "unexpected character \(PythonString([scalar]).repr.swift)",
+                remedy: "remove it, or quote the text")
         }
     }
 

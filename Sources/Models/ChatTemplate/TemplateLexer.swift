@@ -90,7 +90,8 @@ struct TemplateLexer {
             while end > range.lowerBound, PythonString.isSpace(source[end - 1]) { end -= 1 }
         } else if sign == nil && stripsBlanks {
             var start = end
-            while start > range.lowerBound, source[start - 1] != "\n", PythonString.isSpace(source[start - 1]) {
+            while start > range.lowerBound, source[start - 1] != "\n", PythonString.isSpace(source[start - 1])
+            {
                 start -= 1
             }
             if start > range.lowerBound ? source[start - 1] == "\n" : atLineStart { end = start }

@@ -22,7 +22,8 @@ extension TemplateEvaluator {
             let (old, new) = try (requiredText(values[0], name), requiredText(values[1], name))
             return .string(try text.replacing(old, with: new, limit: limit, budget: budget))
         case "removeprefix", "removesuffix":
-            let part = try requiredText(arguments.bound(name, [name == "removeprefix" ? "prefix" : "suffix"])[0], name)
+            let part = try requiredText(
+                arguments.bound(name, [name == "removeprefix" ? "prefix" : "suffix"])[0], name)
             let length = part.utf8.count
             if name == "removeprefix" {
                 return .string(text.hasPrefix(part) ? text.between(length, text.utf8.count) : text)
@@ -34,7 +35,8 @@ extension TemplateEvaluator {
             var pieces: [PythonString] = []
             for (index, element) in elements.enumerated() {
                 guard case .string(let piece) = element else {
-                    throw .wrongValue("sequence item \(index): expected str instance, \(element.typeName) found")
+                    throw .wrongValue(
+                        "sequence item \(index): expected str instance, \(element.typeName) found")
                 }
                 pieces.append(piece)
             }
@@ -45,11 +47,14 @@ extension TemplateEvaluator {
             return .string(try expandTabs(text, size))
         case "format": return .string(try BraceFormat.format(text, arguments, self))
         case "format_map":
-            guard case .dictionary(let dictionary)? = try arguments.bound(name, ["mapping"], required: 1)[0] else {
+            guard case .dictionary(let dictionary)? = try arguments.bound(name, ["mapping"], required: 1)[0]
+            else {
                 throw .wrongArguments("format_map() wants a mapping")
             }
             var named = CallArguments()
-            for case (.string(let name), let value) in dictionary.entries { named.named.append((name, value)) }
+            for case (.string(let name), let value) in dictionary.entries {
+                named.named.append((name, value))
+            }
             return .string(try BraceFormat.format(text, named, self))
         default: throw .unsupported("the method '\(name)' of texts is not supported")
         }
@@ -113,7 +118,8 @@ extension TemplateEvaluator {
         }
         guard !separator.isEmpty else { throw .wrongValue("empty separator") }
         return try textList(
-            fromRight ? text.splitFromRight(by: separator, limit: limit) : text.split(by: separator, limit: limit))
+            fromRight
+                ? text.splitFromRight(by: separator, limit: limit) : text.split(by: separator, limit: limit))
     }
 
     private func partition(
@@ -126,7 +132,8 @@ extension TemplateEvaluator {
         let parts: [PythonString]
         if let offset {
             parts = [
-                text.between(0, offset), separator, text.between(offset + separator.utf8.count, text.utf8.count),
+                text.between(0, offset), separator,
+                text.between(offset + separator.utf8.count, text.utf8.count),
             ]
         } else {
             parts = fromRight ? ["", "", text] : [text, "", ""]
@@ -143,9 +150,12 @@ extension TemplateEvaluator {
         let range = try TemplateValue.range(count, values[1], values[2], nil)
         // A start behind the end finds nothing, not even the empty text.
         let start = values[1]?.index ?? 0
-        let isBeyond = start > count || (values[2]?.index).map { end in
-            (end < 0 ? max(end.addingClamped(count), 0) : end) < (start < 0 ? max(start.addingClamped(count), 0) : start)
-        } ?? false
+        let isBeyond =
+            start > count
+            || (values[2]?.index).map { end in
+                (end < 0 ? max(end.addingClamped(count), 0) : end)
+                    < (start < 0 ? max(start.addingClamped(count), 0) : start)
+            } ?? false
         let part = range.count == count ? text : text.slice(range.start..<range.start + range.count)
         if name == "startswith" || name == "endswith" {
             var options: [TemplateValue] = [values[0] ?? .none]
@@ -173,7 +183,8 @@ extension TemplateEvaluator {
     private func pad(
         _ name: String, _ text: PythonString, _ arguments: CallArguments
     ) throws(TemplateFailure) -> TemplateValue {
-        let values = try arguments.bound(name, name == "zfill" ? ["width"] : ["width", "fillchar"], required: 1)
+        let values = try arguments.bound(
+            name, name == "zfill" ? ["width"] : ["width", "fillchar"], required: 1)
         guard let width = values[0]?.index else { throw .wrongArguments("\(name) wants a width") }
         if name == "zfill" {
             let isSigned = text.hasPrefix("-") || text.hasPrefix("+")
@@ -181,8 +192,11 @@ extension TemplateEvaluator {
             let zeros = try digits.padded(to: width - (isSigned ? 1 : 0), with: "0", .right, budget)
             return .string(text.between(0, isSigned ? 1 : 0) + zeros)
         }
-        let fill = try values[1].map { (value) throws(TemplateFailure) in try requiredText(value, name) } ?? " "
-        guard fill.count == 1 else { throw .wrongArguments("The fill character must be exactly one character long") }
+        let fill =
+            try values[1].map { (value) throws(TemplateFailure) in try requiredText(value, name) } ?? " "
+        guard fill.count == 1 else {
+            throw .wrongArguments("The fill character must be exactly one character long")
+        }
         let alignment: PythonString.Alignment = name == "center" ? .center : name == "ljust" ? .left : .right
         return .string(try text.padded(to: width, with: fill, alignment, budget))
     }
@@ -231,5 +245,7 @@ extension PythonString {
     }
 
     /// For comparing without case. Agrees with full case folding but for rare letters.
-    var caseFolded: PythonString { PythonString(swift.unicodeScalars.map { $0 == "ß" ? "ss" : $0.properties.lowercaseMapping }.joined()) }
+    var caseFolded: PythonString {
+        PythonString(swift.unicodeScalars.map { $0 == "ß" ? "ss" : $0.properties.lowercaseMapping }.joined())
+    }
 }

@@ -2,7 +2,9 @@
 // signs, then attributes, calls, filters and tests.
 
 extension TemplateParser {
-    mutating func parseExpression(mayBeConditional: Bool = true) throws(ChatTemplateError) -> TemplateExpression {
+    mutating func parseExpression(mayBeConditional: Bool = true) throws(ChatTemplateError)
+        -> TemplateExpression
+    {
         try nested { (parser) throws(ChatTemplateError) in
             mayBeConditional ? try parser.parseConditional() : try parser.parseOr()
         }
@@ -93,7 +95,9 @@ extension TemplateParser {
     }
 
     private mutating func parseSum() throws(ChatTemplateError) -> TemplateExpression {
-        try parseChain([.add, .subtract]) { (parser) throws(ChatTemplateError) in try parser.parseConcatenation() }
+        try parseChain([.add, .subtract]) { (parser) throws(ChatTemplateError) in
+            try parser.parseConcatenation()
+        }
     }
 
     private mutating func parseConcatenation() throws(ChatTemplateError) -> TemplateExpression {
@@ -111,7 +115,9 @@ extension TemplateParser {
 
     /// Binds from the left, other than in Python, because the reference does.
     private mutating func parsePower() throws(ChatTemplateError) -> TemplateExpression {
-        try parseChain([.power]) { (parser) throws(ChatTemplateError) in try parser.parseUnary(takesFilters: true) }
+        try parseChain([.power]) { (parser) throws(ChatTemplateError) in
+            try parser.parseUnary(takesFilters: true)
+        }
     }
 
     private mutating func parseChain(
@@ -120,7 +126,8 @@ extension TemplateParser {
     ) throws(ChatTemplateError) -> TemplateExpression {
         let first = try parseOperand(&self)
         var operations: [TemplateOperation<ArithmeticOperator>] = []
-        while case .symbol(let token) = current.kind, let symbol = ArithmeticOperator(rawValue: token.rawValue),
+        while case .symbol(let token) = current.kind,
+            let symbol = ArithmeticOperator(rawValue: token.rawValue),
             operators.contains(symbol)
         {
             let startLine = line
@@ -263,7 +270,9 @@ extension TemplateParser {
         if start == nil { advance() }
         var stop: TemplateExpression?
         var step: TemplateExpression?
-        if current.kind != .symbol(.colon) && current.kind != .symbol(.closeBracket) { stop = try parseExpression() }
+        if current.kind != .symbol(.colon) && current.kind != .symbol(.closeBracket) {
+            stop = try parseExpression()
+        }
         if skip(.colon), current.kind != .symbol(.closeBracket) { step = try parseExpression() }
         try expect(.closeBracket)
         return .slice(start: start, stop: stop, step: step)
@@ -301,7 +310,8 @@ extension TemplateParser {
 
     private func require(_ isOrdered: Bool) throws(ChatTemplateError) {
         guard isOrdered else {
-            throw error("arguments are out of order", remedy: "write plain ones, then named ones, then `*` and `**`")
+            throw error(
+                "arguments are out of order", remedy: "write plain ones, then named ones, then `*` and `**`")
         }
     }
 

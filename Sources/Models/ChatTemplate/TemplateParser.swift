@@ -30,7 +30,8 @@ struct TemplateParser {
     // MARK: Bodies
 
     /// Statements up to a block that begins with one of the words, which then is the current token.
-    private mutating func parseBody(until endings: [String]) throws(ChatTemplateError) -> [TemplateStatement] {
+    private mutating func parseBody(until endings: [String]) throws(ChatTemplateError) -> [TemplateStatement]
+    {
         let startLine = line
         var body: [TemplateStatement] = []
         while true {
@@ -47,7 +48,8 @@ struct TemplateParser {
             case .blockBegin:
                 advance()
                 if case .name(let word) = current.kind, endings.contains(word) { return body }
-                body.append(try nested { (parser) throws(ChatTemplateError) in try parser.parseStatement(endings) })
+                body.append(
+                    try nested { (parser) throws(ChatTemplateError) in try parser.parseStatement(endings) })
                 try expect(.blockEnd)
             default:
                 guard !endings.isEmpty else { return body }
@@ -118,7 +120,8 @@ struct TemplateParser {
 
     private static func remedy(forTag word: String, _ endings: [String]) -> String {
         word.hasPrefix("end") || word == "else" || word == "elif"
-            ? endings.isEmpty ? "remove it: no block is open here" : "the innermost block wants \(list(endings))"
+            ? endings.isEmpty
+                ? "remove it: no block is open here" : "the innermost block wants \(list(endings))"
             : "use the tags that transformers has for chat templates"
     }
 
@@ -188,7 +191,8 @@ struct TemplateParser {
             special.contains(word) && !given.contains(word) ? self.name(word) : nil
         }
         return TemplateMacro(
-            name: name, parameters: parameters, body: body, varargs: taken("varargs"), kwargs: taken("kwargs"),
+            name: name, parameters: parameters, body: body, varargs: taken("varargs"),
+            kwargs: taken("kwargs"),
             caller: taken("caller"))
     }
 
@@ -203,7 +207,8 @@ struct TemplateParser {
             let fallback = skip(.assign) ? try parseExpression() : nil
             guard fallback != nil || parameters.last?.fallback == nil else {
                 throw error(
-                    "parameter `\(name.text)` has no default, but one before it has", remedy: "give it a default")
+                    "parameter `\(name.text)` has no default, but one before it has",
+                    remedy: "give it a default")
             }
             parameters.append((name, fallback))
         }
@@ -246,7 +251,8 @@ struct TemplateParser {
         while true {
             if isTuple, isTargetEnd(word) { break }
             targets.append(
-                try nested { (parser) throws(ChatTemplateError) in try parser.parseOneTarget(mayBeAttribute) })
+                try nested { (parser) throws(ChatTemplateError) in try parser.parseOneTarget(mayBeAttribute) }
+            )
             guard skip(.comma) else { break }
             isTuple = true
         }

@@ -96,7 +96,8 @@ struct TemplateStatement: Sendable {
     indirect enum Kind: Sendable {
         case text(PythonString)
         case output(TemplateExpression)
-        case conditional([(test: TemplateExpression, body: [TemplateStatement])], otherwise: [TemplateStatement])
+        case conditional(
+            [(test: TemplateExpression, body: [TemplateStatement])], otherwise: [TemplateStatement])
         case loop(TemplateLoop)
         case set(TemplateTarget, TemplateExpression)
         /// A block whose text, after filters, becomes a value.

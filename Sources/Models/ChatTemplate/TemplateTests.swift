@@ -2,9 +2,12 @@
 
 enum TemplateTests {
     static let names: Set = [
-        "!=", "<", "<=", "==", ">", ">=", "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "escaped",
-        "even", "false", "filter", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan",
-        "lower", "lt", "mapping", "ne", "none", "number", "odd", "sameas", "sequence", "string", "test", "true",
+        "!=", "<", "<=", "==", ">", ">=", "boolean", "callable", "defined", "divisibleby", "eq", "equalto",
+        "escaped",
+        "even", "false", "filter", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le",
+        "lessthan",
+        "lower", "lt", "mapping", "ne", "none", "number", "odd", "sameas", "sequence", "string", "test",
+        "true",
         "undefined", "upper",
     ]
 
@@ -55,14 +58,18 @@ extension TemplateValue {
         case ("defined", _): !isUndefined
         case ("undefined", _): isUndefined
         case ("none", _): isNone
-        case ("boolean", .bool), ("true", .bool(true)), ("false", .bool(false)), ("integer", .int), ("float", .float),
-            ("string", .string), ("mapping", .dictionary), ("number", .int), ("number", .float), ("number", .bool):
+        case ("boolean", .bool), ("true", .bool(true)), ("false", .bool(false)), ("integer", .int),
+            ("float", .float),
+            ("string", .string), ("mapping", .dictionary), ("number", .int), ("number", .float),
+            ("number", .bool):
             true
-        case ("boolean", _), ("true", _), ("false", _), ("integer", _), ("float", _), ("string", _), ("mapping", _),
+        case ("boolean", _), ("true", _), ("false", _), ("integer", _), ("float", _), ("string", _),
+            ("mapping", _),
             ("number", _):
             false
         case ("iterable", _): isIterable
-        case ("sequence", .undefined), ("sequence", .string), ("sequence", .list), ("sequence", .tuple), ("sequence", .dictionary),
+        case ("sequence", .undefined), ("sequence", .string), ("sequence", .list), ("sequence", .tuple),
+            ("sequence", .dictionary),
             ("sequence", .range):
             true
         case ("sequence", _): false

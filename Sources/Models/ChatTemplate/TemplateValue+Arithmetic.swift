@@ -12,7 +12,9 @@ extension TemplateValue {
         }
         if case .undefined(let missing) = right { throw missing.failure }
         if let left = number, let right = right.number {
-            if case (.int(let left), .int(let right)) = (left, right) { return try Self.apply(symbol, left, right) }
+            if case (.int(let left), .int(let right)) = (left, right) {
+                return try Self.apply(symbol, left, right)
+            }
             return try Self.apply(symbol, left.double, right.double)
         }
         switch (symbol, self, right) {
@@ -35,7 +37,8 @@ extension TemplateValue {
             case .string:
                 return .wrongValue("can only concatenate str (not \"\(right.typeName)\") to str")
             case .list, .tuple:
-                return .wrongValue("can only concatenate \(typeName) (not \"\(right.typeName)\") to \(typeName)")
+                return .wrongValue(
+                    "can only concatenate \(typeName) (not \"\(right.typeName)\") to \(typeName)")
             default: break
             }
         }

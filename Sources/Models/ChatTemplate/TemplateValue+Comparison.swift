@@ -63,7 +63,8 @@ extension TemplateValue {
             return try Self.areEqual(left, right, comparesValues: true, budget)
         case (.view(let left, .keys), .view(let right, .keys)):
             return try Self.areEqual(left, right, comparesValues: false, budget)
-        case (.range(let left), .range(let right)): return left == right || left.count == 0 && right.count == 0
+        case (.range(let left), .range(let right)):
+            return left == right || left.count == 0 && right.count == 0
         case (.method(let left, let leftName), .method(let right, let rightName)):
             guard leftName == rightName else { return false }
             return try left.isEqual(to: right, budget)
@@ -80,7 +81,8 @@ extension TemplateValue {
     }
 
     private static func areEqual(
-        _ left: TemplateDictionary, _ right: TemplateDictionary, comparesValues: Bool, _ budget: TemplateBudget
+        _ left: TemplateDictionary, _ right: TemplateDictionary, comparesValues: Bool,
+        _ budget: TemplateBudget
     ) throws(TemplateFailure) -> Bool {
         guard left.entries.count == right.entries.count else { return false }
         for entry in left.entries {
@@ -100,7 +102,8 @@ extension TemplateValue {
         case (.float(let left), .float(let right)): left == right
         case (.string(let left), .string(let right)): left == right
         case (.list(let left), .list(let right)): left === right
-        case (.tuple(let left), .tuple(let right)): left === right || left.elements.isEmpty && right.elements.isEmpty
+        case (.tuple(let left), .tuple(let right)):
+            left === right || left.elements.isEmpty && right.elements.isEmpty
         case (.dictionary(let left), .dictionary(let right)): left === right
         case (.undefined(let left), .undefined(let right)): left === right
         case (.iterator(let left), .iterator(let right)): left === right
@@ -123,7 +126,8 @@ extension TemplateValue {
     /// Nil where a NaN is among them.
     private static func order(_ left: Number, _ right: Number) -> Order? {
         switch (left, right) {
-        case (.int(let left), .int(let right)): return left < right ? .less : left == right ? .equal : .greater
+        case (.int(let left), .int(let right)):
+            return left < right ? .less : left == right ? .equal : .greater
         case (.int(let left), .float(let right)): return order(left, right)
         case (.float(let left), .int(let right)):
             return order(right, left).map { $0 == .less ? .greater : $0 == .greater ? .less : .equal }
@@ -168,14 +172,16 @@ extension TemplateValue {
             try budget.charge(bytes: min(left.utf8.count, right.utf8.count))
             return left == right ? .equal : left < right ? .less : .greater
         case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-            for (left, right) in zip(left.elements, right.elements) where try !left.isEqual(to: right, budget) {
+            for (left, right) in zip(left.elements, right.elements) where try !left.isEqual(to: right, budget)
+            {
                 return try left.order(to: right, comparison, budget)
             }
             let counts = (left.elements.count, right.elements.count)
             return counts.0 < counts.1 ? .less : counts.0 == counts.1 ? .equal : .greater
         default:
             throw .wrongValue(
-                "'\(comparison.rawValue)' not supported between instances of '\(typeName)' and '\(other.typeName)'")
+                "'\(comparison.rawValue)' not supported between instances of '\(typeName)' and '\(other.typeName)'"
+            )
         }
     }
 

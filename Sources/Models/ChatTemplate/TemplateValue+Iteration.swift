@@ -154,7 +154,9 @@ extension TemplateValue {
         guard stride != 0 else { throw .wrongValue("slice step cannot be zero") }
         let lowest = stride > 0 ? 0 : -1
         let highest = stride > 0 ? count : count - 1
-        func place(_ index: Int) -> Int { min(max(index < 0 ? index.addingClamped(count) : index, lowest), highest) }
+        func place(_ index: Int) -> Int {
+            min(max(index < 0 ? index.addingClamped(count) : index, lowest), highest)
+        }
         let first = try index(start).map(place) ?? (stride > 0 ? 0 : count - 1)
         let last = try index(stop).map(place) ?? (stride > 0 ? count : -1)
         // Beyond the count all steps are alike, and smaller ones cannot overflow.

@@ -79,7 +79,8 @@ extension TemplateValue {
         switch self {
         case .none, .bool, .int, .float: try writer.write(scalarRepr)
         case .undefined: try writer.write("Undefined")
-        case .string(let text): try writer.write(text.isMarkup ? "Markup(" + text.repr.swift + ")" : text.repr.swift)
+        case .string(let text):
+            try writer.write(text.isMarkup ? "Markup(" + text.repr.swift + ")" : text.repr.swift)
         case .list(let list): try Self.write(list.elements, "[", "]", to: &writer, depth)
         case .tuple(let list):
             try Self.write(list.elements, "(", list.elements.count == 1 ? ",)" : ")", to: &writer, depth)
@@ -95,7 +96,8 @@ extension TemplateValue {
             try Self.write(namespace.members.map { (.string($0.name), $0.value) }, to: &writer, depth)
             try writer.write(">")
         case .macro(let closure):
-            try writer.write("<Macro \(closure.macro.name.map { PythonString($0.text).repr.swift } ?? "anonymous")>")
+            try writer.write(
+                "<Macro \(closure.macro.name.map { PythonString($0.text).repr.swift } ?? "anonymous")>")
         case .loop(let loop): try writer.write("<LoopContext \(loop.index)/\(try loop.length())>")
         case .function(let name): try writer.write("<function \(name)>")
         case .method(let receiver, let name):
@@ -105,7 +107,8 @@ extension TemplateValue {
     }
 
     private static func write(
-        _ elements: [TemplateValue], _ open: String, _ close: String, to writer: inout TemplateWriter, _ depth: Int
+        _ elements: [TemplateValue], _ open: String, _ close: String, to writer: inout TemplateWriter,
+        _ depth: Int
     ) throws(TemplateFailure) {
         try writer.write(open)
         for (index, element) in elements.enumerated() {
@@ -140,7 +143,8 @@ extension TemplateValue {
         if exponent < -4 || exponent >= 16 {
             let power = abs(exponent) < 10 ? "0\(abs(exponent))" : "\(abs(exponent))"
             let rest = digits.dropFirst()
-            return sign + digits.prefix(1) + (rest.isEmpty ? "" : "." + rest) + (exponent < 0 ? "e-" : "e+") + power
+            return sign + digits.prefix(1) + (rest.isEmpty ? "" : "." + rest) + (exponent < 0 ? "e-" : "e+")
+                + power
         }
         if exponent < 0 { return sign + "0." + String(repeating: "0", count: -exponent - 1) + digits }
         let whole = digits.prefix(exponent + 1)

@@ -40,7 +40,8 @@ package struct Attention: Sendable {
             queries, stride: stride, heads: heads, scale: 1 / Float(headDim).squareRoot(), window: window,
             layer: layer, into: step.attended, step)
         output.forward(
-            step.attended, count: count, xStride: querySize, into: residual, yStride: hidden, accumulate: true,
+            step.attended, count: count, xStride: querySize, into: residual, yStride: hidden,
+            accumulate: true,
             step)
     }
 }

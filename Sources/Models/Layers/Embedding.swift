@@ -16,7 +16,8 @@ package enum Embedding: Sendable {
             case .tied(let weights): weights.copyRow(Int(id), into: target)
             case .stored(let tensor):
                 tensor.copyFloats(
-                    from: Int(id) * hiddenSize, into: UnsafeMutableBufferPointer(start: target, count: hiddenSize))
+                    from: Int(id) * hiddenSize,
+                    into: UnsafeMutableBufferPointer(start: target, count: hiddenSize))
             }
         }
     }

@@ -26,12 +26,14 @@ package struct Linear: Sendable {
     ///   - y: [count, outputSize], rows `yStride` floats apart.
     ///   - accumulate: adds to y, as a residual connection does.
     func forward(
-        _ x: UnsafePointer<Float>, count: Int, xStride: Int, into y: UnsafeMutablePointer<Float>, yStride: Int,
+        _ x: UnsafePointer<Float>, count: Int, xStride: Int, into y: UnsafeMutablePointer<Float>,
+        yStride: Int,
         accumulate: Bool = false, _ workspace: Workspace
     ) {
         func multiply(_ bias: UnsafePointer<Float>?) {
             weights.multiply(
-                x, count: count, xStride: xStride, bias: bias, into: y, yStride: yStride, accumulate: accumulate,
+                x, count: count, xStride: xStride, bias: bias, into: y, yStride: yStride,
+                accumulate: accumulate,
                 scratch: workspace.scratch, pool: workspace.pool)
         }
         if let bias {

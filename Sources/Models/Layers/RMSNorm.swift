@@ -11,7 +11,8 @@ package struct RMSNorm: Sendable {
 
     /// Normalizes `count` rows of `weight.count` floats; x and y may be the same.
     func forward(
-        _ x: UnsafePointer<Float>, count: Int, xStride: Int, into y: UnsafeMutablePointer<Float>, yStride: Int,
+        _ x: UnsafePointer<Float>, count: Int, xStride: Int, into y: UnsafeMutablePointer<Float>,
+        yStride: Int,
         _ workspace: Workspace
     ) {
         ck_rms_norm(

@@ -21,7 +21,9 @@ struct RotaryTable {
             // A position beyond the trained ones turns as slowly as a sequence that ends there asks for. Keys that
             // are cached keep their angle, as they do in transformers while it generates.
             append(positionCount..<max(positionCount, min(wanted, limit)), length: nil)
-            while positionCount < wanted { append(positionCount..<positionCount + 1, length: positionCount + 1) }
+            while positionCount < wanted {
+                append(positionCount..<positionCount + 1, length: positionCount + 1)
+            }
         } else {
             append(positionCount..<wanted, length: nil)
         }

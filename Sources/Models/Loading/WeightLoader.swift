@@ -55,7 +55,8 @@ struct WeightLoader {
         guard tensor.elementType.kernelType != nil, tensor.elementType != .i8 else {
             throw ModelError(
                 file: tensor.file,
-                problem: "tensor \"\(name)\" is stored as \(tensor.elementType.rawValue), which is not there yet",
+                problem:
+                    "tensor \"\(name)\" is stored as \(tensor.elementType.rawValue), which is not there yet",
                 remedy: "use weights in F32, BF16 or F16")
         }
         return tensor

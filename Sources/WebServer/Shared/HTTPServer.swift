@@ -155,11 +155,18 @@ struct HTTPServer: Sendable {
                     throw APIError.tooLarge(limitBytes: limitBytes)
                 }
                 var bytes: [UInt8] = []
-                for try await buffer in body {
-                    guard bytes.count + buffer.readableBytes <= limitBytes else {
-                        throw APIError.tooLarge(limitBytes: limitBytes)
+                do {
+                    for try await buffer in body {
+                        guard bytes.count + buffer.readableBytes <= limitBytes else {
+                            throw APIError.tooLarge(limitBytes: limitBytes)
+                        }
+                        bytes.append(contentsOf: buffer.readableBytesView)
                     }
-                    bytes.append(contentsOf: buffer.readableBytesView)
+                } catch let error as APIError {
+                    throw error
+                } catch {
+                    // A body that breaks off has no reader for an answer, and is nobody's fault here.
+                    throw ClientGone()
                 }
                 return bytes
             },

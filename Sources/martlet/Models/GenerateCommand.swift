@@ -100,7 +100,8 @@ struct GenerateCommand: AsyncParsableCommand {
         var prompts: [[Int32]] = []
         for (index, line) in lines.enumerated() where line.contains(where: { $0 > 0x20 }) {
             do {
-                prompts.append(try self.prompt(OrderedJSON(parsingUTF8: Array(line)), session.engine.tokenizer))
+                prompts.append(
+                    try self.prompt(OrderedJSON(parsingUTF8: Array(line)), session.engine.tokenizer))
             } catch let error as JSONParseError {
                 throw CommandError("\(path):\(index + 1): \(error.message)", status: 65)
             } catch let error as CommandError {
@@ -130,7 +131,8 @@ struct GenerateCommand: AsyncParsableCommand {
                 while let next = done.removeValue(forKey: shown) {
                     Output.line(
                         output == .json
-                            ? next.json(prompts[shown]).compactText : OrderedJSON.string(next.text).compactText)
+                            ? next.json(prompts[shown]).compactText
+                            : OrderedJSON.string(next.text).compactText)
                     shown += 1
                     progress.show(shown, of: prompts.count)
                 }

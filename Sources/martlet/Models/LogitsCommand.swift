@@ -58,7 +58,9 @@ struct LogitsCommand: ParsableCommand {
             for row in part.indices {
                 let values = UnsafeBufferPointer(start: logits.floats + row * vocabSize, count: vocabSize)
                 let separator = start + row == 0 ? "" : ","
-                Output.text(separator + "[" + values.map { $0.isFinite ? "\($0)" : "null" }.joined(separator: ",") + "]")
+                Output.text(
+                    separator + "[" + values.map { $0.isFinite ? "\($0)" : "null" }.joined(separator: ",")
+                        + "]")
             }
         }
         Output.text("]}\n")

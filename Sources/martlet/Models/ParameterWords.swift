@@ -45,7 +45,8 @@ enum ParameterWords {
         let (documents, diagnostics) = ManifestReader.read(try Environment.read(path), file: path)
         if let problem = diagnostics.first { throw CommandError(problem.description, status: 2) }
         guard let members = documents.first?.json.objectValue, documents.count == 1 else {
-            throw CommandError("\(path): not a map of parameters; write lines like `temperature: 0`", status: 2)
+            throw CommandError(
+                "\(path): not a map of parameters; write lines like `temperature: 0`", status: 2)
         }
         return try members.sortedByKey.flatMap { name, value -> [String] in
             let flag = normalized(["--" + name])[0]

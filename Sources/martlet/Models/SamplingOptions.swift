@@ -38,7 +38,9 @@ struct SamplingOptions: ParsableArguments {
     @Flag(help: "Go on after the model's end token.")
     var ignoreEos = false
 
-    @Option(help: ArgumentHelp("JSON schema, as text or @FILE, that the output must validate against.", valueName: "SCHEMA"))
+    @Option(
+        help: ArgumentHelp(
+            "JSON schema, as text or @FILE, that the output must validate against.", valueName: "SCHEMA"))
     var jsonSchema: String?
 
     @Option(help: "Regular expression that the whole output must match.")
@@ -61,7 +63,8 @@ struct SamplingOptions: ParsableArguments {
         parameters.topK = topK ?? configuration.topK ?? 0
         parameters.topP = topP ?? configuration.topP.map(Double.init) ?? 1
         parameters.minP = minP ?? configuration.minP.map(Double.init) ?? 0
-        parameters.repetitionPenalty = repetitionPenalty ?? configuration.repetitionPenalty.map(Double.init) ?? 1
+        parameters.repetitionPenalty =
+            repetitionPenalty ?? configuration.repetitionPenalty.map(Double.init) ?? 1
         parameters.presencePenalty = presencePenalty ?? 0
         parameters.frequencyPenalty = frequencyPenalty ?? 0
         parameters.seed = seed
@@ -70,7 +73,8 @@ struct SamplingOptions: ParsableArguments {
         if let jsonSchema {
             let text =
                 jsonSchema.hasPrefix("@")
-                ? String(decoding: try Environment.read(String(jsonSchema.dropFirst())), as: UTF8.self) : jsonSchema
+                ? String(decoding: try Environment.read(String(jsonSchema.dropFirst())), as: UTF8.self)
+                : jsonSchema
             parameters.constraint = .jsonSchema(text)
         } else if let regex {
             parameters.constraint = .regex(regex)

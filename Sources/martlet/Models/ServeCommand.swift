@@ -64,7 +64,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Chat template to use in place of the model's.", valueName: "FILE"))
     var chatTemplate: String?
 
-    @Flag(help: "Let requests bring their own chat template. Templates are programs: only for trusted clients.")
+    @Flag(
+        help: "Let requests bring their own chat template. Templates are programs: only for trusted clients.")
     var trustRequestChatTemplate = false
 
     @Option(help: "Origins of web pages that may use the server; * for all.")
@@ -88,7 +89,9 @@ struct ServeCommand: AsyncParsableCommand {
             throw ValidationError("--max-num-batched-tokens must be from 1 to 65536")
         }
         if let maxModelLen, maxModelLen < 2 { throw ValidationError("--max-model-len must be at least 2") }
-        if let kvCacheTokens, kvCacheTokens < 16 { throw ValidationError("--kv-cache-tokens must be at least 16") }
+        if let kvCacheTokens, kvCacheTokens < 16 {
+            throw ValidationError("--kv-cache-tokens must be at least 16")
+        }
         guard maxQueue >= 1 else { throw ValidationError("--max-queue must be at least 1") }
     }
 
@@ -175,13 +178,16 @@ struct ServeCommand: AsyncParsableCommand {
             settings.chatTemplate = String(decoding: try Environment.read(chatTemplate), as: UTF8.self)
         }
         guard let level = ServingSettings.LogLevel(rawValue: logLevel) else {
-            throw CommandError("--log-level: \"\(logLevel)\" is none of trace, debug, info, notice, warning, error", status: 64)
+            throw CommandError(
+                "--log-level: \"\(logLevel)\" is none of trace, debug, info, notice, warning, error",
+                status: 64)
         }
         settings.logLevel = level
         if toolCallParser != "auto" {
             guard let format = ToolCallFormat(rawValue: toolCallParser) else {
                 let known = ToolCallFormat.allCases.map(\.rawValue).joined(separator: ", ")
-                throw CommandError("--tool-call-parser: \"\(toolCallParser)\" is none of auto, \(known)", status: 64)
+                throw CommandError(
+                    "--tool-call-parser: \"\(toolCallParser)\" is none of auto, \(known)", status: 64)
             }
             settings.toolParsing = .format(format)
         }

@@ -34,7 +34,8 @@ struct TokenizeCommand: ParsableCommand {
     func run() throws {
         let tokenizer = try place.loadTokenizer()
         let source = try text ?? String(decoding: Environment.read("-"), as: UTF8.self)
-        Output.line(#"{"ids":"# + "\(tokenizer.encode(source, addSpecialTokens: special))}".filter { $0 != " " })
+        Output.line(
+            #"{"ids":"# + "\(tokenizer.encode(source, addSpecialTokens: special))}".filter { $0 != " " })
     }
 }
 
@@ -85,11 +86,16 @@ struct ChatTemplateCommand: ParsableCommand {
     func run() throws {
         let conversation = try Conversation(place.loadTokenizer())
         let text = try conversation.render(
-            try Self.read(messages), tools: try tools.map(Self.read), addsGenerationPrompt: addGenerationPrompt)
-        let ids = conversation.tokenizer.encode(text, addSpecialTokens: false).map { OrderedJSON.int(Int($0)) }
+            try Self.read(messages), tools: try tools.map(Self.read),
+            addsGenerationPrompt: addGenerationPrompt)
+        let ids = conversation.tokenizer.encode(text, addSpecialTokens: false).map {
+            OrderedJSON.int(Int($0))
+        }
         Output.line(
-            OrderedJSON.object([.init(key: "text", value: .string(text)), .init(key: "ids", value: .array(ids))])
-                .compactText)
+            OrderedJSON.object([
+                .init(key: "text", value: .string(text)), .init(key: "ids", value: .array(ids)),
+            ])
+            .compactText)
     }
 
     private static func read(_ path: String) throws -> OrderedJSON {
@@ -115,7 +121,8 @@ struct Conversation {
         self.tokenizer = tokenizer
         guard let source = tokenizer.chatTemplates["default"] else {
             throw CommandError(
-                "the model has no chat template: use a model made for conversations, or a raw prompt", status: 1)
+                "the model has no chat template: use a model made for conversations, or a raw prompt",
+                status: 1)
         }
         do {
             template = try ChatTemplate(source)
@@ -128,7 +135,8 @@ struct Conversation {
         do {
             return try template.render(
                 messages: messages, tools: tools, addGenerationPrompt: addsGenerationPrompt,
-                bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken, extra: [:], now: Environment.now())
+                bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken, extra: [:], now: Environment.now()
+            )
         } catch {
             throw CommandError("the chat template refused the messages: \(error)", status: 1)
         }

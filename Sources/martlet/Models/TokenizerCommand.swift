@@ -105,7 +105,8 @@ struct TokenizerCommand: ParsableCommand {
                 row["text"]?.stringValue.map { [$0] }
                 ?? row["messages"]?.arrayValue?.compactMap { $0["content"]?.stringValue }
             guard let texts else {
-                throw CommandError("\(path):\(number): the line has neither \"text\" nor \"messages\"", status: 65)
+                throw CommandError(
+                    "\(path):\(number): the line has neither \"text\" nor \"messages\"", status: 65)
             }
             for text in texts { try trainer.add(text) }
         }
@@ -148,7 +149,8 @@ struct LineReader: ~Copyable {
             position = 0
             searched = buffer.count
             guard searched < Self.maximumLineBytes else {
-                throw CommandError("\(path): a line is longer than \(Self.maximumLineBytes) bytes", status: 65)
+                throw CommandError(
+                    "\(path): a line is longer than \(Self.maximumLineBytes) bytes", status: 65)
             }
             try fill()
         }

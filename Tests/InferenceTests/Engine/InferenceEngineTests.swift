@@ -14,7 +14,9 @@ struct InferenceEngineTests {
         let beginning = (0..<shared).map { _ in Int32.random(in: 0..<256, using: &random) }
         return (0..<count).map { _ in
             beginning
-                + (0..<Int.random(in: 1...70, using: &random)).map { _ in Int32.random(in: 0..<256, using: &random) }
+                + (0..<Int.random(in: 1...70, using: &random)).map { _ in
+                    Int32.random(in: 0..<256, using: &random)
+                }
         }
     }
 
@@ -231,11 +233,14 @@ struct InferenceEngineTests {
             $0.maxModelLength = 64
             $0.maxWaiting = 2
         }
-        func refusal(_ prompt: [Int32], _ change: (inout SamplingParameters) -> Void = { _ in }) async -> EngineError? {
+        func refusal(_ prompt: [Int32], _ change: (inout SamplingParameters) -> Void = { _ in }) async
+            -> EngineError?
+        {
             var sampling = SamplingParameters(maxTokens: 8)
             change(&sampling)
             do {
-                _ = try await engine.generate(GenerationRequest(id: "", promptIDs: prompt, sampling: sampling))
+                _ = try await engine.generate(
+                    GenerationRequest(id: "", promptIDs: prompt, sampling: sampling))
                 return nil
             } catch {
                 return error as? EngineError

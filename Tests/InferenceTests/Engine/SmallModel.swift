@@ -26,7 +26,9 @@ final class SmallModel {
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
-    func engine(_ change: (inout EngineSettings) -> Void = { _ in }, threads: Int = 2) throws -> InferenceEngine {
+    func engine(_ change: (inout EngineSettings) -> Void = { _ in }, threads: Int = 2) throws
+        -> InferenceEngine
+    {
         var settings = EngineSettings()
         settings.maxRunning = 8
         settings.cacheTokens = 4096
@@ -41,7 +43,8 @@ final class SmallModel {
     func adapter(seed: UInt64) throws -> String {
         let path = directory + "/adapter-\(seed)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        let configuration = #"{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}"#
+        let configuration =
+            #"{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}"#
         try Data(configuration.utf8).write(to: URL(fileURLWithPath: path + "/adapter_config.json"))
         var random = SeededGenerator(seed: seed)
         var tensors: [TensorSource] = []
