@@ -67,7 +67,9 @@ demo: ## Run an example workflow and show its tree and its log.
 .PHONY: test
 test: setup ## All tests: Swift, examples, conformance, faults in their short form.
 	$(SWIFT) build --build-tests $(CHECKS)
-	$(SWIFT) test --skip-build $(CHECKS)
+	# The server's tests wait for sockets; beside simulations that hold all threads for a minute they would time out.
+	$(SWIFT) test --skip-build $(CHECKS) --skip WebServerTests
+	$(SWIFT) test --skip-build $(CHECKS) --filter WebServerTests
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" --workflows workflows
 	if [ -d "$(MARTLET_CONFORMANCE)" ]; then
 		python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)

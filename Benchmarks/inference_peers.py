@@ -58,9 +58,10 @@ def llama():
 
 
 def transformers():
-    return PythonEnvironment(
-        "transformers", ["torch", "transformers"],
-        ["--extra-index-url", "https://download.pytorch.org/whl/cpu", "torch", "transformers", "numpy"], {})
+    """PyPI's own torch for Linux brings gigabytes of GPU libraries, which are not used here; with
+    PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu pip finds one without them.
+    """
+    return PythonEnvironment("transformers", ["torch", "transformers"], ["torch", "transformers", "numpy"], {})
 
 
 class Worker:

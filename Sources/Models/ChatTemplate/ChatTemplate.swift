@@ -1,5 +1,5 @@
-// Chat templates: the Jinja program that a model brings to turn messages into the text it was trained on. Agrees
-// with `apply_chat_template` of transformers, which runs them with Jinja2's immutable sandbox.
+// Chat templates: the Jinja program that a model brings to turn messages into the text it was trained on.
+// Agrees with `apply_chat_template` of transformers, which runs them with Jinja2's immutable sandbox.
 package import Text
 
 /// A compiled template. Compiling finds what is wrong in its form; rendering may be done any number of times.
@@ -21,8 +21,8 @@ package struct ChatTemplate: Sendable {
     /// - Parameters:
     ///   - variables: `messages`, `tools`, `add_generation_prompt`, `bos_token` and whatever else it reads.
     ///   - now: what `strftime_now` prints, in UTC.
-    /// - Throws: what the template raises, operations that its values do not have, and, from hostile templates,
-    ///   more than 5 million steps or 16 MiB of text.
+    /// - Throws: what the template raises, operations that its values do not have, and, from hostile
+    ///   templates, more than 5 million steps or 16 MiB of text.
     package func render(
         _ variables: [String: OrderedJSON], now: Timestamp
     ) throws(ChatTemplateError) -> String {

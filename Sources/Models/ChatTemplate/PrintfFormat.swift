@@ -181,9 +181,8 @@ struct PrintfFormat {
         if isDecimal, case .float(let number) = value, let whole = Int(exactly: number.rounded(.towardZero)) {
             return whole
         }
-        throw .wrongValue(
-            "%\(letter) format: \(isDecimal ? "a real number" : "an integer") is required, not \(value.typeName)"
-        )
+        let wanted = isDecimal ? "a real number" : "an integer"
+        throw .wrongValue("%\(letter) format: \(wanted) is required, not \(value.typeName)")
     }
 
     private func pad(

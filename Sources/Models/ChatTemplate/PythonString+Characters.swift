@@ -1,4 +1,4 @@
-// Upper and lower case, classes of characters, and the quoted form, as the methods of Python's `str` have them.
+// Upper and lower case, classes of characters, and the quoted form, as Python's `str` has them.
 
 extension PythonString {
     // MARK: Case

@@ -1,7 +1,7 @@
 // What single filters do to a text.
 
 extension PythonString {
-    /// The filter `title`: a capital behind white space, hyphens and opening brackets, small letters elsewhere.
+    /// The filter `title`: a capital behind blanks, hyphens and opening brackets, small letters elsewhere.
     var titledByWords: PythonString {
         var result = PythonString()
         var word: [Unicode.Scalar] = []

@@ -1,8 +1,8 @@
 // Text as Python has it: a sequence of code points. Swift's String compares and counts after Unicode rules
 // ("é" equals "e\u{301}", "\r\n" is one character), so templates would render differently with it.
 
-/// Text whose equality, order, length and indexes are those of its code points. Kept as valid UTF-8, in which the
-/// order of bytes is that of code points, and a text found by bytes is found at a code point.
+/// Text whose equality, order, length and indexes are those of its code points. Kept as valid UTF-8, in which
+/// the order of bytes is that of code points, and a text found by bytes is found at a code point.
 struct PythonString: Sendable {
     private(set) var utf8: [UInt8]
     /// Whether it was marked by `safe` or made by `escape`: text added to it is then escaped for HTML.
@@ -139,8 +139,8 @@ extension PythonString {
     /// The bytes from the end to the start, which are no valid text: only for searching.
     private init(mirroring text: PythonString) { utf8 = text.utf8.reversed() }
 
-    /// The first byte offset at or behind `start` at which another text is found. Takes linear time, by Knuth,
-    /// Morris and Pratt: a search by plain comparisons would let a template square the length of its texts.
+    /// The first byte offset at or behind `start` at which another text is found. Takes linear time, by
+    /// Knuth, Morris and Pratt: plain comparisons would let a template square the length of its texts.
     func offset(of needle: PythonString, from start: Int = 0) -> Int? {
         guard start <= utf8.count else { return nil }
         guard let first = needle.utf8.first else { return start }

@@ -2,8 +2,8 @@
 import Text
 
 enum Strftime {
-    /// Formats a moment by the conversions of strftime, with the flags `-`, `_`, `0`, `^` and `#` and a width of
-    /// glibc. What is no conversion stays as it is.
+    /// Formats a moment by the conversions of strftime, with the flags `-`, `_`, `0`, `^` and `#` and a width
+    /// of glibc. What is no conversion stays as it is.
     static func format(
         _ format: String, _ moment: Timestamp, _ budget: TemplateBudget
     ) throws(TemplateFailure) -> String {

@@ -211,7 +211,11 @@ final class TemplateCycler {
 
 final class TemplateJoiner {
     let separator: TemplateValue
+    let depth: Int
     var isUsed = false
 
-    init(_ separator: TemplateValue) { self.separator = separator }
+    init(_ separator: TemplateValue) throws(TemplateFailure) {
+        self.separator = separator
+        depth = try TemplateValue.depth(around: [separator])
+    }
 }

@@ -62,7 +62,8 @@ extension TemplateEvaluator {
             return .undefined(
                 TemplateUndefined(
                     .reason(
-                        "the inline if-expression on line \(line) evaluated to false and no else section was defined."
+                        "the inline if-expression on line \(line) evaluated to false and no else section was "
+                            + "defined."
                     )))
         }
     }

@@ -32,7 +32,8 @@ extension TemplateEvaluator {
                 throw .wrongArguments("at least one item has to be provided")
             }
             return .cycler(try TemplateCycler(arguments.positional))
-        case "joiner": return .joiner(TemplateJoiner(try arguments.bound(name, ["sep"])[0] ?? .string(", ")))
+        case "joiner":
+            return .joiner(try TemplateJoiner(try arguments.bound(name, ["sep"])[0] ?? .string(", ")))
         case "raise_exception":
             let message = try arguments.bound(name, ["message"], required: 1)[0] ?? .none
             throw .raised(try message.text(budget).swift)

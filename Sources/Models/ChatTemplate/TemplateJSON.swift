@@ -1,5 +1,5 @@
-// The filter `tojson` as transformers has it for chat templates, which is Python's `json.dumps`: blanks behind
-// commas and colons, no escaping of HTML, and characters beyond ASCII as they are.
+// The filter `tojson` as transformers has it for chat templates, which is Python's `json.dumps`: blanks
+// behind commas and colons, no escaping of HTML, and characters beyond ASCII as they are.
 import Text
 
 struct TemplateJSON {

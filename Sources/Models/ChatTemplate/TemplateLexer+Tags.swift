@@ -1,8 +1,8 @@
 // The inside of tags: names, numbers, strings and operators, as Python writes them.
 
 extension TemplateLexer {
-    /// Reads to the end of a block or variable tag. The end counts only where all brackets are closed, so that
-    /// `{{ {'a': {}} }}` is read as meant.
+    /// Reads to the end of a block or variable tag. The end counts only where all brackets are closed, so
+    /// that `{{ {'a': {}} }}` is read as meant.
     mutating func readTag(isBlock: Bool) throws(ChatTemplateError) {
         var brackets: [TemplateSymbol] = []
         let startLine = line

@@ -1,5 +1,5 @@
 // Splits a template's source into tokens, with whitespace control as transformers sets it for chat templates:
-// `trim_blocks` drops the line break behind a block, `lstrip_blocks` the blanks before one at the start of a line.
+// `trim_blocks` drops the line break behind a block, `lstrip_blocks` the blanks before one at a line's start.
 
 struct TemplateLexer {
     let source: [Unicode.Scalar]

@@ -1,8 +1,8 @@
 // The methods of texts, dictionaries, lists and the other values.
 
 enum TemplateMethods {
-    /// The methods that a value has: those that may be called, and those that would change it. The reference's
-    /// sandbox takes the latter for undefined, and so are they here, even where a member has the same name.
+    /// The methods that a value has: those that may be called, and those that would change it. The
+    /// reference's sandbox takes the latter for undefined, even where a member has the same name.
     static func names(of value: TemplateValue) -> (allowed: Set<String>, refused: Set<String>) {
         switch value {
         case .string: (textNames, [])

@@ -1,5 +1,5 @@
-// Expressions, from the loosest binding to the tightest: if, or, and, not, comparisons, sums, ~, products, powers,
-// signs, then attributes, calls, filters and tests.
+// Expressions, from the loosest binding to the tightest: if, or, and, not, comparisons, sums, ~, products,
+// powers, signs, then attributes, calls, filters and tests.
 
 extension TemplateParser {
     mutating func parseExpression(mayBeConditional: Bool = true) throws(ChatTemplateError)

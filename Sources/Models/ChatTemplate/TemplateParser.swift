@@ -9,8 +9,8 @@ struct TemplateParser {
     private var mentioned: [Set<String>] = []
     /// Loops around this place, macros in between not counted.
     private var loops = 0
-    /// Inside conditions, an unknown filter or test is an error only when it is reached: templates test what the
-    /// engine has.
+    /// Inside conditions, an unknown filter or test is an error only when it is reached: templates test what
+    /// the engine has.
     var conditions = 0
 
     struct Result {

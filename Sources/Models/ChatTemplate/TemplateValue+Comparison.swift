@@ -179,9 +179,8 @@ extension TemplateValue {
             let counts = (left.elements.count, right.elements.count)
             return counts.0 < counts.1 ? .less : counts.0 == counts.1 ? .equal : .greater
         default:
-            throw .wrongValue(
-                "'\(comparison.rawValue)' not supported between instances of '\(typeName)' and '\(other.typeName)'"
-            )
+            let types = "'\(typeName)' and '\(other.typeName)'"
+            throw .wrongValue("'\(comparison.rawValue)' not supported between instances of \(types)")
         }
     }
 

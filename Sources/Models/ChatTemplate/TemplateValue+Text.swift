@@ -133,7 +133,8 @@ extension TemplateValue {
 
     // MARK: Numbers
 
-    /// `repr` of a float: the shortest digits that give the number back, with an exponent below 1e-4 and from 1e16.
+    /// `repr` of a float: the shortest digits that give the number back, with an exponent below 1e-4 and from
+    /// 1e16.
     static func repr(_ number: Double) -> String {
         if number.isNaN { return "nan" }
         if number.isInfinite { return number < 0 ? "-inf" : "inf" }

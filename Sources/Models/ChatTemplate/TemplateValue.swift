@@ -46,8 +46,8 @@ extension TemplateValue {
         return nil
     }
 
-    /// How many values are inside each other here. Namespaces and macros count as none: a rendering holds all of
-    /// them to its end, so that they are never freed through each other.
+    /// How many values are inside each other here. Namespaces and macros count as none: a rendering holds all
+    /// of them to its end, so that they are never freed through each other.
     var depth: Int {
         switch self {
         case .list(let list), .tuple(let list): list.depth
@@ -56,7 +56,7 @@ extension TemplateValue {
         case .loop(let loop): loop.depth
         case .method(let receiver, _): receiver.depth + 1
         case .cycler(let cycler): cycler.depth
-        case .joiner(let joiner): joiner.separator.depth + 1
+        case .joiner(let joiner): joiner.depth
         default: 0
         }
     }

@@ -29,7 +29,7 @@ struct ChatCommand: AsyncParsableCommand {
     var config: String?
 
     func run() async throws {
-        let engine = try options.makeEngine(EngineSettings())
+        let engine = try await options.makeEngine(EngineSettings())
         let conversation = try Conversation(engine.tokenizer)
         let parameters = try sampling.parameters(options.generationConfiguration())
         try await EngineSession.run(engine, adapter: adapter) { [self] session in

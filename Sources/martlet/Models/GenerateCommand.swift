@@ -56,7 +56,7 @@ struct GenerateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let engine = try options.makeEngine(EngineSettings())
+        let engine = try await options.makeEngine(EngineSettings())
         try await EngineSession.run(engine, adapter: adapter) { [self] session in
             let parameters = try sampling.parameters(options.generationConfiguration())
             if let file {

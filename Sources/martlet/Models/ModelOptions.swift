@@ -16,9 +16,13 @@ struct TokenizerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Directory of the tokenizer, where the model's has none.", valueName: "DIR"))
     var tokenizer: String?
 
-    func loadTokenizer() throws -> Tokenizer {
+    func loadTokenizer() throws -> Tokenizer { try Self.open(directory) }
+
+    var directory: String { tokenizer ?? model }
+
+    static func open(_ directory: String) throws -> Tokenizer {
         do {
-            return try Tokenizer(directory: tokenizer ?? model)
+            return try Tokenizer(directory: directory)
         } catch {
             throw CommandError("\(error)", status: 1)
         }
@@ -68,17 +72,25 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// The engine for this model, its tokenizer and settings.
-    func makeEngine(_ settings: EngineSettings) throws -> InferenceEngine {
+    func makeEngine(_ settings: EngineSettings) async throws -> InferenceEngine {
         var settings = settings
         settings.endIDs += try generationConfiguration().eosTokenIDs
-        let tokenizer = try place.loadTokenizer()
+        // A vocabulary takes a tenth of a second to read; the weights are read meanwhile.
+        async let tokenizer = Self.openTokenizer(place.directory)
         do {
             let pool = try ThreadPool(threads: threads)
+            let model = try loadModel(pool)
             return try InferenceEngine(
-                model: loadModel(pool), tokenizer: tokenizer, settings: settings, pool: pool)
+                model: model, tokenizer: await tokenizer, settings: settings, pool: pool)
         } catch let error as OutOfMemory {
             throw CommandError("\(error)", status: 86)
         }
+    }
+}
+
+extension ModelOptions {
+    private nonisolated static func openTokenizer(_ directory: String) async throws -> Tokenizer {
+        try TokenizerOptions.open(directory)
     }
 }
 

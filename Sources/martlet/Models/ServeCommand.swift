@@ -102,7 +102,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw CommandError(
                 "\(host) can be reached by others: give --api-key KEY, or say --no-auth outright", status: 64)
         }
-        let engine = try options.makeEngine(engineSettings(settings.servedModelNames[0]))
+        let engine = try await options.makeEngine(engineSettings(settings.servedModelNames[0]))
         let server = try OpenAIServer(service: engine, settings: settings)
         try await serve(engine, server, adapters())
     }
