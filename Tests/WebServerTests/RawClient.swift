@@ -39,10 +39,8 @@ final class RawClient: Sendable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else {
-            Glibc.close(descriptor)
-            throw SocketError(call: "connect")
-        }
+        // What is thrown from here on still runs `deinit`, which closes.
+        guard result == 0 else { throw SocketError(call: "connect") }
     }
 
     deinit { Glibc.close(descriptor) }
