@@ -72,6 +72,8 @@ let package = Package(
         .target(name: "Models", dependencies: ["Tensors", "CKernels", "Text"], swiftSettings: strict),
         .target(
             name: "Inference", dependencies: ["Models", "Tensors", "CKernels", "Text"], swiftSettings: strict),
+        .target(
+            name: "Training", dependencies: ["Inference", "Models", "Tensors", "Text"], swiftSettings: strict),
         // Where both halves meet.
         .target(
             name: "WebServer",
@@ -91,7 +93,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "WebServer", "Inference", "Models", "Tensors",
+                "WebServer", "Training", "Inference", "Models", "Tensors",
                 "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
                 "Text",
                 "CLinux",
@@ -102,7 +104,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
         .executableTarget(
-            name: "GoldenRunner", dependencies: ["Inference", "Models", "Tensors", "Text"],
+            name: "GoldenRunner", dependencies: ["Training", "Inference", "Models", "Tensors", "Text"],
             path: "Tests/GoldenRunner", swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"], swiftSettings: strict),
         .testTarget(
@@ -149,6 +151,10 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: ["Inference", "Models", "Tensors", "CKernels", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: ["Training", "Models", "Tensors", "CKernels", "Text", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "WebServerTests",

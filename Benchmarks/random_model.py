@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a model of a known shape with random weights: speed depends on the shape, and nothing has to be downloaded.
 
-    random_model.py --output_dir DIR [--shape qwen2.5-0.5b|qwen2.5-1.5b|small] [--seed N] [--gguf TYPE,TYPE...]
+    random_model.py --output_dir DIR [--shape qwen2.5-0.5b|qwen2.5-1.5b|25m|small] [--seed N] [--gguf TYPE,TYPE...]
     random_model.py --describe [--shape ...]
 
 Writes a Hugging Face directory: config.json, model.safetensors (bf16), tokenizer.json (byte-level, with invented words
@@ -27,6 +27,10 @@ SHAPES = {
     "qwen2.5-1.5b": {
         "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
         "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 32768},
+    # 25,177,472 parameters: 3.1 million of the embedding, which is also the output layer, and 2.75 in each layer.
+    "25m": {
+        "hidden_size": 384, "intermediate_size": 2048, "num_hidden_layers": 8, "num_attention_heads": 6,
+        "num_key_value_heads": 2, "vocab_size": 8192, "max_position_embeddings": 4096},
     "small": {
         "hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 4, "num_attention_heads": 4,
         "num_key_value_heads": 2, "vocab_size": 4096, "max_position_embeddings": 4096},

@@ -10,6 +10,7 @@ enum CommandList {
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
         BackupCommand.self,
+        PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self, MergeCommand.self,
         TokenizerCommand.self, GenerateCommand.self, ChatCommand.self, ServeCommand.self,
         TokenizeCommand.self,
         DetokenizeCommand.self, ChatTemplateCommand.self, LogitsCommand.self,

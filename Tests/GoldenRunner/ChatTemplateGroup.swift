@@ -2,6 +2,7 @@
 
 import Models
 import Text
+import Training
 
 extension GoldenGroup {
     /// `chat.json`: renderings of the templates in it, and what templates raise. Text and ids are exact.
@@ -18,8 +19,9 @@ extension GoldenGroup {
         for (number, item) in raises.enumerated() where !item.isNull {
             report.attempt("errors", "\(number)") { try check.raising(item) }
         }
-        if let masks = cases["sft_masks"]?.arrayValue {
-            report.skip("sft_masks, \(masks.count) cases (training's)")
+        for item in cases["sft_masks"]?.arrayValue ?? [] {
+            let name = item["name"]?.stringValue ?? ""
+            report.attempt("loss masks", name) { try check.mask(item, named: name, cases) }
         }
     }
 }
@@ -54,6 +56,23 @@ private struct ChatTemplateCheck {
         return firstDifference(tokenizer.encode(text, addSpecialTokens: false), reference).map {
             "ids: \($0)"
         }
+    }
+
+    /// - Returns: what is wrong with the ids or with what of them is learned. The messages are those of the rendering
+    ///   of the same name by the template `plain`.
+    func mask(_ item: OrderedJSON, named name: String, _ cases: OrderedJSON) throws -> String? {
+        let rendering = cases["renderings"]?.arrayValue?.first {
+            $0["name"]?.stringValue == name && $0["template"]?.stringValue == "plain"
+        }
+        guard let rendering, let source = templates?["plain"]?.stringValue else {
+            throw GoldenError("no rendering has the messages of \(name)")
+        }
+        let encoder = try ConversationEncoder(
+            tokenizer: tokenizer, chatTemplate: ChatTemplate(source), now: Timestamp(seconds: 0))
+        let sequence = try encoder.sequence(messages: rendering.required("messages"))
+        if let problem = firstDifference(sequence.ids, try item.required("ids").tokenIDs()) { return problem }
+        let learned = sequence.labels.map { $0 == TokenSequence.ignored ? Int32(0) : 1 }
+        return firstDifference(learned, try item.required("train_mask").tokenIDs())
     }
 
     /// - Returns: what is wrong with the error that the messages must lead to.

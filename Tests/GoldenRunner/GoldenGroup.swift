@@ -9,7 +9,10 @@ struct GoldenGroup: Sendable {
     let run: @Sendable (GoldenFolder, inout GoldenReport) async throws -> Void
 
     /// In the order in which a folder is checked.
-    static let all: [GoldenGroup] = [.tokenizer, .chatTemplate, .model, .generation, .rope, .sampling]
+    static let all: [GoldenGroup] = [
+        .tokenizer, .chatTemplate, .model, .generation, .rope, .sampling, .supervised, .preference, .packing,
+        .blockQuantization,
+    ]
 }
 
 /// Finds the folders of each group.

@@ -86,6 +86,10 @@ struct ConfigurationAdapterTests {
             (#""target_modules":["q"],"layer_replication":[[0,4]]"#, "layer_replication"),
             (#""target_modules":["q"],"use_qalora":true"#, "use_qalora"),
             (#""target_modules":["q"],"modules_to_save":["("]"#, "modules_to_save"),
+            (#""target_modules":["q"],"lora_dropout":2"#, "lora_dropout"),
+            (#""target_modules":["q"],"ensure_weight_tying":1"#, "ensure_weight_tying"),
+            (#""target_modules":["q"],"init_lora_weights":"pissa_niter_4""#, "init_lora_weights"),
+            (#""target_modules":["q"],"init_lora_weights":"OLoRA""#, "init_lora_weights"),
         ])
     func refuses(fields: String, field: String) {
         let error = #expect(throws: ConfigurationError.self) { try Self.parse(fields) }

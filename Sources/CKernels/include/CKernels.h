@@ -3,10 +3,15 @@
 #define CKERNELS_H
 
 #include "attention.h"
+#include "block_quantization.h"
 #include "convert.h"
 #include "cpu.h"
+#include "gemm.h"
 #include "layers.h"
 #include "linear.h"
+#include "optimizers.h"
 #include "thread_pool.h"
+#include "training_attention.h"
+#include "training_layers.h"
 
 #endif

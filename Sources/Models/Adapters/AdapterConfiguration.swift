@@ -34,9 +34,14 @@ package struct AdapterConfiguration: Sendable {
     /// Scales by alpha / sqrt(rank) in place of alpha / rank.
     package var useRSLoRA: Bool
     package var useDoRA: Bool
+    /// The share of inputs that training zeroes.
+    package var dropout: Double
     package var targetModules: TargetModules
     /// Modules that the adapter's file has whole.
     package var modulesToSave: [String]
+    /// An embedding that the output layer shares is trained as one matrix. Without this PEFT trains a copy
+    /// for the one that is saved and leaves the other as it was.
+    package var ensureWeightTying: Bool
     package var layersToTransform: [Int]
     package var bias: Bias
     /// `lora_B` has a bias.
@@ -84,15 +89,17 @@ package struct AdapterConfiguration: Sendable {
 // MARK: Reading
 
 extension AdapterConfiguration {
-    private init(_ fields: ConfigurationFields) throws(ConfigurationError) {
+    init(_ fields: ConfigurationFields) throws(ConfigurationError) {
         try Self.requireLoRA(fields)
         json = fields.json
         rank = try fields.int("r", in: 1...Self.maximumRank) ?? 8
         alpha = try fields.double("lora_alpha", in: -1e6...1e6) ?? 8
         useRSLoRA = try fields.bool("use_rslora") ?? false
         useDoRA = try fields.bool("use_dora") ?? false
+        dropout = try fields.double("lora_dropout", in: 0...1) ?? 0
         targetModules = try Self.targetModules(fields)
         modulesToSave = try fields.strings("modules_to_save") ?? []
+        ensureWeightTying = try fields.bool("ensure_weight_tying") ?? false
         layersToTransform = try Self.layers(fields)
         let biasName = try fields.string("bias") ?? Bias.none.rawValue
         guard let bias = Bias(rawValue: biasName) else {
@@ -132,6 +139,16 @@ extension AdapterConfiguration {
                     key, "this variant of LoRA is not there yet",
                     remedy: "merge the adapter into its model with PEFT, or train one without it")
             }
+        }
+        // These take what the adapter begins with out of the base weights; the model's files still have it.
+        let key = "init_lora_weights"
+        let changesBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
+        if let start = fields.value(key)?.stringValue?.lowercased(),
+            changesBase.contains(where: start.hasPrefix)
+        {
+            throw fields.failure(
+                key, "\"\(start.prefix(60))\" belongs to base weights that it has changed",
+                remedy: "save the adapter again with PEFT's path_initial_model_for_weight_conversion")
         }
     }
 

@@ -8,6 +8,8 @@ package struct ChatTemplate: Sendable {
     private let body: [TemplateStatement]
     /// The names in the template, numbered.
     private let names: [String: Int]
+    /// Whether the template marks what the model writes by `{% generation %}` blocks.
+    package let hasGenerationBlocks: Bool
 
     /// - Throws: if the source is not a template, with the line and the remedy.
     package init(_ source: String) throws(ChatTemplateError) {
@@ -15,6 +17,7 @@ package struct ChatTemplate: Sendable {
         self.source = source
         body = parsed.body
         names = parsed.names
+        hasGenerationBlocks = parsed.hasGenerations
     }
 
     /// Runs the template.
@@ -26,6 +29,15 @@ package struct ChatTemplate: Sendable {
     package func render(
         _ variables: [String: OrderedJSON], now: Timestamp
     ) throws(ChatTemplateError) -> String {
+        try renderTracked(variables, now: now).text
+    }
+
+    /// As `render`, with the places of the text's UTF-8 that `{% generation %}` blocks wrote, in their order:
+    /// the assistant tokens mask of transformers. A block in a text that becomes a value first, by `set` or a
+    /// macro, has no place.
+    package func renderTracked(
+        _ variables: [String: OrderedJSON], now: Timestamp
+    ) throws(ChatTemplateError) -> (text: String, generations: [Range<Int>]) {
         let evaluator: TemplateEvaluator
         do {
             evaluator = try TemplateEvaluator(variables: variables, names: names, now: now)
@@ -33,7 +45,7 @@ package struct ChatTemplate: Sendable {
             throw error.at(line: 1)
         }
         do {
-            return try evaluator.render(body)
+            return (try evaluator.render(body), evaluator.generations)
         } catch {
             throw error.at(line: evaluator.line)
         }
@@ -50,14 +62,25 @@ package struct ChatTemplate: Sendable {
         eosToken: String?,
         extra: [String: OrderedJSON] = [:], now: Timestamp
     ) throws(ChatTemplateError) -> String {
+        try render(
+            Self.variables(
+                messages: messages, tools: tools, addGenerationPrompt: addGenerationPrompt,
+                bosToken: bosToken, eosToken: eosToken, extra: extra), now: now)
+    }
+
+    /// The variables that transformers gives a template; see `render`.
+    package static func variables(
+        messages: OrderedJSON, tools: OrderedJSON?, addGenerationPrompt: Bool, bosToken: String?,
+        eosToken: String?, extra: [String: OrderedJSON] = [:]
+    ) -> [String: OrderedJSON] {
         var variables: [String: OrderedJSON] = [
-            "messages": Self.namingReasoning(in: messages), "tools": tools ?? .null, "documents": .null,
+            "messages": namingReasoning(in: messages), "tools": tools ?? .null, "documents": .null,
             "add_generation_prompt": .bool(addGenerationPrompt),
         ]
         if let bosToken { variables["bos_token"] = .string(bosToken) }
         if let eosToken { variables["eos_token"] = .string(eosToken) }
         variables.merge(extra) { $1 }
-        return try render(variables, now: now)
+        return variables
     }
 
     /// The messages with their reasoning under every name that templates read, as transformers 5 passes them.

@@ -13,6 +13,10 @@ final class TemplateEvaluator {
     /// The name `loop`, if the template mentions it.
     private let loopName: TemplateName?
     private var output = PythonString()
+    /// How many texts are being made that are not printed yet.
+    private var captures = 0
+    /// Where `generation` blocks printed, in bytes; those in a text that became a value are nowhere.
+    private(set) var generations: [Range<Int>] = []
     /// The line of the template that is being run, for errors.
     var line = 1
     private var depth = 0
@@ -98,7 +102,11 @@ final class TemplateEvaluator {
     ) throws(TemplateFailure) -> (text: PythonString, flow: Flow) {
         let outer = output
         output = PythonString()
-        defer { output = outer }
+        captures += 1
+        defer {
+            output = outer
+            captures -= 1
+        }
         let flow = try work()
         return (output, flow)
     }
@@ -167,6 +175,11 @@ final class TemplateEvaluator {
             }
             return try execute(body, inner)
         case .scope(let body): return try execute(body, TemplateScope(parent: scope))
+        case .generation(let body):
+            let start = output.utf8.count
+            let flow = try execute(body, TemplateScope(parent: scope))
+            if captures == 0 { generations.append(start..<output.utf8.count) }
+            return flow
         case .breakLoop: return .breakLoop
         case .continueLoop: return .continueLoop
         case .unsupported(let problem): throw .unsupported(problem)

@@ -12,17 +12,20 @@ struct TemplateParser {
     /// Inside conditions, an unknown filter or test is an error only when it is reached: templates test what
     /// the engine has.
     var conditions = 0
+    private var hasGenerations = false
 
     struct Result {
         var body: [TemplateStatement]
         /// The number of each name.
         var names: [String: Int]
+        /// Whether there is a `generation` block.
+        var hasGenerations: Bool
     }
 
     static func parse(_ source: String) throws(ChatTemplateError) -> Result {
         var parser = TemplateParser(tokens: try TemplateLexer.tokens(of: source))
         let body = try parser.parseBody(until: [])
-        return Result(body: body, names: parser.names)
+        return Result(body: body, names: parser.names, hasGenerations: parser.hasGenerations)
     }
 
     private init(tokens: [TemplateToken]) { self.tokens = tokens }
@@ -95,7 +98,9 @@ struct TemplateParser {
             let filters = try parseFilterChain()
             return .filter(filters, body: try parseBlock(until: ["endfilter"]).body)
         case "with": return try parseWith()
-        case "generation": return .scope(try parseBlock(until: ["endgeneration"]).body)
+        case "generation":
+            hasGenerations = true
+            return .generation(try parseBlock(until: ["endgeneration"]).body)
         case "block": return try parseNamedBlock()
         case "autoescape": return try parseAutoescape()
         case "print":

@@ -106,8 +106,10 @@ struct TemplateStatement: Sendable {
         case call(TemplateExpression, TemplateMacro)
         case filter([TemplateSuffix], body: [TemplateStatement])
         case with([(target: TemplateTarget, value: TemplateExpression)], body: [TemplateStatement])
-        /// A body with names of its own: `block`, `generation`, `autoescape`.
+        /// A body with names of its own: `block`, `autoescape`.
         case scope([TemplateStatement])
+        /// The same, its text being what the model is to write.
+        case generation([TemplateStatement])
         case breakLoop
         case continueLoop
         /// A statement that parses, but cannot run here.

@@ -6,6 +6,12 @@ package struct JSONParseError: Error, Sendable, Hashable, CustomStringConvertibl
     package var column: Int
     package var message: String
 
+    package init(line: Int, column: Int, message: String) {
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
     package var description: String { "invalid JSON at line \(line), column \(column): \(message)" }
 }
 

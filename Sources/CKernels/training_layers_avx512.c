@@ -1,0 +1,12 @@
+// Training's row-wise layers with AVX-512.
+
+#if defined(__x86_64__)
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
+#include "training_layers_instances.h"
+#pragma clang attribute pop
+
+const ck_train_kernels ck_train_avx512 = CK_TRAIN_KERNELS;
+
+#endif

@@ -1,0 +1,216 @@
+// What a checkpoint has: weights or adapter, optimizer, state, and the parameters of the run.
+
+import Glibc
+import Models
+import Tensors
+import Text
+
+/// Writes the files of a checkpoint.
+struct RunWriter {
+    static let optimizerFile = "optimizer.safetensors"
+
+    let parameters: TrainingParameters
+    let configuration: ModelConfiguration
+    let plan: TunerPlan
+    let model: TransformerModel
+    let optimizer: Optimizer
+    /// Where tokenizer and other small files of the model come from, first of all that have one.
+    let companions: [String]
+
+    /// Fills the directory of a checkpoint.
+    func write(_ state: TrainerState, to directory: String) throws {
+        try writeWeights(to: directory) { $0.value }
+        let averages = optimizer.movingAverages
+        if !averages.isEmpty {
+            let path = directory + "/ema"
+            guard mkdir(path, 0o755) == 0 else { throw FileError(errno: errno, path: path, while: "create") }
+            let byName = Dictionary(uniqueKeysWithValues: averages.map { ($0.parameter.name, $0.average) })
+            try writeWeights(to: path) { byName[$0.name] ?? $0.value }
+        }
+        if !parameters.saveOnlyModel { try writeOptimizer(to: directory) }
+        try write(state.text, to: "\(directory)/\(TrainerState.fileName)")
+        try write(ParameterText.json(parameters) + "\n", to: "\(directory)/args.json")
+    }
+
+    /// Bytes of a checkpoint, roughly: for the message of a full disk.
+    var byteCount: Int {
+        let weights = model.trained.reduce(0) { $0 + $1.value.count } * 4
+        let states = optimizer.tensors.reduce(0) { $0 + $1.matrix.count * $1.matrix.type.byteCount }
+        let frozen = plan.adapter == nil ? model.parameters.filter { !$0.isTrained } : []
+        return weights + (parameters.saveOnlyModel ? 0 : states)
+            + frozen.reduce(0) { $0 + $1.value.count * $1.value.type.byteCount }
+    }
+
+    // MARK: Weights
+
+    private func writeWeights(to directory: String, _ value: (Parameter) -> Matrix) throws {
+        if let adapter = plan.adapter {
+            let byName = Dictionary(uniqueKeysWithValues: model.trained.map { ($0.name, $0) })
+            let names =
+                plan.loras.flatMap(\.tensors).map { (saved: $0.name, own: String($0.name.dropFirst(AdapterFile.prefix.count))) }
+                + plan.savedTensors.map { (saved: $0.name, own: $0.parameter.name) }
+            let tensors = names.compactMap { name in
+                byName[name.own].map { source(name.saved, $0.shape, value($0), .f32) }
+            }
+            try AdapterFile.write(adapter, tensors, to: directory)
+            return
+        }
+        let type = savedType
+        let tensors = model.parameters.map { parameter in
+            source(
+                parameter.name, parameter.shape, value(parameter),
+                parameter.isTrained ? type : parameter.value.type)
+        }
+        try SafetensorsWriter().write(tensors, toDirectory: directory)
+        try writeConfiguration(type, to: directory)
+        try copyCompanions(to: directory)
+    }
+
+    /// As `torch_dtype` says, else as the model was.
+    private var savedType: ElementType {
+        parameters.torchDtype.flatMap(ElementType.init(torchName:)) ?? configuration.torchDtype
+    }
+
+    private func source(
+        _ name: String, _ shape: [Int], _ matrix: Matrix, _ type: ElementType
+    ) -> TensorSource {
+        let backend = model.backend
+        guard matrix.type != type else {
+            return TensorSource(name: name, elementType: type, shape: shape) { sink in
+                try backend.withBytes(of: matrix) { try sink($0) }
+            }
+        }
+        return TensorSource(name: name, elementType: type, shape: shape) { sink in
+            let narrow = Matrix(
+                memory: try backend.allocate(byteCount: matrix.count * type.byteCount, purpose: "saving \(name)"),
+                type: type, rows: matrix.rows, columns: matrix.columns)
+            backend.convert(matrix, into: narrow)
+            try backend.withBytes(of: narrow) { try sink($0) }
+        }
+    }
+
+    private func writeConfiguration(_ type: ElementType, to directory: String) throws {
+        var members = configuration.json.objectValue ?? []
+        members.removeAll { $0.key == "torch_dtype" || $0.key == "dtype" }
+        members.append(OrderedJSON.Member(key: "torch_dtype", value: .string(type.torchName)))
+        var style = OrderedJSON.PythonStyle()
+        style.indent = "  "
+        style.itemSeparator = ","
+        try write(OrderedJSON.object(members).pythonText(style) + "\n", to: "\(directory)/config.json")
+    }
+
+    private func copyCompanions(to directory: String) throws {
+        let names = [
+            "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+            "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
+            "generation_config.json",
+        ]
+        for name in names {
+            guard let origin = companions.first(where: { SmallFile.exists("\($0)/\(name)") }) else { continue }
+            let bytes = try SmallFile.read("\(origin)/\(name)", limitBytes: 1 << 30)
+            let file = try AtomicFile(path: "\(directory)/\(name)")
+            try file.write(bytes)
+            try file.commit()
+        }
+    }
+
+    // MARK: Optimizer
+
+    private func writeOptimizer(to directory: String) throws {
+        var tensors = optimizer.tensors.map { name, matrix in source(name, [matrix.count], matrix, matrix.type) }
+        // What was rounded for the model's own file is needed as it is to go on bit by bit.
+        if plan.adapter == nil, savedType != .f32 {
+            tensors += model.trained.map { source($0.name + ".master", $0.shape, $0.value, .f32) }
+        }
+        guard !tensors.isEmpty else { return }
+        try SafetensorsWriter().write(tensors, to: "\(directory)/\(Self.optimizerFile)")
+    }
+
+    /// Takes optimizer states and exact weights of a checkpoint.
+    func restore(from directory: String, stepCount: Int) throws {
+        let path = "\(directory)/\(Self.optimizerFile)"
+        guard SmallFile.exists(path) else {
+            guard optimizer.tensors.isEmpty else {
+                throw TrainingError(
+                    .failed, "\(directory) has no \(Self.optimizerFile): it was saved with save_only_model",
+                    remedy: "add --resume_only_model true to go on with a fresh optimizer")
+            }
+            return
+        }
+        let file = try SafetensorsFile(path: path)
+        try optimizer.load(file, stepCount: stepCount)
+        for parameter in model.trained {
+            guard let view = file.tensor(parameter.name + ".master") else { continue }
+            guard view.elementType == .f32, view.elementCount == parameter.value.count else {
+                throw SafetensorsError(
+                    file: path, tensor: view.name, problem: "it is of another size than the model's",
+                    remedy: "resume with the model that the checkpoint was made with")
+            }
+            withExtendedLifetime(view) { model.backend.upload(view.bytes, to: parameter.value) }
+        }
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        let file = try AtomicFile(path: path)
+        try file.write(Array(text.utf8))
+        try file.commit()
+    }
+}
+
+/// `args.json`: the parameters by the names that they have on the command line.
+enum ParameterText {
+    static func json(_ parameters: TrainingParameters) -> String {
+        var style = OrderedJSON.PythonStyle()
+        style.indent = "  "
+        style.itemSeparator = ","
+        return object(parameters).pythonText(style)
+    }
+
+    static func object(_ parameters: TrainingParameters) -> OrderedJSON {
+        var members = Mirror(reflecting: parameters).children.compactMap { child in
+            child.label.map { OrderedJSON.Member(key: snakeCase($0), value: value(child.value)) }
+        }
+        members.removeAll { $0.key == "base_quantization" }
+        // As ms-swift has it, so that its readers see a quantized base.
+        let bits: Int? =
+            switch parameters.baseQuantization {
+            case .none: nil
+            case .nf4: 4
+            case .int8: 8
+            }
+        members.append(OrderedJSON.Member(key: "quant_method", value: bits == nil ? .null : .string("bnb")))
+        members.append(OrderedJSON.Member(key: "quant_bits", value: bits.map { .int($0) } ?? .null))
+        return .object(members)
+    }
+
+    private static func value(_ value: Any) -> OrderedJSON {
+        switch value {
+        case let value as Bool: return .bool(value)
+        case let value as Int: return .int(value)
+        case let value as UInt64: return Int(exactly: value).map { .int($0) } ?? .string(String(value))
+        case let value as Double: return .number(value)
+        case let value as String: return .string(value)
+        case let value as [String]: return .array(value.map { .string($0) })
+        case let value as [String: String]:
+            return .object(
+                value.sorted { $0.key < $1.key }.map { OrderedJSON.Member(key: $0.key, value: .string($0.value)) })
+        case let value as any RawRepresentable: return .string("\(value.rawValue)")
+        default: break
+        }
+        let mirror = Mirror(reflecting: value)
+        guard mirror.displayStyle == .optional, let inside = mirror.children.first else { return .null }
+        return self.value(inside.value)
+    }
+
+    /// `minLR` is min_lr, `initConfig` is init_config.
+    private static func snakeCase(_ name: String) -> String {
+        var text = ""
+        var previousIsLower = false
+        for character in name {
+            if character.isUppercase, previousIsLower { text += "_" }
+            previousIsLower = !character.isUppercase
+            text += character.lowercased()
+        }
+        return text
+    }
+}

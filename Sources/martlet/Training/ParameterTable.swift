@@ -1,0 +1,66 @@
+// Which parameters a command has and what values they take, read off the declarations of its options, so that no
+// second list can disagree with them.
+
+import ArgumentParser
+
+/// The names of a command's parameters in kebab case, as the parser has them.
+struct ParameterTable: Sendable {
+    enum Kind: Sendable, Hashable {
+        case flag, integer, number, text, list
+    }
+
+    private(set) var kinds: [String: Kind] = [:]
+
+    /// - Parameter groups: types whose properties are all options with the names that the parser gives them.
+    init(_ groups: [any ParsableArguments.Type]) {
+        for group in groups {
+            for child in Mirror(reflecting: group.init()).children {
+                guard let label = child.label, label.hasPrefix("_") else { continue }
+                kinds[Self.kebab(String(label.dropFirst()))] = Self.kind(child.value)
+            }
+        }
+    }
+
+    /// `adamBeta1` as `adam-beta1`. Properties of options have no capitals side by side.
+    private static func kebab(_ property: String) -> String {
+        property.reduce(into: "") { name, character in
+            if character.isUppercase { name += "-" }
+            name += character.lowercased()
+        }
+    }
+
+    private static func kind(_ wrapper: Any) -> Kind {
+        switch wrapper {
+        case is Option<Bool>, is Option<Bool?>: .flag
+        case is Option<Int>, is Option<Int?>, is Option<UInt64>: .integer
+        case is Option<Double>, is Option<Double?>: .number
+        case is Option<[String]>: .list
+        default: .text
+        }
+    }
+
+    /// The parameter that a word names, its other names and both kinds of dashes included.
+    static func canonical(_ name: String) -> String {
+        let name = String(name.map { $0 == "_" ? "-" : $0 })
+        return aliases[name] ?? name
+    }
+
+    /// Names of earlier versions, of other trainers, and of the artifacts that steps get.
+    private static let aliases: [String: String] = [
+        "train-type": "tuner-type", "sft-type": "tuner-type", "model-id-or-path": "model",
+        "ckpt-dir": "adapters", "adapter": "adapters", "lr": "learning-rate", "dtype": "torch-dtype",
+        "bnb-4bit-use-double-quant": "double-quantization", "optimizer": "optim",
+        "lora-dropout-p": "lora-dropout", "max-seq-length": "max-length", "ref-adapter": "ref-adapters",
+        "optim-type": "optim", "min-learning-rate": "min-lr",
+    ]
+
+    /// What other trainers call values of ours.
+    static func canonical(_ value: String, of name: String) -> String {
+        switch (name, value) {
+        case ("optim", "adamw"), ("optim", "adamw_hf"), ("optim", "adamw_torch_fused"): "adamw_torch"
+        case ("optim", "adamw_bnb_8bit"), ("optim", "paged_adamw_8bit"): "adamw_8bit"
+        case ("optim", "lion_32bit"): "lion"
+        default: value
+        }
+    }
+}
