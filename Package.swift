@@ -137,7 +137,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
-                "WorkflowLanguage",
+                "WorkflowLanguage", "Training", "Models", "Tensors",
                 "Text", "TestSupport",
             ],
             swiftSettings: strict),

@@ -68,7 +68,6 @@ typedef struct ck_train_kernels {
     ck_train_kernel sum_of_squares, row_norms;
 } ck_train_kernels;
 
-
 // Random numbers come in groups: element i is in group i / CK_TRAIN_GROUP.
 #define CK_TRAIN_GROUP 64
 

@@ -5,15 +5,16 @@ import Tensors
 
 /// Sizes of what the passes of a model put on an `ActivationArena`.
 ///
-/// With T tokens, H hidden size, I intermediate size, q and kv the lengths of all query and key heads, e = 4 bytes an
-/// element or 2 in bf16, and r the ranks of a layer's adapters together, a layer keeps for the way back
+/// With T tokens, H hidden size, I intermediate size, q and kv the lengths of all query and key heads, e = 4
+/// bytes an element or 2 in bf16, and r the ranks of a layer's adapters together, a layer keeps for the way
+/// back
 ///
 ///     T * (4H [input] + 4H [between the halves] + e(q + 2kv) + e q [attended] + 2e I [gate, up] + 4r)
 ///
-/// and some numbers a token beside them (1/rms, and 4 bytes a head for attention's log-sums); Qwen3 keeps its queries
-/// and keys before their normalization, too, and DoRA the outputs of its layers before scaling. Normalized inputs and
-/// products of gate and up are computed again. With gradient checkpointing only the inputs are kept, and all of it for
-/// one layer at a time. Logits exist for 256 rows.
+/// and some numbers a token beside them (1/rms, and 4 bytes a head for attention's log-sums); Qwen3 keeps its
+/// queries and keys before their normalization, too, and DoRA the outputs of its layers before scaling.
+/// Normalized inputs and products of gate and up are computed again. With gradient checkpointing only the
+/// inputs are kept, and all of it for one layer at a time. Logits exist for 256 rows.
 struct ArenaEstimate {
     /// The peak, by what it is for.
     struct Peak: Hashable {
@@ -56,7 +57,7 @@ struct ArenaEstimate {
         self.model = model
         element = precision == .bfloat16 ? 2 : 4
         isCheckpointing = parameters.gradientCheckpointing
-        isQuantized = parameters.baseQuantization != .none
+        isQuantized = parameters.quantization != .none
         // An adapter that is trained on brings a dropout of its own.
         hasDropout = !plan.loras.isEmpty && (parameters.loraDropout > 0 || !parameters.adapters.isEmpty)
         hasNoise = parameters.neftuneNoiseAlpha > 0

@@ -26,8 +26,8 @@ package struct DataSummary: Sendable, Hashable {
         self.longestEvaluationBatchTokens = longestEvaluationBatchTokens
     }
 
-    /// What rows of these lengths come to whatever their order, as every epoch has another: the longest micro batch
-    /// is that of the longest rows, or of full packs.
+    /// What rows of these lengths come to whatever their order, as every epoch has another: the longest micro
+    /// batch is that of the longest rows, or of full packs.
     ///
     /// - Parameters:
     ///   - lengths: tokens of each row, as `TrainingRow.length` has it.
@@ -48,7 +48,8 @@ package struct DataSummary: Sendable, Hashable {
                 evaluationLengths, max(1, parameters.perDeviceEvalBatchSize)))
     }
 
-    /// Data that is not counted before it is used, as with `streaming`: every row may be as long as one can be.
+    /// Data that is not counted before it is used, as with `streaming`: every row may be as long as one can
+    /// be.
     package init(unread parameters: TrainingParameters, maxLength: Int) {
         let evaluates = !parameters.valDataset.isEmpty || parameters.splitDatasetRatio > 0
         // A pair has two rows.
@@ -85,8 +86,9 @@ package struct StepCount: Sendable, Hashable {
     /// How often the data is gone through, which with `max_steps` is not a whole number.
     package let epochs: Double
 
-    /// As `BatchPlan` and transformers' `Trainer` count: an epoch is ceil(micro batches / accumulation) steps, and the
-    /// run ceil(epochs * that), unless `max_steps` says how many. Without a micro batch there are no steps.
+    /// As `BatchPlan` and transformers' `Trainer` count: an epoch is ceil(micro batches / accumulation)
+    /// steps, and the run ceil(epochs * that), unless `max_steps` says how many. Without a micro batch there
+    /// are no steps.
     package init(_ parameters: TrainingParameters, microBatches: Int) {
         let batch = max(1, parameters.perDeviceTrainBatchSize)
         accumulation = max(1, parameters.gradientAccumulationSteps ?? (16 + batch - 1) / batch)

@@ -1,5 +1,5 @@
-// How much memory a run will need, by part, from the sizes of its model and its longest micro batch alone: before
-// anything is loaded. The formulas are those of the layers, so that a change there is a change here.
+// How much memory a run will need, by part, from the sizes of its model and its longest micro batch alone:
+// before anything is loaded. The formulas are those of the layers, so that a change there is a change here.
 
 package import Models
 package import Tensors
@@ -7,17 +7,17 @@ package import Tensors
 /// The memory of a run at its highest, in bytes.
 package struct TrainingEstimate: Sendable, Hashable {
     package enum Part: String, Sendable, Hashable, CaseIterable {
-        /// Frozen weights: as the files have them where they can be used so, which then stay in the files' pages;
-        /// else 4 bytes an element, or 2 for matrices in bf16. With `quant_method` the decoder's matrices are codes:
-        /// NF4 half a byte an element and a scale of 4 bytes for 64 of them (with double quantization 1 byte, and
-        /// 4 bytes for 256 scales); int8 a byte an element and 4 bytes a row.
+        /// Frozen weights: as the files have them where they can be used so, which then stay in the files'
+        /// pages; else 4 bytes an element, or 2 for matrices in bf16. With `quant_method` the decoder's
+        /// matrices are codes: NF4 half a byte an element and a scale of 4 bytes for 64 of them (with double
+        /// quantization 1 byte, and 4 bytes for 256 scales); int8 a byte an element and 4 bytes a row.
         case weights = "frozen weights"
         /// 4 bytes an element: trained parameters are F32, and their own master copy.
         case trained = "trained weights"
         /// 4 bytes a trained element.
         case gradients
-        /// AdamW 8 bytes a trained element; with 8 bits 2, and 8 bytes for 256 elements; lion 4; sgd 4 with momentum,
-        /// else none.
+        /// AdamW 8 bytes a trained element; with 8 bits 2, and 8 bytes for 256 elements; lion 4; sgd 4 with
+        /// momentum, else none.
         case optimizer = "optimizer states"
         /// 4 bytes a trained element with `ema_decay`.
         case average = "moving average"
@@ -29,8 +29,8 @@ package struct TrainingEstimate: Sendable, Hashable {
         case scratch
         /// Order of the rows: 16 bytes a row. Their tokens lie in a file.
         case data
-        /// 16 bytes a row: the log-probabilities of both answers under the model that is compared with; or that model
-        /// itself, as `weights` has it, where they are not computed before.
+        /// 16 bytes a row: the log-probabilities of both answers under the model that is compared with; or
+        /// that model itself, as `weights` has it, where they are not computed before.
         case reference
     }
 
@@ -58,7 +58,7 @@ package struct TrainingEstimate: Sendable, Hashable {
         trainedCount = plan.trainedCount
         let kept = FrozenWeights(
             storedType: parameters.initConfig == nil ? storedType ?? model.torchDtype : .f32,
-            precision: precision, quantization: parameters.baseQuantization,
+            precision: precision, quantization: parameters.quantization,
             doubleQuantization: parameters.doubleQuantization)
         let arena = ArenaEstimate(
             model: model, plan: plan, parameters: parameters, precision: precision)
@@ -78,9 +78,10 @@ package struct TrainingEstimate: Sendable, Hashable {
         bytes = sizes.mapValues(Self.whole).filter { $0.value > 0 }
     }
 
-    /// The type that the arithmetic has: what was asked for, else the model's. Half precision becomes float32, as its
-    /// gradients would be lost.
-    package static func precision(_ parameters: TrainingParameters, _ model: ModelConfiguration) -> Precision {
+    /// The type that the arithmetic has: what was asked for, else the model's. Half precision becomes
+    /// float32, as its gradients would be lost.
+    package static func precision(_ parameters: TrainingParameters, _ model: ModelConfiguration) -> Precision
+    {
         if let name = parameters.torchDtype { return name == "bfloat16" ? .bfloat16 : .float32 }
         return model.torchDtype == .bf16 ? .bfloat16 : .float32
     }
@@ -104,7 +105,8 @@ package struct TrainingEstimate: Sendable, Hashable {
         return needsModel ? kept.bytes(plan.frozen + plan.trained) : 0
     }
 
-    /// Sizes are computed as floating-point numbers, which do not overflow where somebody asks for a billion tokens.
+    /// Sizes are computed as floating-point numbers, which do not overflow where somebody asks for a billion
+    /// tokens.
     static func whole(_ bytes: Double) -> Int { Int(min(max(bytes, 0), 0x1p60)) }
 
     private static func sum(_ left: Int, _ right: Int) -> Int {
@@ -120,7 +122,7 @@ package struct TrainingEstimate: Sendable, Hashable {
 private struct FrozenWeights {
     var storedType: ElementType
     var precision: Precision
-    var quantization: TrainingParameters.BaseQuantization
+    var quantization: TrainingParameters.Quantization
     var doubleQuantization: Bool
 
     func bytes(_ parameters: [TunableModel.Parameter]) -> Double {

@@ -47,7 +47,7 @@ package struct TrainingParameters: Sendable, Hashable {
     }
 
     /// `quant_method` with `quant_bits`: how a frozen base is kept.
-    package enum BaseQuantization: String, Sendable, Hashable, CaseIterable {
+    package enum Quantization: String, Sendable, Hashable, CaseIterable {
         case none, nf4, int8
     }
 
@@ -88,7 +88,7 @@ package struct TrainingParameters: Sendable, Hashable {
     package var modulesToSave: [String] = []
     package var useDora = false
     package var useRslora = false
-    package var baseQuantization: BaseQuantization = .none
+    package var quantization: Quantization = .none
     package var doubleQuantization = true
     /// `freeze_parameters` and `trainable_parameters`: beginnings of names (full).
     package var freezeParameters: [String] = []

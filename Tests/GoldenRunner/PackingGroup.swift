@@ -31,7 +31,8 @@ private struct PackingCheck {
         var plan = TrainingPlan()
         for (module, lora) in adapter.loras {
             plan.adapters[module] = TrainingPlan.Adapter(
-                rank: lora.a.shape[0], scaling: adapter.configuration.scaling(for: module), usesMagnitude: false,
+                rank: lora.a.shape[0], scaling: adapter.configuration.scaling(for: module),
+                usesMagnitude: false,
                 values: TrainingPlan.Values(a: lora.a.floats(), b: lora.b.floats()))
         }
         model = try ModelBuilder(
@@ -47,7 +48,9 @@ private struct PackingCheck {
         )
         let ends = try item.required("cu_seqlens").tokenIDs().map { Int($0) }
         let batch = TrainingBatch(
-            zip(ends, ends.dropFirst()).map { TokenSequence(ids: Array(ids[$0..<$1]), labels: Array(labels[$0..<$1])) })
+            zip(ends, ends.dropFirst()).map {
+                TokenSequence(ids: Array(ids[$0..<$1]), labels: Array(labels[$0..<$1]))
+            })
         let positions = try item.required("position_ids").tokenIDs()
         report.expect("positions", key, firstDifference(batch.positions, positions))
         let count = batch.targetCount
@@ -58,7 +61,8 @@ private struct PackingCheck {
         let loss = -scores.logProbs.reduce(0.0) { $0 + Double($1) } / Double(count)
         let expected = try item.required("loss").doubleValue ?? .nan
         report.measure(
-            "loss", key, difference: abs(loss - expected), limit: 2e-5, detail: "\(loss), reference \(expected)")
+            "loss", key, difference: abs(loss - expected), limit: 2e-5,
+            detail: "\(loss), reference \(expected)")
         let squares = model.trained.reduce(0.0) { $0 + ($1.gradient.map(backend.sumOfSquares) ?? 0) }
         let norm = try item.required("grad_norm").doubleValue ?? .nan
         report.measure(

@@ -91,7 +91,7 @@ struct GoldenRun {
         parameters.loraDropout = 0
         parameters.gradientCheckpointing = false
         if baseDescription.contains("nf4") {
-            (parameters.baseQuantization, parameters.doubleQuantization) = (.nf4, false)
+            (parameters.quantization, parameters.doubleQuantization) = (.nf4, false)
         }
         let initial = [folder, Self.parent(folder)].map { $0.folder("init") }.first { $0.isThere }
         if let initial {
@@ -108,11 +108,13 @@ struct GoldenRun {
         _ parameters: inout TrainingParameters, _ number: (String) -> Double?
     ) throws {
         let name = (folder.path as NSString).lastPathComponent
-        let methods: [(String, TrainingParameters.PreferenceMethod, TrainingParameters.PreferenceLossType)] = [
-            ("dpo_hinge", .dpo, .hinge), ("dpo_ipo", .dpo, .ipo), ("dpo", .dpo, .sigmoid), ("ipo", .dpo, .ipo),
-            ("cpo", .cpo, .sigmoid), ("orpo", .orpo, .sigmoid), ("simpo", .simpo, .sigmoid),
-            ("kto", .kto, .sigmoid),
-        ]
+        let methods: [(String, TrainingParameters.PreferenceMethod, TrainingParameters.PreferenceLossType)] =
+            [
+                ("dpo_hinge", .dpo, .hinge), ("dpo_ipo", .dpo, .ipo), ("dpo", .dpo, .sigmoid),
+                ("ipo", .dpo, .ipo),
+                ("cpo", .cpo, .sigmoid), ("orpo", .orpo, .sigmoid), ("simpo", .simpo, .sigmoid),
+                ("kto", .kto, .sigmoid),
+            ]
         guard let method = methods.first(where: { name.hasPrefix($0.0) }) else {
             throw GoldenError("\(name) is not the name of a method that is known")
         }
@@ -176,7 +178,9 @@ struct GoldenRun {
                 ("logps_rejected", 2e-2), ("rewards_margins", 5e-3), ("rewards_accuracies", 0),
             ]
             for (key, limit) in limits {
-                guard let expected = (key == "learning_rate" ? their["lr"] : their[key])?.doubleValue else { continue }
+                guard let expected = (key == "learning_rate" ? their["lr"] : their[key])?.doubleValue else {
+                    continue
+                }
                 let measured = our[key]?.doubleValue ?? .nan
                 report.measure(
                     key, "step \(index)", difference: abs(measured - expected), limit: limit,

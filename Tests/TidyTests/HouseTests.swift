@@ -23,12 +23,13 @@ struct HouseTests {
         "Tensors": ["CKernels", "Text"],
         "Models": ["Tensors", "CKernels", "Text"],
         "Inference": ["Models", "Tensors", "CKernels", "Text"],
-        "Training": ["Inference", "Models", "Tensors", "Text"],
+        "Training": ["Inference", "Models", "Tensors", "CKernels", "Text"],
         "WebServer": [
             "Inference", "Models", "Text", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore", "NIOPosix",
             "NIOHTTPTypes",
         ],
-        "martlet": engine.union(["WebServer", "Training", "Inference", "Models", "Tensors", "ArgumentParser"]),
+        "martlet": engine.union(["WebServer", "Training", "Inference", "Models", "Tensors", "ArgumentParser"]
+        ),
     ]
     /// Targets in C have no Swift files.
     private static let targetsInC: Set = ["CLinux", "CCurl", "CKernels"]

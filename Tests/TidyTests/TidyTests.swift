@@ -24,6 +24,8 @@ struct TidyTests {
         "Sources/Tensors/Compute/Matrix.swift":
             "memory's address never changes; the one thread that trains writes the bytes",
         "Sources/Tensors/Compute/CPUBackend.swift": "scratch memory of the one caller that a backend has",
+        "Sources/Training/Data/Monitor.swift":
+            "a system lock and condition; the value is touched under the lock only",
         "Sources/Models/KVCache.swift": "used by the one thread that runs steps",
         "Sources/Models/Workspace.swift": "used by the one thread that runs steps",
         "Sources/Inference/Engine/EngineThread.swift": "a system semaphore is made for all threads",

@@ -95,7 +95,8 @@ package final class CPUBackend: ComputeBackend, @unchecked Sendable {
     }
 
     private func floatPointer(_ matrix: Matrix) -> UnsafeMutablePointer<Float> {
-        precondition(matrix.type == .f32 && matrix.isContiguous, "a matrix of F32 without gaps is needed here")
+        precondition(
+            matrix.type == .f32 && matrix.isContiguous, "a matrix of F32 without gaps is needed here")
         return matrix.address.assumingMemoryBound(to: Float.self)
     }
 
@@ -186,7 +187,8 @@ extension CPUBackend {
     private func norm(
         _ x: Matrix, _ groups: Int, _ weight: Matrix, _ epsilon: Float, _ inverseRMS: Matrix
     ) -> ck_norm {
-        precondition(x.columns == groups * weight.count && inverseRMS.count == x.rows * groups, "shapes of a norm")
+        precondition(
+            x.columns == groups * weight.count && inverseRMS.count == x.rows * groups, "shapes of a norm")
         return ck_norm(
             rows: Int64(x.rows), groups: Int64(groups), size: Int64(weight.count),
             weight: floatPointer(weight), epsilon: epsilon, x_type: kernelType(x), x: x.address,
@@ -365,7 +367,8 @@ extension CPUBackend {
         return ck_update(
             count: Int64(update.parameter.count), parameters: floatPointer(update.parameter),
             gradients: floatPointer(update.gradient), gradient_factor: update.gradientFactor,
-            learning_rate: update.learningRate, weight_decay: update.weightDecay, copy_type: CK_F32, copy: nil)
+            learning_rate: update.learningRate, weight_decay: update.weightDecay, copy_type: CK_F32, copy: nil
+        )
     }
 
     private func bytePointer(_ matrix: Matrix) -> UnsafeMutablePointer<UInt8> {
@@ -452,7 +455,8 @@ extension CPUBackend {
             let blockScales = try vector(outer, .f32, purpose)
             var offset: Float = 0
             ck_nf4_quantize_scales(
-                floatPointer(scales), Int64(blocks), bytePointer(scaleCodes), floatPointer(blockScales), &offset)
+                floatPointer(scales), Int64(blocks), bytePointer(scaleCodes), floatPointer(blockScales),
+                &offset)
             return BlockQuantizedMatrix(
                 format: format, rows: source.rows, columns: source.columns, codes: codes, scales: scaleCodes,
                 blockScales: blockScales, offset: offset)

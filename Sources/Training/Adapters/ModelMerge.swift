@@ -52,7 +52,7 @@ package struct ModelMerge {
         let model = try SafetensorsModel(directory: directory)
         let adapters = try paths.map { try AdapterFile(directory: $0) }
         if !force {
-            for adapter in adapters { try QuantizedBase.requireNone(adapter.directory) }
+            for adapter in adapters { try QuantizedOrigin.requireNone(adapter.directory) }
         }
         let names = ParameterNames(model: model, isTied: configuration.tieWordEmbeddings)
         var edits: [String: Edit] = [:]
@@ -191,7 +191,7 @@ extension ModelMerge {
 
 /// Tells adapters that were trained on a quantized base, by the `args.json` of their checkpoint;
 /// adapter_config.json does not say.
-private enum QuantizedBase {
+private enum QuantizedOrigin {
     static func requireNone(_ directory: String) throws(TrainingError) {
         let path = "\(directory)/args.json"
         guard let bytes = try? SmallFile.read(path, limitBytes: 16 << 20),

@@ -39,8 +39,8 @@ final class Monitor<Value: Sendable>: @unchecked Sendable {
         return try body(&value)
     }
 
-    /// Waits until the body has an answer. It is asked once, and again after each change; what it changes
-    /// itself is seen by the others when it has one.
+    /// Waits until the body has an answer. It is asked once, and again after each change. With the answer it may
+    /// change the value; without one it must not, as nobody would be told.
     func wait<Result>(for body: (inout Value) -> Result?) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -85,17 +85,21 @@ package final class TrainingDataset: Sendable {
     }
 
     private func over<Result>(_ body: (TokenizingState) -> Result) -> Result {
-        job.monitor.wait { state in
-            // Whoever wants all of a stream gets it.
-            if !state.isOver { state.highestWanted = .max / 2 }
-            return state.isOver ? body(state) : nil
-        }
+        // Whoever wants all of a stream gets it.
+        want(.max / 2)
+        return job.monitor.wait { $0.isOver ? body($0) : nil }
+    }
+
+    /// Lets the threads of a stream go on. A change of its own, as they may be asleep.
+    private func want(_ row: Int) {
+        guard isStreaming else { return }
+        job.monitor.change { $0.highestWanted = max($0.highestWanted, row) }
     }
 
     private func entry(_ number: Int) throws -> TokenFileEntry {
+        want(number)
         let result: Result<TokenFileEntry, TrainingError> = job.monitor.wait { state in
             if number >= 0, number < state.entries.count {
-                if number > state.highestWanted { state.highestWanted = number }
                 return .success(state.entries[number])
             }
             if let failure = state.failure { return .failure(failure) }
@@ -108,7 +112,6 @@ package final class TrainingDataset: Sendable {
                         .failed, "the data set has no row \(number), only \(state.entries.count)",
                         remedy: "check the batch order"))
             }
-            state.highestWanted = max(state.highestWanted, number)
             return nil
         }
         return try result.get()

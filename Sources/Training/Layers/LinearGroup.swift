@@ -138,7 +138,8 @@ package struct LinearGroup {
         context.arena.release(to: mark)
         guard let adapter = part.adapter, let reduced else { return }
         context.multiply(
-            reduced.columns(adapter.rows), adapter.b.value, transposingB: true, into: y, alpha: adapter.scaling,
+            reduced.columns(adapter.rows), adapter.b.value, transposingB: true, into: y,
+            alpha: adapter.scaling,
             accumulate: true)
     }
 
@@ -154,7 +155,8 @@ package struct LinearGroup {
         if let bias = part.bias {
             // A product over nothing is the bias alone.
             context.multiply(
-                x.columns(0..<0), adapter.b.value.columns(0..<0), transposingB: true, into: y, bias: bias.value,
+                x.columns(0..<0), adapter.b.value.columns(0..<0), transposingB: true, into: y,
+                bias: bias.value,
                 accumulate: true)
         }
     }
@@ -205,7 +207,8 @@ package struct LinearGroup {
                 isFirst = false
             }
             if let adapter = part.adapter, let dReduced, let reduced = saved.reduced {
-                context.multiply(dy, adapter.b.value, into: dReduced.columns(adapter.rows), alpha: adapter.scaling)
+                context.multiply(
+                    dy, adapter.b.value, into: dReduced.columns(adapter.rows), alpha: adapter.scaling)
                 if let gradient = adapter.b.gradient {
                     context.multiply(
                         dy, reduced.columns(adapter.rows), transposingA: true, into: gradient,

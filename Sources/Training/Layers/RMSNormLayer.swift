@@ -31,7 +31,8 @@ package struct RMSNormLayer {
         _ context: LayerContext
     ) {
         context.backend.rmsNormBackward(
-            dy, x: x, groups: groups, weight: weight.value, epsilon: epsilon, inverseRMS: inverseRMS, into: dx,
+            dy, x: x, groups: groups, weight: weight.value, epsilon: epsilon, inverseRMS: inverseRMS,
+            into: dx,
             accumulate: accumulate, weightGradient: weight.gradient)
     }
 }

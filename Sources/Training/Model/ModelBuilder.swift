@@ -78,7 +78,8 @@ package struct ModelBuilder {
         let embeddingName = "model.embed_tokens.weight"
         let embedding = try parameter(embeddingName, [vocabulary, hidden])
         // A saved output layer of an adapter is no longer tied to the embedding.
-        let isTied = configuration.tieWordEmbeddings && plan.replacements["lm_head.weight"] == nil
+        let isTied =
+            configuration.tieWordEmbeddings && plan.replacements["lm_head.weight"] == nil
             && !plan.isTrained("lm_head.weight")
         let head = isTied ? embedding : try untiedHead([vocabulary, hidden], embeddingName)
         let layers = try (0..<configuration.numHiddenLayers).map(layer)
@@ -131,7 +132,8 @@ package struct ModelBuilder {
 
     private func norm(_ name: String, _ size: Int, groups: Int = 1) throws -> RMSNormLayer {
         RMSNormLayer(
-            weight: try parameter(name + ".weight", [size]), epsilon: configuration.rmsNormEps, groups: groups)
+            weight: try parameter(name + ".weight", [size]), epsilon: configuration.rmsNormEps, groups: groups
+        )
     }
 
     // MARK: Linear layers
@@ -153,13 +155,15 @@ package struct ModelBuilder {
             var adapter: LowRankAdapter?
             if rank > 0, let stacked, let wanted = plan.adapters[part.name] {
                 adapter = try self.adapter(
-                    part.name, wanted, weight, outputs: part.outputs, rows: row..<row + rank, stacked, gradient)
+                    part.name, wanted, weight, outputs: part.outputs, rows: row..<row + rank, stacked,
+                    gradient)
             }
             row += rank
             made.append(
                 LinearPart(
                     name: part.name, outputs: part.outputs, weight: weight,
-                    bias: biased ? try parameter(part.name + ".bias", [part.outputs]) : nil, adapter: adapter))
+                    bias: biased ? try parameter(part.name + ".bias", [part.outputs]) : nil, adapter: adapter)
+            )
         }
         return LinearGroup(
             inputs: inputs, parts: made, stackedA: stacked, stackedGradient: gradient,
@@ -176,7 +180,8 @@ package struct ModelBuilder {
     }
 
     private func adapter(
-        _ name: String, _ wanted: TrainingPlan.Adapter, _ weight: LinearWeight, outputs: Int, rows: Range<Int>,
+        _ name: String, _ wanted: TrainingPlan.Adapter, _ weight: LinearWeight, outputs: Int,
+        rows: Range<Int>,
         _ stacked: Matrix, _ stackedGradient: Matrix?
     ) throws -> LowRankAdapter {
         let (a, rank) = (stacked.rows(rows), wanted.rank)

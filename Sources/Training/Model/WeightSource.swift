@@ -41,7 +41,8 @@ package struct StoredWeights: WeightSource {
         guard [.f32, .bf16, .f16].contains(tensor.elementType) else {
             throw ModelError(
                 file: tensor.file,
-                problem: "tensor \"\(name)\" is stored as \(tensor.elementType.rawValue), which cannot be trained on",
+                problem:
+                    "tensor \"\(name)\" is stored as \(tensor.elementType.rawValue), which cannot be trained on",
                 remedy: "use the model's weights in F32, BF16 or F16")
         }
         return tensor

@@ -103,7 +103,8 @@ package final class Optimizer {
 
     private func vector(_ count: Int, _ type: ElementType) throws(OutOfMemory) -> Matrix {
         Matrix(
-            memory: try backend.allocate(byteCount: count * type.byteCount, purpose: "the optimizer's states"),
+            memory: try backend.allocate(
+                byteCount: count * type.byteCount, purpose: "the optimizer's states"),
             type: type, rows: 1, columns: count)
     }
 
@@ -148,12 +149,15 @@ package final class Optimizer {
             case .two(let m, let v): tensors += [(name + ".m", m), (name + ".v", v)]
             case .quantized(let m, let v):
                 tensors += [
-                    (name + ".m_codes", m.codes), (name + ".m_scales", m.scales), (name + ".v_codes", v.codes),
+                    (name + ".m_codes", m.codes), (name + ".m_scales", m.scales),
+                    (name + ".v_codes", v.codes),
                     (name + ".v_scales", v.scales),
                 ]
             }
         }
-        for (parameter, average) in zip(parameters, averages) { tensors.append((parameter.name + ".ema", average)) }
+        for (parameter, average) in zip(parameters, averages) {
+            tensors.append((parameter.name + ".ema", average))
+        }
         return tensors
     }
 
@@ -165,8 +169,11 @@ package final class Optimizer {
                 view.elementCount == matrix.count
             else {
                 throw SafetensorsError(
-                    file: file.path, tensor: name, problem: "the optimizer's state is missing or of another size",
-                    remedy: "resume with the parameters that the checkpoint was made with, or with --resume_only_model")
+                    file: file.path, tensor: name,
+                    problem: "the optimizer's state is missing or of another size",
+                    remedy:
+                        "resume with the parameters that the checkpoint was made with, or with --resume_only_model"
+                )
             }
             withExtendedLifetime(view) { backend.upload(view.bytes, to: matrix) }
         }

@@ -19,7 +19,8 @@ struct RunModels {
         self.configuration = configuration
         let precision = try Self.precision(parameters, configuration)
         self.precision = precision
-        let start = checkpoint.flatMap { parameters.tunerType == .lora ? $0 : nil } ?? parameters.adapters.first
+        let start =
+            checkpoint.flatMap { parameters.tunerType == .lora ? $0 : nil } ?? parameters.adapters.first
         let adapter = try start.map(AdapterFile.init(directory:))
         let plan = try TunerPlan(
             parameters, model: TunableModel(configuration), adapter: adapter?.configuration,
@@ -46,32 +47,40 @@ struct RunModels {
             ).build()
         }
         model = try build(Self.trainingPlan(parameters, plan, adapter), nil, source)
-        guard needsReference else {
-            reference = nil
-            return
-        }
-        var referencePlan = TrainingPlan()
-        referencePlan.trainsAdapters = false
-        referencePlan.quantization = Self.blockFormat(parameters)
+        reference =
+            needsReference
+            ? try Self.reference(parameters, configuration, trained: model, precision, backend) : nil
+    }
+
+    /// Whatever the run has reached, its reference is what it began with, unless another model or adapter is named.
+    private static func reference(
+        _ parameters: TrainingParameters, _ configuration: ModelConfiguration, trained: TransformerModel,
+        _ precision: Precision, _ backend: any ComputeBackend
+    ) throws -> TransformerModel {
+        var plan = TrainingPlan()
+        plan.trainsAdapters = false
+        plan.quantization = blockFormat(parameters)
         if let path = parameters.refAdapters.first {
-            try Self.add(AdapterFile(directory: path), configuration, to: &referencePlan)
+            try add(AdapterFile(directory: path), configuration, to: &plan)
         }
-        if let path = parameters.refModel {
-            let other = try ModelConfiguration(directory: path)
-            guard other.vocabSize == configuration.vocabSize else {
-                throw TrainingError(
-                    .badParameters, "ref_model: its vocabulary has \(other.vocabSize) tokens, the model's has "
-                        + "\(configuration.vocabSize)", remedy: "use a reference of the same vocabulary")
-            }
-            reference = try ModelBuilder(
-                configuration: other, source: StoredWeights(directory: path), plan: referencePlan,
-                precision: precision, backend: backend
+        guard let path = parameters.refModel else {
+            return try ModelBuilder(
+                configuration: configuration, source: source(parameters, configuration), plan: plan,
+                precision: precision, backend: backend,
+                sharing: parameters.tunerType == .lora ? trained : nil
             ).build()
-        } else {
-            // Whatever the run has reached, its reference is what it began with.
-            let original = try Self.source(parameters, configuration)
-            reference = try build(referencePlan, parameters.tunerType == .lora ? model : nil, original)
         }
+        let other = try ModelConfiguration(directory: path)
+        guard other.vocabSize == configuration.vocabSize else {
+            throw TrainingError(
+                .badParameters,
+                "ref_model: its vocabulary has \(other.vocabSize) tokens, the model's has "
+                    + "\(configuration.vocabSize)", remedy: "use a reference of the same vocabulary")
+        }
+        return try ModelBuilder(
+            configuration: other, source: StoredWeights(directory: path), plan: plan, precision: precision,
+            backend: backend
+        ).build()
     }
 
     static func configuration(_ parameters: TrainingParameters) throws -> ModelConfiguration {
@@ -89,7 +98,8 @@ struct RunModels {
         guard configuration.quantization == nil else {
             throw TrainingError(
                 .badParameters, "\(model): quantized checkpoints cannot be trained yet",
-                remedy: "use the model's 16-bit weights, with --quant_method bnb --quant_bits 4 to save memory")
+                remedy:
+                    "use the model's 16-bit weights, with --quant_method bnb --quant_bits 4 to save memory")
         }
         return configuration
     }
@@ -117,7 +127,7 @@ struct RunModels {
     }
 
     private static func blockFormat(_ parameters: TrainingParameters) -> BlockFormat? {
-        switch parameters.baseQuantization {
+        switch parameters.quantization {
         case .none: nil
         case .nf4: .nf4(doubleQuantization: parameters.doubleQuantization)
         case .int8: .int8

@@ -47,7 +47,9 @@ struct RunWriter {
         if let adapter = plan.adapter {
             let byName = Dictionary(uniqueKeysWithValues: model.trained.map { ($0.name, $0) })
             let names =
-                plan.loras.flatMap(\.tensors).map { (saved: $0.name, own: String($0.name.dropFirst(AdapterFile.prefix.count))) }
+                plan.loras.flatMap(\.tensors).map {
+                    (saved: $0.name, own: String($0.name.dropFirst(AdapterFile.prefix.count)))
+                }
                 + plan.savedTensors.map { (saved: $0.name, own: $0.parameter.name) }
             let tensors = names.compactMap { name in
                 byName[name.own].map { source(name.saved, $0.shape, value($0), .f32) }
@@ -82,7 +84,8 @@ struct RunWriter {
         }
         return TensorSource(name: name, elementType: type, shape: shape) { sink in
             let narrow = Matrix(
-                memory: try backend.allocate(byteCount: matrix.count * type.byteCount, purpose: "saving \(name)"),
+                memory: try backend.allocate(
+                    byteCount: matrix.count * type.byteCount, purpose: "saving \(name)"),
                 type: type, rows: matrix.rows, columns: matrix.columns)
             backend.convert(matrix, into: narrow)
             try backend.withBytes(of: narrow) { try sink($0) }
@@ -106,7 +109,9 @@ struct RunWriter {
             "generation_config.json",
         ]
         for name in names {
-            guard let origin = companions.first(where: { SmallFile.exists("\($0)/\(name)") }) else { continue }
+            guard let origin = companions.first(where: { SmallFile.exists("\($0)/\(name)") }) else {
+                continue
+            }
             let bytes = try SmallFile.read("\(origin)/\(name)", limitBytes: 1 << 30)
             let file = try AtomicFile(path: "\(directory)/\(name)")
             try file.write(bytes)
@@ -117,7 +122,9 @@ struct RunWriter {
     // MARK: Optimizer
 
     private func writeOptimizer(to directory: String) throws {
-        var tensors = optimizer.tensors.map { name, matrix in source(name, [matrix.count], matrix, matrix.type) }
+        var tensors = optimizer.tensors.map { name, matrix in
+            source(name, [matrix.count], matrix, matrix.type)
+        }
         // What was rounded for the model's own file is needed as it is to go on bit by bit.
         if plan.adapter == nil, savedType != .f32 {
             tensors += model.trained.map { source($0.name + ".master", $0.shape, $0.value, .f32) }
@@ -170,10 +177,10 @@ enum ParameterText {
         var members = Mirror(reflecting: parameters).children.compactMap { child in
             child.label.map { OrderedJSON.Member(key: snakeCase($0), value: value(child.value)) }
         }
-        members.removeAll { $0.key == "base_quantization" }
+        members.removeAll { $0.key == "quantization" }
         // As ms-swift has it, so that its readers see a quantized base.
         let bits: Int? =
-            switch parameters.baseQuantization {
+            switch parameters.quantization {
             case .none: nil
             case .nf4: 4
             case .int8: 8
@@ -193,7 +200,9 @@ enum ParameterText {
         case let value as [String]: return .array(value.map { .string($0) })
         case let value as [String: String]:
             return .object(
-                value.sorted { $0.key < $1.key }.map { OrderedJSON.Member(key: $0.key, value: .string($0.value)) })
+                value.sorted { $0.key < $1.key }.map {
+                    OrderedJSON.Member(key: $0.key, value: .string($0.value))
+                })
         case let value as any RawRepresentable: return .string("\(value.rawValue)")
         default: break
         }

@@ -49,7 +49,8 @@ struct TrainingLoop {
             if stop.isMade { try interrupt() }
             let rows = try rowsOfStep()
             try train(rows)
-            if isDue(parameters.evalStrategy ?? (setup.validation == nil ? .no : parameters.saveStrategy),
+            if isDue(
+                parameters.evalStrategy ?? (setup.validation == nil ? .no : parameters.saveStrategy),
                 parameters.evalSteps ?? parameters.saveSteps)
             {
                 stoppedEarly = try evaluate()
@@ -123,7 +124,9 @@ struct TrainingLoop {
         case .no: return false
         case .steps: return step % max(1, every) == 0
         case .epoch:
-            let (now, before) = (setup.batches.epoch(afterSteps: step), setup.batches.epoch(afterSteps: step - 1))
+            let (now, before) = (
+                setup.batches.epoch(afterSteps: step), setup.batches.epoch(afterSteps: step - 1)
+            )
             return Int(now + 1e-9) > Int(before + 1e-9)
         }
     }
@@ -161,7 +164,8 @@ struct TrainingLoop {
             bestMetric = metric
         }
         guard let limit = parameters.earlyStopInterval, worseEvaluations >= limit else { return false }
-        setup.environment.say("notice: no better \(parameters.metricForBestModel) for \(limit) evaluations, stopping early")
+        setup.environment.say(
+            "notice: no better \(parameters.metricForBestModel) for \(limit) evaluations, stopping early")
         return true
     }
 
@@ -201,7 +205,8 @@ struct TrainingLoop {
             state.bestModelCheckpoint = best.path
         }
         let writer = setup.writer
-        let saved = try store.save(step: step, metric: metric, neededByteCount: writer.byteCount) { directory in
+        let saved = try store.save(step: step, metric: metric, neededByteCount: writer.byteCount) {
+            directory in
             try writer.write(state, to: directory)
         }
         savedStep = step
@@ -212,7 +217,8 @@ struct TrainingLoop {
         try save()
         log.close()
         guard setup.store != nil else {
-            throw TrainingError(.interrupted, "stopped after step \(step)", remedy: "nothing is saved without output_dir")
+            throw TrainingError(
+                .interrupted, "stopped after step \(step)", remedy: "nothing is saved without output_dir")
         }
         throw TrainingError(
             .interrupted, "stopped after step \(step), which is saved",

@@ -37,7 +37,8 @@ package struct TrainingRun {
         } catch let error as OutOfMemory {
             throw TrainingError(
                 .outOfMemory, "\(error.description.prefix { $0 != ";" })",
-                remedy: "use a smaller per_device_train_batch_size or max_length, --gradient_checkpointing true, "
+                remedy:
+                    "use a smaller per_device_train_batch_size or max_length, --gradient_checkpointing true, "
                     + "--tuner_type lora, --optim adamw_8bit, or --quant_method bnb --quant_bits 4")
         }
     }
@@ -103,7 +104,8 @@ struct RunSetup {
     private func requireSameData(_ state: TrainerState) throws {
         guard state.datasetFingerprint == train.fingerprint || parameters.ignoreDataSkip else {
             throw TrainingError(
-                .badParameters, "the data set or its settings are not those that the checkpoint was made with",
+                .badParameters,
+                "the data set or its settings are not those that the checkpoint was made with",
                 remedy: "resume with the same data, or add --ignore_data_skip true to go on with these")
         }
         if state.threads != threads {

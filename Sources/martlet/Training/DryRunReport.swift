@@ -1,4 +1,5 @@
-// What `--dry_run` shows: tokens, steps and memory before anything starts; and what to change where it cannot fit.
+// What `--dry_run` shows: tokens, steps and memory before anything starts; and what to change where it cannot
+// fit.
 
 import Models
 import Tensors
@@ -51,7 +52,8 @@ struct DryRunReport {
 
     private var modelText: String {
         "\(TrainingOptions.modelName(parameters)): \(model.architecture.rawValue), "
-            + "\(Self.millions(estimate.parameterCount)) parameters, computed in \(estimate.precision.rawValue)"
+            + "\(Self.millions(estimate.parameterCount)) parameters, "
+            + "computed in \(estimate.precision.rawValue)"
     }
 
     private var trainedText: String {
@@ -86,7 +88,8 @@ struct DryRunReport {
         let checkpoints = checkpointCount
         let size = TrainingEstimate.text(checkpointBytes)
         let log = "\(parameters.outputDir ?? "output"): args.json, logging.jsonl"
-        return "\(directory): \(checkpoints == 1 ? "1 checkpoint" : "\(Self.grouped(checkpoints)) checkpoints") of "
+        return
+            "\(directory): \(Self.grouped(checkpoints)) checkpoint\(checkpoints == 1 ? "" : "s") of "
             + "about \(size); \(log)\(parameters.reportTo.isEmpty ? "" : ", runs/")"
     }
 
@@ -178,9 +181,9 @@ struct DryRunReport {
         }
         if parameters.tunerType == .full, parameters.initConfig == nil {
             changes.append(("--tuner_type lora", { $0.parameters.tunerType = .lora }))
-        } else if parameters.tunerType == .lora, parameters.baseQuantization == .none {
+        } else if parameters.tunerType == .lora, parameters.quantization == .none {
             changes.append(
-                ("--quant_method bnb --quant_bits 4", { $0.parameters.baseQuantization = .nf4 }))
+                ("--quant_method bnb --quant_bits 4", { $0.parameters.quantization = .nf4 }))
         }
         return changes
     }

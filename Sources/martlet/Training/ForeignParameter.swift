@@ -1,5 +1,5 @@
-// Parameters of ms-swift and the trainers below it that these commands do not have: which of them may be passed over,
-// and which would change the result and so are refused with what to do instead.
+// Parameters of ms-swift and the trainers below it that these commands do not have: which of them may be
+// passed over, and which would change the result and so are refused with what to do instead.
 
 /// A parameter that is known, but not ours.
 enum ForeignParameter: Sendable {
@@ -53,8 +53,10 @@ enum ForeignParameter: Sendable {
         ("lmdeploy-", .ignored(sampling)), ("push-to-hub-", .ignored(publishing)),
         ("galore-", .ignored("it belongs to use_galore")), ("lisa-", .ignored("it belongs to LISA")),
         ("vit-", .ignored(pictures)), ("aligner-", .ignored(pictures)), ("vera-", .ignored(otherTuner)),
-        ("adalora-", .ignored(otherTuner)), ("boft-", .ignored(otherTuner)), ("fourier-", .ignored(otherTuner)),
-        ("reft-", .ignored(otherTuner)), ("llamapro-", .ignored(otherTuner)), ("adapter-", .ignored(otherTuner)),
+        ("adalora-", .ignored(otherTuner)), ("boft-", .ignored(otherTuner)),
+        ("fourier-", .ignored(otherTuner)),
+        ("reft-", .ignored(otherTuner)), ("llamapro-", .ignored(otherTuner)),
+        ("adapter-", .ignored(otherTuner)),
         ("hqq-", .ignored("it belongs to --quant_method hqq")),
     ]
 
@@ -71,11 +73,15 @@ enum ForeignParameter: Sendable {
 
     private static let withoutEffect: [(reason: String, names: [String])] = [
         (oneProcess, ["deepspeed", "fsdp", "device-map", "max-memory", "local-rank", "nproc-per-node"]),
-        (oneProcess, ["zero-hpz-partition-size", "save-on-each-node", "accelerator-config", "split-batches"]),
+        (
+            oneProcess,
+            ["zero-hpz-partition-size", "save-on-each-node", "accelerator-config", "split-batches"]
+        ),
         (
             arithmetic,
             [
-                "attn-impl", "use-liger-kernel", "liger-kernel-config", "torch-compile", "tf32", "padding-free",
+                "attn-impl", "use-liger-kernel", "liger-kernel-config", "torch-compile", "tf32",
+                "padding-free",
                 "use-flash-attn", "use-logits-to-keep", "gradient-checkpointing-kwargs", "use-cpu", "no-cuda",
                 "full-determinism", "tuner-backend", "cross-entropy-chunk-size", "padding-side", "use-cache",
             ]
@@ -90,13 +96,17 @@ enum ForeignParameter: Sendable {
             "the model is read from its directory; martlet download fetches one",
             ["use-hf", "use-ms", "check-model", "download-mode", "model-type", "ref-model-type"]
         ),
-        (pictures, ["freeze-vit", "freeze-aligner", "max-pixels", "image-max-token-num", "video-max-token-num"]),
+        (
+            pictures,
+            ["freeze-vit", "freeze-aligner", "max-pixels", "image-max-token-num", "video-max-token-num"]
+        ),
         (
             "it is known without being told",
             [
                 "include-num-input-tokens-seen", "average-tokens-across-devices", "label-names", "load-args",
                 "ignore-args-error", "load-data-args", "auto-find-batch-size", "eval-accumulation-steps",
-                "prediction-loss-only", "include-for-metrics", "acc-strategy", "acc-steps", "logging-strategy",
+                "prediction-loss-only", "include-for-metrics", "acc-strategy", "acc-steps",
+                "logging-strategy",
                 "logging-nan-inf-filter", "do-train", "do-eval", "overwrite-output-dir", "lora-dtype",
                 "bnb-4bit-compute-dtype", "bnb-4bit-quant-storage", "dataset-text-field", "ddp-backend",
                 "max-completion-length", "generate-during-eval", "dpo-loss-type",
@@ -111,23 +121,39 @@ enum ForeignParameter: Sendable {
     private static let whole = "only causal language models of text are trained; leave it out"
 
     private static let refusals: [(unless: [String], problem: String, names: [String])] = [
-        (no, "float16 loses small gradients; write --torch_dtype bfloat16 or float32", ["fp16", "half-precision"]),
-        (["1"], "one process trains; leave it out", ["sequence-parallel-size", "tensor-model-parallel-size"]),
-        (["1"], "one process trains; leave it out", ["context-parallel-size", "pipeline-model-parallel-size"]),
+        (
+            no, "float16 loses small gradients; write --torch_dtype bfloat16 or float32",
+            ["fp16", "half-precision"]
+        ),
+        (
+            ["1"], "one process trains; leave it out",
+            ["sequence-parallel-size", "tensor-model-parallel-size"]
+        ),
+        (
+            ["1"], "one process trains; leave it out",
+            ["context-parallel-size", "pipeline-model-parallel-size"]
+        ),
         (["1"], "one process trains; leave it out", ["expert-model-parallel-size"]),
         (
             no, "outputs have a fixed place here; leave it out, and name another directory with --output_dir",
             ["add-version"]
         ),
         (
-            [], "the chat template of the model's tokenizer is used; leave it out, or change chat_template in "
+            [],
+            "the chat template of the model's tokenizer is used; leave it out, or change chat_template in "
                 + "tokenizer_config.json", ["template", "chat-template", "template-type"]
         ),
         (
             [], "rows become text by the model's chat template alone; leave it out",
-            ["response-prefix", "agent-template", "new-special-tokens", "model-name", "model-author", "norm-bbox"]
+            [
+                "response-prefix", "agent-template", "new-special-tokens", "model-name", "model-author",
+                "norm-bbox",
+            ]
         ),
-        ([], "the directory is what is trained; martlet download fetches another revision", ["model-revision"]),
+        (
+            [], "the directory is what is trained; martlet download fetches another revision",
+            ["model-revision"]
+        ),
         ([], "the directory is what is compared with; leave it out", ["ref-model-revision"]),
         (["causal_lm"], whole, ["task-type"]),
         ([], whole, ["num-labels", "problem-type", "multimodal", "images"]),
@@ -143,9 +169,14 @@ enum ForeignParameter: Sendable {
             ["lorap-lr-ratio", "loraplus-lr-ratio"]
         ),
         ([], "adapters go to linear layers; write --target_modules", ["target-parameters"]),
-        (no + ["0"], "this way to train is not there; write --optim adamw_8bit or --tuner_type lora",
-         ["use-galore", "lisa-activated-layers", "use-muonclip", "use-flash-ckpt", "unsloth"]),
-        ([], "write the optimizer's parameters by name, such as --adam_beta1", ["optim-args", "optimizer-args"]),
+        (
+            no + ["0"], "this way to train is not there; write --optim adamw_8bit or --tuner_type lora",
+            ["use-galore", "lisa-activated-layers", "use-muonclip", "use-flash-ckpt", "unsloth"]
+        ),
+        (
+            [], "write the optimizer's parameters by name, such as --adam_beta1",
+            ["optim-args", "optimizer-args"]
+        ),
         ([], "all trained weights have one optimizer; leave it out", ["optim-target-modules"]),
         ([], "write --lr_scheduler_type cosine_with_min_lr --min_lr RATE", ["lr-scheduler-kwargs"]),
         ([], "write --num_train_epochs or --max_steps", ["max-epochs", "train-iters"]),
@@ -164,28 +195,49 @@ enum ForeignParameter: Sendable {
         (no, "rows to evaluate on keep their order; leave it out", ["val-dataset-shuffle"]),
         (
             [], "data comes from files in the formats of the documentation; convert it to JSONL first",
-            ["external-plugins", "custom-register-path", "custom-dataset-info", "cached-dataset", "cached-val-dataset"]
+            [
+                "external-plugins", "custom-register-path", "custom-dataset-info", "cached-dataset",
+                "cached-val-dataset",
+            ]
         ),
-        ([], "data sets are joined one after another; mix the files first", ["interleave-prob", "stopping-strategy"]),
+        (
+            [], "data sets are joined one after another; mix the files first",
+            ["interleave-prob", "stopping-strategy"]
+        ),
         (no, "evaluate afterwards: martlet evaluate", ["predict-with-generate", "eval-use-evalscope"]),
-        ([], "evaluate afterwards: martlet evaluate", ["eval-dataset", "eval-limit", "eval-generation-config"]),
+        (
+            [], "evaluate afterwards: martlet evaluate",
+            ["eval-dataset", "eval-limit", "eval-generation-config"]
+        ),
         (no, "merge afterwards: martlet merge --adapters CHECKPOINT --output_dir DIR", ["merge-lora"]),
         (no, "nothing is uploaded; copy the output when it is done", ["push-to-hub"]),
         (["true", "1", "yes"], "weights are saved as safetensors; leave it out", ["save-safetensors"]),
         (no, "this is not there; evaluate by steps or epochs", ["eval-on-start", "eval-delay"]),
-        (no, "write --create_checkpoint_symlink true, and take the checkpoint `best`", ["load-best-model-at-end"]),
         (
-            [], "learning by sampling and rewards is not there; write --rlhf_type dpo, orpo, simpo, cpo or kto",
+            no, "write --create_checkpoint_symlink true, and take the checkpoint `best`",
+            ["load-best-model-at-end"]
+        ),
+        (
+            [],
+            "learning by sampling and rewards is not there; write --rlhf_type dpo, orpo, simpo, cpo or kto",
             [
-                "reward-model", "reward-funcs", "reward-weights", "num-generations", "teacher-model", "use-vllm",
-                "reward-adapters", "value-model", "num-ppo-epochs", "vf-coef", "lmbda", "epsilon", "num-iterations",
+                "reward-model", "reward-funcs", "reward-weights", "num-generations", "teacher-model",
+                "use-vllm",
+                "reward-adapters", "value-model", "num-ppo-epochs", "vf-coef", "lmbda", "epsilon",
+                "num-iterations",
             ]
         ),
         (["reverse_kl"], "the divergence is reverse KL; leave it out", ["f-divergence-type"]),
         (no, "the reference is the model as it was; leave it out", ["reference-free", "sync-ref-model"]),
         ([], "one loss is trained; write --loss_type sigmoid, hinge or ipo", ["loss-weights"]),
-        ([], "this term of the loss is not there; leave it out", ["ld-alpha", "discopop-tau", "aux-loss-coef"]),
-        ([], "prompt and answer have one limit: write --max_length", ["max-prompt-length", "max-target-length"]),
+        (
+            [], "this term of the loss is not there; leave it out",
+            ["ld-alpha", "discopop-tau", "aux-loss-coef"]
+        ),
+        (
+            [], "prompt and answer have one limit: write --max_length",
+            ["max-prompt-length", "max-target-length"]
+        ),
         (["adamw", "sdpa", "martlet"], "this command is Martlet's own; leave it out", ["backend"]),
         ([], "metrics are those of logging.jsonl; leave it out", ["metric", "compute-metrics"]),
     ]

@@ -15,13 +15,16 @@ struct MergeOptions: ParsableArguments {
     var adapters: [String] = []
 
     @Option(
-        help: ArgumentHelp("Where the merged model is written; ADAPTER-merged unless given.", valueName: "DIR"))
+        help: ArgumentHelp(
+            "Where the merged model is written; ADAPTER-merged unless given.", valueName: "DIR"))
     var outputDir: String?
 
     @Option(help: ArgumentHelp("Replace what is there already.", valueName: "true|false"))
     var existOk = false
 
-    @Option(help: ArgumentHelp("Merge adapters of a quantized model into it all the same.", valueName: "true|false"))
+    @Option(
+        help: ArgumentHelp(
+            "Merge adapters of a quantized model into it all the same.", valueName: "true|false"))
     var force = false
 
     @Option(help: ArgumentHelp("As ms-swift's export has it: true.", valueName: "true|false"))
@@ -55,14 +58,16 @@ struct MergeCommand: ParsableCommand, ParameterCommand {
     }
 
     func run() throws {
-        let request = try request()
+        let request = try Self.request(options)
         try TrainingStart.reportingErrors { try Self.merge(request) }
         Output.line(request.outputDir)
     }
 
     /// - Parameter outputs: the directory of a step's artifacts, if this is one.
     /// - Throws: `CommandError` with status 2 and what to do.
-    func request(outputs: String? = Environment.value("MARTLET_OUTPUT_DIR")) throws -> Request {
+    static func request(
+        _ options: MergeOptions, outputs: String? = Environment.value("MARTLET_OUTPUT_DIR")
+    ) throws -> Request {
         func failure(_ problem: String) -> CommandError { CommandError(problem, status: 2) }
         guard let first = options.adapters.first else {
             throw failure("--adapters is missing; give the directory of an adapter")
@@ -70,7 +75,7 @@ struct MergeCommand: ParsableCommand, ParameterCommand {
         guard options.mergeLora else {
             throw failure("--merge_lora false: there is nothing else that merge does; leave it out")
         }
-        let model = try options.model ?? AdapterBase.directory(of: first)
+        let model = try options.model ?? AdapterOrigin.directory(of: first)
         var directory = first[...]
         while directory.hasSuffix("/"), directory.count > 1 { directory = directory.dropLast() }
         let outputDir = options.outputDir ?? outputs.map { $0 + "/model" } ?? directory + "-merged"

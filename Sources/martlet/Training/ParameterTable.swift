@@ -1,12 +1,14 @@
-// Which parameters a command has and what values they take, read off the declarations of its options, so that no
-// second list can disagree with them.
+// Which parameters a command has and what values they take, read off the declarations of its options, so that
+// no second list can disagree with them.
 
 import ArgumentParser
 
 /// The names of a command's parameters in kebab case, as the parser has them.
 struct ParameterTable: Sendable {
     enum Kind: Sendable, Hashable {
-        case flag, integer, number, text, list
+        case flag, integer, natural, number, text, list
+        /// One of these words.
+        case choice([String])
     }
 
     private(set) var kinds: [String: Kind] = [:]
@@ -15,8 +17,10 @@ struct ParameterTable: Sendable {
     init(_ groups: [any ParsableArguments.Type]) {
         for group in groups {
             for child in Mirror(reflecting: group.init()).children {
-                guard let label = child.label, label.hasPrefix("_") else { continue }
-                kinds[Self.kebab(String(label.dropFirst()))] = Self.kind(child.value)
+                guard let label = child.label, label.hasPrefix("_"),
+                    let option = child.value as? any TypedOption
+                else { continue }
+                kinds[Self.kebab(String(label.dropFirst()))] = Self.kind(type(of: option).valueType)
             }
         }
     }
@@ -29,14 +33,21 @@ struct ParameterTable: Sendable {
         }
     }
 
-    private static func kind(_ wrapper: Any) -> Kind {
-        switch wrapper {
-        case is Option<Bool>, is Option<Bool?>: .flag
-        case is Option<Int>, is Option<Int?>, is Option<UInt64>: .integer
-        case is Option<Double>, is Option<Double?>: .number
-        case is Option<[String]>: .list
+    private static func kind(_ type: Any.Type) -> Kind {
+        switch type {
+        case is Bool.Type: .flag
+        case is Int.Type: .integer
+        case is UInt64.Type: .natural
+        case is Double.Type: .number
+        case is [String].Type: .list
+        case let type as any OptionalValue.Type: kind(type.wrappedType)
+        case let type as any (CaseIterable & RawRepresentable).Type: .choice(words(of: type))
         default: .text
         }
+    }
+
+    private static func words<Choice: CaseIterable & RawRepresentable>(of type: Choice.Type) -> [String] {
+        type.allCases.compactMap { $0.rawValue as? String }
     }
 
     /// The parameter that a word names, its other names and both kinds of dashes included.
@@ -63,4 +74,22 @@ struct ParameterTable: Sendable {
         default: value
         }
     }
+}
+
+/// An option that tells the type of its value.
+private protocol TypedOption {
+    static var valueType: Any.Type { get }
+}
+
+extension Option: TypedOption {
+    fileprivate static var valueType: Any.Type { Value.self }
+}
+
+/// A value that may be missing.
+private protocol OptionalValue {
+    static var wrappedType: Any.Type { get }
+}
+
+extension Optional: OptionalValue {
+    fileprivate static var wrappedType: Any.Type { Wrapped.self }
 }

@@ -6,8 +6,8 @@ import Training
 extension TrainingParameters.PreferenceMethod: ExpressibleByArgument {}
 extension TrainingParameters.PreferenceLossType: ExpressibleByArgument {}
 
-/// `--rlhf_type` and its kin. What one method only has is nil unless given, so that it can be said where it has no
-/// effect.
+/// `--rlhf_type` and its kin. What one method only has is nil unless given, so that it can be said where it
+/// has no effect.
 struct PreferenceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("dpo, orpo, simpo, cpo or kto; dpo unless given.", valueName: "TYPE"))
     var rlhfType: TrainingParameters.PreferenceMethod?
@@ -22,13 +22,15 @@ struct PreferenceOptions: ParsableArguments {
     var beta: Double?
 
     @Option(
-        help: ArgumentHelp("dpo, cpo: share of the pairs held to be swapped; 0 unless given.", valueName: "P"))
+        help: ArgumentHelp("dpo, cpo: share of the pairs held to be swapped; 0 unless given.", valueName: "P")
+    )
     var labelSmoothing: Double?
 
     @Option(help: ArgumentHelp("dpo: weight of the chosen answers' loss beside it.", valueName: "ALPHA"))
     var rpoAlpha: Double?
 
-    @Option(help: ArgumentHelp("cpo: weight of the chosen answers' loss; 1 unless given.", valueName: "ALPHA"))
+    @Option(
+        help: ArgumentHelp("cpo: weight of the chosen answers' loss; 1 unless given.", valueName: "ALPHA"))
     var cpoAlpha: Double?
 
     @Option(help: ArgumentHelp("simpo: the margin that is asked for; 1 unless given.", valueName: "GAMMA"))

@@ -12,7 +12,8 @@ struct SavingOptions: ParsableArguments {
     var outputDir: String?
 
     @Option(
-        help: ArgumentHelp("When to evaluate: no, steps, epoch; as save_strategy unless given.", valueName: "WHEN"))
+        help: ArgumentHelp(
+            "When to evaluate: no, steps, epoch; as save_strategy unless given.", valueName: "WHEN"))
     var evalStrategy: TrainingParameters.Interval?
 
     @Option(help: ArgumentHelp("Steps between evaluations; as save_steps unless given.", valueName: "N"))
@@ -40,7 +41,9 @@ struct SavingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("What tells the best checkpoint.", valueName: "METRIC"))
     var metricForBestModel = TrainingParameters().metricForBestModel
 
-    @Option(help: ArgumentHelp("More of that is better; unless given, told by its name.", valueName: "true|false"))
+    @Option(
+        help: ArgumentHelp("More of that is better; unless given, told by its name.", valueName: "true|false")
+    )
     var greaterIsBetter: Bool?
 
     @Option(
@@ -75,7 +78,8 @@ struct SavingOptions: ParsableArguments {
     /// Names of trackers that are other people's services.
     private static let services: Set = ["wandb", "swanlab", "mlflow", "comet_ml", "neptune", "clearml"]
 
-    func fill(_ parameters: inout TrainingParameters, _ problems: inout [String], _ notice: (String) -> Void) {
+    func fill(_ parameters: inout TrainingParameters, _ problems: inout [String], _ notice: (String) -> Void)
+    {
         parameters.outputDir = outputDir
         parameters.evalStrategy = evalStrategy
         parameters.evalSteps = evalSteps
@@ -85,7 +89,8 @@ struct SavingOptions: ParsableArguments {
         parameters.saveOnlyModel = saveOnlyModel
         parameters.createCheckpointSymlink = createCheckpointSymlink
         parameters.metricForBestModel =
-            metricForBestModel.hasPrefix("eval_") ? String(metricForBestModel.dropFirst(5)) : metricForBestModel
+            metricForBestModel.hasPrefix("eval_")
+            ? String(metricForBestModel.dropFirst(5)) : metricForBestModel
         parameters.greaterIsBetter = greaterIsBetter
         parameters.earlyStopInterval = earlyStopInterval
         parameters.loggingSteps = loggingSteps

@@ -1,5 +1,5 @@
-// What can be wrong with the parameters of a training run before anything is opened: numbers out of range, parameters
-// that exclude each other, and the traps that people fall into.
+// What can be wrong with the parameters of a training run before anything is opened: numbers out of range,
+// parameters that exclude each other, and the traps that people fall into.
 
 import Training
 
@@ -32,7 +32,8 @@ struct TrainingChecks {
             parameters.refAdapters.isEmpty, parameters.refModel == nil
         {
             warnings.append(
-                "the model to compare with is the one without its adapter; to compare with what was fine-tuned, "
+                "the model to compare with is the one without its adapter; "
+                    + "to compare with what was fine-tuned, "
                     + "write --ref_adapters \(parameters.adapters[0])")
         }
         if parameters.saveOnlyModel, parameters.checkpointDir != nil {
@@ -59,7 +60,8 @@ struct TrainingChecks {
 
     /// A number from 0 on that is less than 1.
     private mutating func requireShare(_ name: String, _ value: Double) {
-        require((0..<1).contains(value), "--\(name) must be at least 0 and less than 1, not \(Self.text(value))")
+        require(
+            (0..<1).contains(value), "--\(name) must be at least 0 and less than 1, not \(Self.text(value))")
     }
 
     /// Whole numbers without the fraction that Swift writes.
@@ -82,7 +84,8 @@ struct TrainingChecks {
         }
         if parameters.resumeFromCheckpoint != nil, !parameters.adapters.isEmpty {
             problems.append(
-                "--resume_from_checkpoint and --adapters exclude each other, as the checkpoint has the adapter; "
+                "--resume_from_checkpoint and --adapters exclude each other, "
+                    + "as the checkpoint has the adapter; "
                     + "leave --adapters out"
                     + (parameters.stage == .rlhf ? " and keep --ref_adapters" : ""))
         }
@@ -98,16 +101,20 @@ struct TrainingChecks {
             "--init_config needs --tokenizer DIR; martlet tokenizer makes one from texts")
         require(
             parameters.tunerType == .full && parameters.adapters.isEmpty,
-            "--init_config with --tuner_type lora: random weights must all be trained; write --tuner_type full")
+            "--init_config with --tuner_type lora: random weights must all be trained; "
+                + "write --tuner_type full"
+        )
     }
 
     private mutating func checkTuner() {
         require("lora_rank", parameters.loraRank, in: 1...65_536)
         require("lora_alpha", parameters.loraAlpha, in: 1e-6...1e6)
         requireShare("lora_dropout", parameters.loraDropout)
-        if parameters.tunerType == .full, parameters.baseQuantization != .none {
+        if parameters.tunerType == .full, parameters.quantization != .none {
             problems.append(
-                "--quant_method with --tuner_type full: quantized weights cannot be trained; write --tuner_type lora")
+                "--quant_method with --tuner_type full: quantized weights cannot be trained; "
+                    + "write --tuner_type lora"
+            )
         }
         if parameters.targetRegex != nil, parameters.targetModules != TrainingParameters().targetModules {
             problems.append("--target_regex and --target_modules exclude each other; leave one out")
@@ -127,7 +134,8 @@ struct TrainingChecks {
         require("max_length", parameters.maxLength, in: 2...(1 << 28))
         if parameters.truncationStrategy == .split, parameters.stage != .pretrain {
             problems.append(
-                "--truncation_strategy split is for pretrain: half a conversation has lost its question; write "
+                "--truncation_strategy split is for pretrain: "
+                    + "half a conversation has lost its question; write "
                     + "delete, left or right")
         }
         if parameters.streaming {
@@ -158,7 +166,8 @@ struct TrainingChecks {
             "--packing is for pretrain and sft: the answers of a pair are not joined; leave it out")
         if let pack = parameters.packingLength, let row = parameters.maxLength, pack < row {
             problems.append(
-                "--packing_length \(pack) is less than --max_length \(row), so that long rows would fit no pack; "
+                "--packing_length \(pack) is less than --max_length \(row), "
+                    + "so that long rows would fit no pack; "
                     + "write --max_length \(pack)")
         }
     }
@@ -168,7 +177,9 @@ struct TrainingChecks {
     private mutating func checkSteps() {
         require(
             parameters.numTrainEpochs > 0 && parameters.numTrainEpochs <= 1e6,
-            "--num_train_epochs must be more than 0 and at most 1000000, not \(Self.text(parameters.numTrainEpochs))")
+            "--num_train_epochs must be more than 0 and at most 1000000, "
+                + "not \(Self.text(parameters.numTrainEpochs))"
+        )
         require(
             parameters.maxSteps == -1 || parameters.maxSteps > 0,
             "--max_steps must be at least 1, or -1 for epochs, not \(parameters.maxSteps)")
@@ -183,7 +194,8 @@ struct TrainingChecks {
         if parameters.maxSteps > 0 {
             require(
                 parameters.warmupSteps <= parameters.maxSteps,
-                "--warmup_steps \(parameters.warmupSteps) are more than --max_steps \(parameters.maxSteps); lower "
+                "--warmup_steps \(parameters.warmupSteps) are more than "
+                    + "--max_steps \(parameters.maxSteps); lower "
                     + "them")
         }
     }
@@ -197,7 +209,8 @@ struct TrainingChecks {
         require("max_grad_norm", parameters.maxGradNorm, in: 0...1e9)
         if let decay = parameters.emaDecay {
             require(
-                decay > 0 && decay < 1, "--ema_decay must be more than 0 and less than 1, not \(Self.text(decay))")
+                decay > 0 && decay < 1,
+                "--ema_decay must be more than 0 and less than 1, not \(Self.text(decay))")
         }
         require("neftune_noise_alpha", parameters.neftuneNoiseAlpha, in: 0...1000)
         require("threads", parameters.threads, in: 1...1024)
@@ -208,11 +221,14 @@ struct TrainingChecks {
     private mutating func checkPreferences() {
         if let beta = parameters.beta {
             require(
-                beta > 0 && beta <= 1000, "--beta must be more than 0 and at most 1000, not \(Self.text(beta))")
+                beta > 0 && beta <= 1000,
+                "--beta must be more than 0 and at most 1000, not \(Self.text(beta))")
         }
         require(
             parameters.labelSmoothing >= 0 && parameters.labelSmoothing < 0.5,
-            "--label_smoothing must be at least 0 and less than 0.5, not \(Self.text(parameters.labelSmoothing))")
+            "--label_smoothing must be at least 0 and less than 0.5, "
+                + "not \(Self.text(parameters.labelSmoothing))"
+        )
         require("rpo_alpha", parameters.rpoAlpha, in: 0...1000)
         require("cpo_alpha", parameters.cpoAlpha, in: 0...1000)
         require("simpo_gamma", parameters.simpoGamma, in: 0...1000)
@@ -220,7 +236,9 @@ struct TrainingChecks {
         require("undesirable_weight", parameters.undesirableWeight, in: 0...1000)
         if parameters.labelSmoothing > 0, parameters.rlhfType == .dpo, parameters.lossType != .sigmoid {
             problems.append(
-                "--label_smoothing is for --loss_type sigmoid, not for \(parameters.lossType.rawValue); leave it out")
+                "--label_smoothing is for --loss_type sigmoid, "
+                    + "not for \(parameters.lossType.rawValue); leave it out"
+            )
         }
     }
 
@@ -232,7 +250,5 @@ struct TrainingChecks {
         require("logging_steps", parameters.loggingSteps, in: 1...(1 << 40))
         require("save_total_limit", parameters.saveTotalLimit, in: 1...1_000_000)
         require("early_stop_interval", parameters.earlyStopInterval, in: 1...1_000_000)
-        require(!parameters.metricForBestModel.isEmpty, "--metric_for_best_model is empty; write loss")
-        require(parameters.outputDir != "", "--output_dir is empty; give a directory")
     }
 }

@@ -51,7 +51,8 @@ struct SFTCommand: AsyncParsableCommand, ParameterCommand {
 
 struct RLHFCommand: AsyncParsableCommand, ParameterCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rlhf", abstract: "Teach a model which answers are preferred: DPO, ORPO, SimPO, CPO, KTO.",
+        commandName: "rlhf",
+        abstract: "Teach a model which answers are preferred: DPO, ORPO, SimPO, CPO, KTO.",
         discussion: """
             Rows have "messages" with the better answer and "rejected_response"; for kto "label".
             Exit status: 0 done, 2 bad parameters or too little memory, 65 bad data,
@@ -75,7 +76,8 @@ struct RLHFCommand: AsyncParsableCommand, ParameterCommand {
 
 struct DPOCommand: AsyncParsableCommand, ParameterCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dpo", abstract: "Teach a model which answers are preferred by DPO: `rlhf --rlhf_type dpo`.",
+        commandName: "dpo",
+        abstract: "Teach a model which answers are preferred by DPO: `rlhf --rlhf_type dpo`.",
         discussion: """
             Rows have "messages" with the better answer and "rejected_response".
             Exit status: 0 done, 2 bad parameters or too little memory, 65 bad data,
@@ -90,9 +92,10 @@ struct DPOCommand: AsyncParsableCommand, ParameterCommand {
     @OptionGroup var options: TrainingOptions
     @OptionGroup(title: "Preferences") var preferences: PreferenceOptions
 
-    func run() async throws { try await TrainingStart.start(parameters()) }
+    func run() async throws { try await TrainingStart.start(Self.parameters(options, preferences)) }
 
-    func parameters(
+    static func parameters(
+        _ options: TrainingOptions, _ preferences: PreferenceOptions,
         environment: (String) -> String? = Environment.value, notice: (String) -> Void = Output.warning
     ) throws -> TrainingParameters {
         if let type = preferences.rlhfType, type != .dpo {

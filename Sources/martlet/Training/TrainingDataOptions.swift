@@ -11,7 +11,8 @@ extension TrainingParameters.LossScale: ExpressibleByArgument {}
 struct TrainingDataOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Files (jsonl, json, csv, txt) or folders to learn from; PATH#N takes N rows. Several may be given.",
+            "Files (jsonl, json, csv, txt) or folders to learn from; "
+                + "PATH#N takes N rows. Several may be given.",
             valueName: "PATH"))
     var dataset: [String] = []
 
@@ -34,7 +35,8 @@ struct TrainingDataOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Stop at the first row that cannot be used, in place of leaving it out.", valueName: "true|false"))
+            "Stop at the first row that cannot be used, in place of leaving it out.", valueName: "true|false")
+    )
     var strict = TrainingParameters().strict
 
     @Option(
@@ -112,7 +114,8 @@ struct TrainingDataOptions: ParsableArguments {
             parameters.columns = map
         } else {
             problems.append(
-                #"--columns: this is no JSON map from names to names; write it like {"prompt_text": "query"}"#)
+                #"--columns: this is no JSON map from names to names; write it like {"prompt_text": "query"}"#
+            )
         }
     }
 

@@ -1,5 +1,5 @@
-// All parameters of a training run as options, and the way from them to `TrainingParameters`: defaults of the stage,
-// then checks that report everything at once.
+// All parameters of a training run as options, and the way from them to `TrainingParameters`: defaults of the
+// stage, then checks that report everything at once.
 
 import ArgumentParser
 import Models
@@ -63,7 +63,7 @@ struct TrainingOptions: ParsableArguments {
     private func findModel(_ parameters: inout TrainingParameters) throws {
         guard parameters.model == nil, parameters.initConfig == nil, let adapter = parameters.adapters.first
         else { return }
-        parameters.model = try AdapterBase.directory(of: adapter)
+        parameters.model = try AdapterOrigin.directory(of: adapter)
     }
 
     /// Defaults that depend on the stage, the tuner and the method.
@@ -101,7 +101,8 @@ struct TrainingOptions: ParsableArguments {
         if parameters.outputDir == nil { parameters.outputDir = "output/" + modelName(parameters) }
     }
 
-    /// What the model is called: the last part of its path, for a config.json that of the directory around it.
+    /// What the model is called: the last part of its path, for a config.json that of the directory around
+    /// it.
     static func modelName(_ parameters: TrainingParameters) -> String {
         let path = parameters.model ?? parameters.initConfig ?? ""
         var parts = path.split(separator: "/").map(String.init).filter { $0 != "." && $0 != ".." }
@@ -124,13 +125,15 @@ struct TrainingOptions: ParsableArguments {
         }
         if parameters.tunerType == .full, !parameters.adapters.isEmpty {
             problems.append(
-                "--adapters with --tuner_type full: an adapter is trained on as lora; leave --tuner_type out, or "
+                "--adapters with --tuner_type full: "
+                    + "an adapter is trained on as lora; leave --tuner_type out, or "
                     + "merge it first: martlet merge --adapters \(parameters.adapters[0]) --output_dir DIR")
         }
         if data.valDataset.isEmpty, data.splitDatasetRatio == 0 {
             let remedy = "give --val_dataset FILE or --split_dataset_ratio 0.01"
             if let strategy = saving.evalStrategy, strategy != .no {
-                problems.append("--eval_strategy \(strategy.rawValue): there is no data to evaluate on; \(remedy)")
+                problems.append(
+                    "--eval_strategy \(strategy.rawValue): there is no data to evaluate on; \(remedy)")
             }
             if saving.earlyStopInterval != nil {
                 problems.append("--early_stop_interval: there is no data to evaluate on; \(remedy)")
@@ -153,7 +156,9 @@ struct TrainingOptions: ParsableArguments {
         for (name, owners) in preferences?.withoutEffect(for: parameters.rlhfType) ?? [] {
             add(name, "it is for \(owners), not for \(parameters.rlhfType.rawValue)")
         }
-        if parameters.packingLength != nil, !parameters.packing { add("packing_length", "--packing is not on") }
+        if parameters.packingLength != nil, !parameters.packing {
+            add("packing_length", "--packing is not on")
+        }
         if parameters.packing, parameters.groupByLength {
             add("group_by_length", "packs are of one length already")
         }
@@ -185,7 +190,7 @@ extension TrainingParameters {
 }
 
 /// The model that an adapter was made for.
-enum AdapterBase {
+enum AdapterOrigin {
     /// - Throws: `CommandError` with status 2 where the adapter names no directory that is here.
     static func directory(of adapter: String) throws -> String {
         let base: String?

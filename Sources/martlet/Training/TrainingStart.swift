@@ -25,8 +25,8 @@ enum TrainingStart {
             availableBytes: MemoryAllowance.read().availableBytes)
     }
 
-    /// Trains until the end or the first signal, after which the step is finished and saved; the second ends the
-    /// process at once. A run that cannot fit is refused before any weight is read.
+    /// Trains until the end or the first signal, after which the step is finished and saved; the second ends
+    /// the process at once. A run that cannot fit is refused before any weight is read.
     private static func runTraining(_ parameters: TrainingParameters) async throws {
         let stop = StopRequest()
         let signals = SignalWatch { _ in
@@ -72,14 +72,15 @@ enum TrainingStart {
         }
     }
 
-    /// The error with the exit status that DESIGN gives it. Files that are not what was named are bad parameters, as
-    /// trying again would not help.
+    /// The error with the exit status that DESIGN gives it. Files that are not what was named are bad
+    /// parameters, as trying again would not help.
     static func commandError(for error: any Error) -> any Error {
         switch error {
         case let error as TrainingError: CommandError("\(error)", status: error.kind.rawValue)
         case let error as OutOfMemory:
             CommandError(
-                "out of memory: \(TrainingEstimate.text(error.byteCount)) for \(error.purpose) could not be had; "
+                "out of memory: \(TrainingEstimate.text(error.byteCount)) "
+                    + "for \(error.purpose) could not be had; "
                     + "lower --per_device_train_batch_size or --max_length, or see --dry_run", status: 86)
         case is ConfigurationError, is ModelError, is SafetensorsError, is TokenizerError:
             CommandError("\(error)", status: 2)

@@ -1,5 +1,6 @@
-// The words of the training commands, made into what the parser takes: `--packing` and `--packing false` are both
-// meant, lists take several words, and --config FILE stands for parameters that those on the command line replace.
+// The words of the training commands, made into what the parser takes: `--packing` and `--packing false` are
+// both meant, lists take several words, and --config FILE stands for parameters that those on the command
+// line replace.
 
 import ArgumentParser
 import Text
@@ -46,7 +47,8 @@ struct TrainingWords {
 
     private var commandName: String { command.configuration.commandName ?? "" }
 
-    /// The words for the parser, or nil if their command is none of these or help is asked for. Notices are shown.
+    /// The words for the parser, or nil if their command is none of these or help is asked for. Notices are
+    /// shown.
     static func expanded(_ words: [String]) throws -> [String]? {
         guard let prepared = try prepared(words) else { return nil }
         for notice in prepared.notices { Output.warning(notice) }
@@ -64,7 +66,6 @@ struct TrainingWords {
         var reader = TrainingWords(command)
         let entries = try reader.entries(Array(words.dropFirst()), read)
         let prepared = Prepared(words: [name] + reader.words(for: entries), notices: reader.notices)
-        if reader.problems.isEmpty { reader.checkValues(Array(prepared.words.dropFirst())) }
         guard reader.problems.isEmpty else {
             throw CommandError(reader.problems.joined(separator: "\n"), status: 2)
         }
@@ -128,7 +129,7 @@ struct TrainingWords {
     private func taken(by name: String, of following: [String]) -> Int {
         switch table.kinds[name] {
         case .flag: following.first.flatMap(Self.truth) == nil ? 0 : 1
-        case .integer, .number, .text: 1
+        case .integer, .natural, .number, .text, .choice: 1
         case .list: following.count
         case nil where name == "config": 1
         case nil: following.count
@@ -185,19 +186,30 @@ struct TrainingWords {
                     return reject(entry, "\"\(entry.values[0])\" is neither true nor false")
                 }
                 return [flag + (isOn ? "true" : "false")]
-            case .integer, .number, .text:
+            case .integer, .natural, .number, .text, .choice:
                 guard entry.values.count <= 1 else { return tooMany(entry) }
-                guard let value = entry.values.first, !value.isEmpty || kind == .text else {
+                guard let value = entry.values.first, !value.isEmpty else {
                     return reject(entry, "the value is missing")
                 }
-                if kind == .integer, Int(value) == nil, UInt64(value) == nil {
-                    return reject(entry, "\"\(value)\" is not a whole number")
-                }
-                if kind == .number, Double(value)?.isFinite != true {
-                    return reject(entry, "\"\(value)\" is not a number; write one like 0.1 or 1e-4")
-                }
-                return [flag + ParameterTable.canonical(value, of: entry.name)]
+                let meant = ParameterTable.canonical(value, of: entry.name)
+                if let problem = Self.problem(of: meant, kind) { return reject(entry, problem) }
+                return [flag + meant]
             }
+        }
+    }
+
+    /// Why the parser would not take the value.
+    private static func problem(of value: String, _ kind: ParameterTable.Kind) -> String? {
+        switch kind {
+        case .flag, .text, .list: return nil
+        case .integer: return Int(value) == nil ? "\"\(value)\" is not a whole number" : nil
+        case .natural: return UInt64(value) == nil ? "\"\(value)\" is not a whole number from 0 on" : nil
+        case .number:
+            guard Double(value)?.isFinite != true else { return nil }
+            return "\"\(value)\" is not a number; write one like 0.1 or 1e-4"
+        case .choice(let words):
+            return words.contains(value)
+                ? nil : "\"\(value)\" is not there; write \(words.joined(separator: ", "))"
         }
     }
 
@@ -244,14 +256,5 @@ struct TrainingWords {
             return "no parameter has this name; did you mean --\(near)?"
         }
         return "no parameter has this name; see martlet \(commandName) --help"
-    }
-
-    /// What the parser itself would refuse is a bad parameter like any other, and not a wrong use of the program.
-    private mutating func checkValues(_ words: [String]) {
-        do {
-            _ = try command.parse(words)
-        } catch {
-            problems.append(command.message(for: error))
-        }
     }
 }

@@ -17,7 +17,8 @@ struct TrainingModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "pretrain: a config.json to draw weights for from --seed, in place of a model.", valueName: "FILE"))
+            "pretrain: a config.json to draw weights for from --seed, in place of a model.", valueName: "FILE"
+        ))
     var initConfig: String?
 
     @Option(
@@ -53,7 +54,7 @@ struct TrainingModelOptions: ParsableArguments {
         parameters.tokenizer = tokenizer
         parameters.torchDtype = torchDtype
         parameters.adapters = adapters
-        if quantMethod != nil { parameters.baseQuantization = quantBits == 8 ? .int8 : .nf4 }
+        if quantMethod != nil { parameters.quantization = quantBits == 8 ? .int8 : .nf4 }
         parameters.doubleQuantization = doubleQuantization
     }
 }

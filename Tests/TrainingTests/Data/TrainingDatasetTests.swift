@@ -1,4 +1,5 @@
 // Data sets as a whole: which rows are chosen, what is cut, what is kept on disk and what is the same again.
+import Dispatch
 import Foundation
 import Models
 import Synchronization
@@ -299,6 +300,24 @@ struct TrainingDatasetTests {
             #expect(read.withLock { $0 } <= 10 + 1024 + 4 * 64)
             #expect(try text(3999) == "3999" && text(4000) == "0" && text(9000) == "1000")
             #expect(data.fingerprint.utf8.count == 64)
+        }
+    }
+
+    @Test("A thread that sleeps because it is far enough ahead wakes when more is wanted")
+    func sleepingStream() throws {
+        try DataFixture.withFiles(["d.jsonl": Self.texts(6000)]) { directory in
+            let request = DataFixture.request(in: directory, ["d.jsonl"]) {
+                $0.streaming = true
+                $0.datasetShuffle = false
+            }
+            let isAhead = DispatchSemaphore(value: 0)
+            let data = try Self.open(request) { progress in
+                // The first chunk of 64 rows that is more than 1,024 rows ahead of row 0.
+                if progress.rowsRead == 1088 { isAhead.signal() }
+            }.train
+            #expect(isAhead.wait(timeout: .now() + 60) == .success)
+            for _ in 0..<200 { _ = try data.row(0) }
+            #expect(data.source(of: 5999).line == 6000)
         }
     }
 

@@ -1,9 +1,10 @@
 // Gradients compared with central differences of the forward pass.
 
 import Glibc
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
+
 @testable import Training
 
 /// A backend, an arena and the surroundings of a pass over random sequences, in fp32.
@@ -16,7 +17,8 @@ struct LayerFixture {
 
     /// - Parameter lengths: of the sequences.
     init(seed: UInt64, lengths: [Int] = [5, 1, 7], headDim: Int = 6, dropoutSeed: UInt64? = nil) throws {
-        backend = try CPUBackend(pool: ThreadPool(threads: 2))
+        let backend = try CPUBackend(pool: ThreadPool(threads: 2))
+        self.backend = backend
         arena = try ActivationArena(byteCount: 64 << 20, backend: backend)
         generator = SeededGenerator(seed: seed)
         batch = TrainingBatch(
@@ -31,7 +33,8 @@ struct LayerFixture {
         }
         context = LayerContext(
             backend: backend, arena: arena, precision: .float32, batch: batch,
-            angles: RotaryAngles(cosines: try table(angles.map { cosf($0) }), sines: try table(angles.map { sinf($0) })),
+            angles: RotaryAngles(
+                cosines: try table(angles.map { cosf($0) }), sines: try table(angles.map { sinf($0) })),
             dropoutSeed: dropoutSeed)
     }
 
@@ -51,7 +54,9 @@ struct LayerFixture {
     }
 
     /// A trained parameter of random values.
-    mutating func parameter(_ rows: Int, _ columns: Int, scale: Float = 1, around: Float = 0) throws -> Parameter {
+    mutating func parameter(_ rows: Int, _ columns: Int, scale: Float = 1, around: Float = 0) throws
+        -> Parameter
+    {
         let value = try matrix(rows, columns, scale: scale)
         set(value, backend.floats(of: value).map { $0 + around })
         let gradient = Matrix(
@@ -93,7 +98,8 @@ struct LayerFixture {
                 abs(measured - expected) <= 0.01 * abs(expected) + 2e-3,
                 "\(name): the difference quotient is \(measured), the gradient says \(expected)",
                 sourceLocation: sourceLocation)
-            #expect(slopes.contains { $0 != 0 }, "\(name) has no gradient at all", sourceLocation: sourceLocation)
+            #expect(
+                slopes.contains { $0 != 0 }, "\(name) has no gradient at all", sourceLocation: sourceLocation)
         }
     }
 

@@ -1,8 +1,9 @@
 // Every layer's way back against central differences.
 
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
+
 @testable import Training
 
 @Suite("Gradients of layers")
@@ -21,7 +22,8 @@ struct LayerGradientTests {
             if rank > 0, let a, let gradient = a.gradient {
                 let rows = row..<row + rank
                 adapter = LowRankAdapter(
-                    a: Parameter(name: "a", shape: [], value: a.value.rows(rows), gradient: gradient.rows(rows)),
+                    a: Parameter(
+                        name: "a", shape: [], value: a.value.rows(rows), gradient: gradient.rows(rows)),
                     b: try fixture.parameter(outputs, rank, scale: 0.4),
                     magnitude: magnitudes ? try fixture.parameter(1, outputs, scale: 0.3, around: 1) : nil,
                     scaling: 1.5, rows: rows)
@@ -73,7 +75,8 @@ struct LayerGradientTests {
     @Test(
         "Linear layers that share an input",
         arguments: [
-            ([0, 0, 0], false, Float(0)), ([3, 0, 2], false, 0), ([3, 2, 2], false, 0.4), ([2, 0, 3], true, 0),
+            ([0, 0, 0], false, Float(0)), ([3, 0, 2], false, 0), ([3, 2, 2], false, 0.4),
+            ([2, 0, 3], true, 0),
         ])
     func linear(ranks: [Int], magnitudes: Bool, dropout: Float) throws {
         var fixture = try LayerFixture(seed: 2, dropoutSeed: 77)
@@ -118,8 +121,12 @@ struct LayerGradientTests {
                 guard let adapter = part.adapter, let magnitude = adapter.magnitude,
                     case .dense(let weight) = part.weight
                 else { continue }
-                let (w, a) = (frozen.backend.floats(of: weight.value), frozen.backend.floats(of: adapter.a.value))
-                let (b, m) = (frozen.backend.floats(of: adapter.b.value), frozen.backend.floats(of: magnitude.value))
+                let (w, a) = (
+                    frozen.backend.floats(of: weight.value), frozen.backend.floats(of: adapter.a.value)
+                )
+                let (b, m) = (
+                    frozen.backend.floats(of: adapter.b.value), frozen.backend.floats(of: magnitude.value)
+                )
                 let (input, c) = (frozen.backend.floats(of: x), frozen.backend.floats(of: weights[index]))
                 let bias = part.bias.map { frozen.backend.floats(of: $0.value) } ?? []
                 let rank = adapter.a.value.rows
@@ -153,7 +160,8 @@ struct LayerGradientTests {
         let (count, hidden, headDim) = (fixture.batch.count, 8, 6)
         let (query, keyValue) = (heads * headDim, keyValueHeads * headDim)
         let layer = SelfAttention(
-            qkv: try group(&fixture, inputs: hidden, outputs: [query, keyValue, keyValue], ranks: [0, 2, 0]),
+            qkv: try group(
+                &fixture, inputs: hidden, outputs: [query, keyValue, keyValue], ranks: [0, 2, 0]),
             output: try group(&fixture, inputs: query, outputs: [hidden], ranks: [0], biased: false),
             queryNorm: normalized ? try fixture.norm(headDim, groups: heads) : nil,
             keyNorm: normalized ? try fixture.norm(headDim, groups: keyValueHeads) : nil,
@@ -185,7 +193,8 @@ struct LayerGradientTests {
         var fixture = try LayerFixture(seed: 5)
         let (count, hidden, intermediate) = (fixture.batch.count, 8, 13)
         let layer = GatedFeedForward(
-            gateUp: try group(&fixture, inputs: hidden, outputs: [intermediate, intermediate], ranks: [2, 0]),
+            gateUp: try group(
+                &fixture, inputs: hidden, outputs: [intermediate, intermediate], ranks: [2, 0]),
             down: try group(&fixture, inputs: intermediate, outputs: [hidden], ranks: [3]),
             intermediateSize: intermediate)
         let context = fixture.context

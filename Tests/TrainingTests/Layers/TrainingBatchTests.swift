@@ -1,6 +1,7 @@
 // Sequences side by side.
 
 import Testing
+
 @testable import Training
 
 @Suite("Micro batches")
