@@ -169,8 +169,10 @@ class Bench:
             rates[name] = [run.rate(case.tokens(), case.skipped) for run in ended]
             peaks[name] = [run.peak_bytes / 1e6 for run in ended]
             starts[name] = [run.start_seconds() for run in ended]
-            print(f"  {name:8} {spread(rates[name], '{:.1f}')} tokens/s, peak {spread(peaks[name])} MB, "
-                  f"start to first step {spread(starts[name], '{:.2f}')} s, first loss {ended[0].lines[0]['loss']:.5f}")
+            firsts = [run.first_step_seconds() for run in ended]
+            print(f"  {name:8} {spread(rates[name], '{:.1f}')} tokens/s, peak {spread(peaks[name])} MB, start to first "
+                  f"step {spread(starts[name], '{:.2f}')} s, that step {spread(firsts, '{:.2f}')} s, first loss "
+                  f"{ended[0].lines[0]['loss']:.5f}")
         say = self.verdicts.say
         peer = "TRL's" if case.is_dpo else "PyTorch's"
         say(f"tokens/s of {title} over {peer}", middle(rates["martlet"]) / middle(rates["pytorch"]), "x",

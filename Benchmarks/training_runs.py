@@ -19,6 +19,7 @@ class StepLog:
         self.path = path
         self.file = None
         self.text = b""
+        self.opened = None
         self.moments = []
 
     def poll(self):
@@ -27,6 +28,7 @@ class StepLog:
                 self.file = open(self.path, "rb")
             except FileNotFoundError:
                 return
+            self.opened = time.perf_counter()
         piece = self.file.read()
         if piece:
             self.text += piece
@@ -46,6 +48,7 @@ class TrainingRun:
 
     def __init__(self, began, log, peak_bytes):
         self.began, self.moments, self.lines, self.peak_bytes = began, log.moments, log.lines(), peak_bytes
+        self.opened = log.opened
 
     def steady_seconds(self, skipped):
         """From the end of the first steps, which are left out, to the end of the last one."""
@@ -55,9 +58,12 @@ class TrainingRun:
         return tokens_a_step * (len(self.moments) - skipped) / self.steady_seconds(skipped)
 
     def start_seconds(self):
-        """From the start of the process until its first step began: that step is taken to last as the others do."""
-        steps = [after - before for before, after in zip(self.moments, self.moments[1:])]
-        return max(0.0, self.moments[0] - self.began - statistics.median(steps))
+        """From the start of the process until its log was opened, which both sides do just before their first step."""
+        return self.opened - self.began
+
+    def first_step_seconds(self):
+        """The first step, in which memory is touched for the first time."""
+        return self.moments[0] - self.opened
 
 
 def watch(words, log_path, steps, environment=None):

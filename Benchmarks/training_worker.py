@@ -50,6 +50,7 @@ def sft(job, log):
     optimizer = torch.optim.AdamW(
         trained, lr=job["learning_rate"], betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, fused=True)
     rows = read_rows(job["rows"])
+    log.begin()
     for step in range(job["steps"]):
         part = rows[step * job["batch"]:(step + 1) * job["batch"]]
         ids, labels = (torch.tensor([row[key] for row in part]) for key in ("input_ids", "labels"))
@@ -59,7 +60,7 @@ def sft(job, log):
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        write(log, step + 1, loss.item())
+        log.write(step + 1, loss.item())
 
 
 def dpo(job, log):
@@ -75,7 +76,10 @@ def dpo(job, log):
     class Report(transformers.TrainerCallback):
         def on_log(self, arguments, state, control, logs=None, **others):
             if logs and "loss" in logs:
-                write(log, state.global_step, float(logs["loss"]))
+                log.write(state.global_step, float(logs["loss"]))
+
+        def on_step_begin(self, arguments, state, control, **others):
+            log.begin()
 
     with contextlib.redirect_stdout(sys.stderr):
         trainer = IdsTrainer(
@@ -91,9 +95,19 @@ def dpo(job, log):
         trainer.train()
 
 
-def write(log, step, loss):
-    log.write(json.dumps({"step": step, "loss": loss}) + "\n")
-    log.flush()
+class Log:
+    """Opened when the first step begins, which tells the watcher so; a line a step."""
+
+    def __init__(self, path):
+        self.path, self.file = path, None
+
+    def begin(self):
+        if self.file is None:
+            self.file = open(self.path, "w", encoding="utf-8")
+
+    def write(self, step, loss):
+        self.file.write(json.dumps({"step": step, "loss": loss}) + "\n")
+        self.file.flush()
 
 
 def main():
@@ -101,8 +115,7 @@ def main():
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
     transformers.logging.set_verbosity_error()
-    with open(job["log"], "w", encoding="utf-8") as log:
-        (dpo if job["kind"] == "dpo" else sft)(job, log)
+    (dpo if job["kind"] == "dpo" else sft)(job, Log(job["log"]))
 
 
 if __name__ == "__main__":

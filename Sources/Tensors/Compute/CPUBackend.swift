@@ -9,6 +9,8 @@ package final class CPUBackend: ComputeBackend, @unchecked Sendable {
     let pool: ThreadPool
     private let productScratch: MemoryRegion
     private var attentionScratch: MemoryRegion?
+    private var slab: MemoryRegion?
+    private var slabOffset = 0
 
     package init(pool: ThreadPool) throws(OutOfMemory) {
         self.pool = pool
@@ -25,6 +27,11 @@ package final class CPUBackend: ComputeBackend, @unchecked Sendable {
             self.region = region
             super.init(address: region.start, byteCount: region.byteCount)
         }
+
+        init(_ region: MemoryRegion, offset: Int, byteCount: Int) {
+            self.region = region
+            super.init(address: region.start + offset, byteCount: byteCount)
+        }
     }
 
     /// Memory of a file. The kernels only read it: a write would end the process.
@@ -36,9 +43,23 @@ package final class CPUBackend: ComputeBackend, @unchecked Sendable {
         }
     }
 
+    /// Small allocations share large regions, which have large pages: fewer faults, and fewer misses afterwards. A
+    /// region is given back when nothing in it is used any more.
     package func allocate(byteCount: Int, purpose: String) throws(OutOfMemory) -> DeviceMemory {
-        RegionMemory(try MemoryRegion(byteCount: byteCount, purpose: purpose))
+        guard byteCount < Self.slabByteCount / 4 else {
+            return RegionMemory(try MemoryRegion(byteCount: byteCount, purpose: purpose))
+        }
+        let rounded = max(64, (byteCount + 63) / 64 * 64)
+        if let slab, slabOffset + rounded <= slab.byteCount {
+            defer { slabOffset += rounded }
+            return RegionMemory(slab, offset: slabOffset, byteCount: byteCount)
+        }
+        let slab = try MemoryRegion(byteCount: Self.slabByteCount, purpose: purpose)
+        (self.slab, slabOffset) = (slab, rounded)
+        return RegionMemory(slab, offset: 0, byteCount: byteCount)
     }
+
+    private static let slabByteCount = 64 << 20
 
     package func mapped(_ view: TensorView) -> DeviceMemory? {
         guard let start = view.bytes.baseAddress,

@@ -20,6 +20,8 @@ package struct RunEnvironment: Sendable {
     package var say: @Sendable (String) -> Void
     /// Whether progress is shown on standard error.
     package var showsProgress: Bool
+    /// Memory that activations may take; nil: what the machine has.
+    package var memoryLimitBytes: Int?
     /// Looks at the counted data before any weight is read; what it throws ends the run.
     package var admit: @Sendable (DataSummary) throws -> Void
 

@@ -32,6 +32,44 @@ struct RunWriter {
         try write(ParameterText.json(parameters) + "\n", to: "\(directory)/args.json")
     }
 
+    /// Gives a checkpoint its place in the output directory, if attempts of a step keep theirs elsewhere.
+    /// - Returns: the path there.
+    func publish(_ checkpoint: Checkpoint) throws -> String {
+        guard let outputDir = parameters.outputDir, let kept = parameters.checkpointDir, kept != outputDir
+        else {
+            return checkpoint.path
+        }
+        let store = CheckpointStore(directory: outputDir, warn: { _ in })
+        if let there = store.checkpoints().first(where: { $0.step == checkpoint.step }) { return there.path }
+        try CheckpointDisk().makeDirectories(outputDir)
+        return try store.save(step: checkpoint.step, metric: checkpoint.metric) { directory in
+            try Self.link(checkpoint.path, to: directory)
+        }.path
+    }
+
+    /// A tree of the same files, without their bytes a second time where the disk allows it.
+    private static func link(_ source: String, to destination: String) throws {
+        let disk = CheckpointDisk()
+        for name in disk.names(source) where name != CheckpointMark.name {
+            let (from, to) = ("\(source)/\(name)", "\(destination)/\(name)")
+            if disk.isDirectory(from) {
+                guard mkdir(to, 0o755) == 0 else { throw FileError(errno: errno, path: to, while: "create") }
+                try link(from, to: to)
+            } else if Glibc.link(from, to) != 0 {
+                let file = try AtomicFile(path: to)
+                try file.write(MappedFile(path: from).bytes)
+                try file.commit()
+            }
+        }
+    }
+
+    /// `args.json` beside the checkpoints.
+    func writeArguments() throws {
+        guard let outputDir = parameters.outputDir else { return }
+        try CheckpointDisk().makeDirectories(outputDir)
+        try write(ParameterText.json(parameters) + "\n", to: "\(outputDir)/args.json")
+    }
+
     /// Bytes of a checkpoint, roughly: for the message of a full disk.
     var byteCount: Int {
         let weights = model.trained.reduce(0) { $0 + $1.value.count } * 4
@@ -117,6 +155,22 @@ struct RunWriter {
             try file.write(bytes)
             try file.commit()
         }
+        if !SmallFile.exists("\(directory)/generation_config.json") {
+            try write(generationConfiguration, to: "\(directory)/generation_config.json")
+        }
+    }
+
+    /// Where a drawn model stops: as its config.json says.
+    private var generationConfiguration: String {
+        var members: [OrderedJSON.Member] = []
+        for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
+            guard let value = configuration.json[key], !value.isNull else { continue }
+            members.append(OrderedJSON.Member(key: key, value: value))
+        }
+        var style = OrderedJSON.PythonStyle()
+        style.indent = "  "
+        style.itemSeparator = ","
+        return OrderedJSON.object(members).pythonText(style) + "\n"
     }
 
     // MARK: Optimizer

@@ -25,8 +25,9 @@ struct TrainingLoop {
         self.setup = setup
         self.stop = stop
         parameters = setup.parameters
-        let allowance = MemoryAllowance.read().availableBytes ?? 1 << 40
-        arena = try ActivationArena(byteCount: max(64 << 20, allowance), backend: setup.backend)
+        let available = max(64 << 20, MemoryAllowance.read().availableBytes ?? 1 << 40)
+        arena = try ActivationArena(
+            byteCount: setup.environment.memoryLimitBytes ?? available, backend: setup.backend)
         let resumed = parameters.resumeOnlyModel ? nil : setup.resumed?.state
         step = resumed?.globalStep ?? 0
         let clock = ReportClock.system
@@ -232,8 +233,9 @@ struct TrainingLoop {
         summary.steps = step
         summary.trainLoss = log.trainLoss
         summary.tokensPerSecond = log.tokensPerSecond
-        summary.lastCheckpoint = setup.store?.checkpoints().last?.path
-        summary.bestCheckpoint = setup.store?.best()?.path
+        let (last, best) = (setup.store?.checkpoints().last, setup.store?.best())
+        summary.lastCheckpoint = try last.map(setup.writer.publish)
+        summary.bestCheckpoint = try best.map(setup.writer.publish)
         let plan = setup.models.plan
         let share = 100 * Double(plan.trainedCount) / Double(max(1, plan.modelCount))
         log.runFinished(

@@ -32,6 +32,7 @@ package struct TrainingRun {
         do {
             let setup = try RunSetup(parameters, environment)
             for note in setup.models.plan.notes { environment.say("notice: \(note)") }
+            try setup.writer.writeArguments()
             var loop = try TrainingLoop(setup, stop: stop)
             return try loop.run()
         } catch let error as OutOfMemory {
