@@ -78,6 +78,8 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	fi
 	$(MAKE) --no-print-directory golden-cases
 	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/training_kill.py --martlet "$(MARTLET)" --short
+	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 
 .PHONY: test-conformance
 test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
@@ -101,6 +103,11 @@ test-examples: build ## Run each workflow of workflows/ and check what it says o
 .PHONY: test-faults
 test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed N"` repeats one.
 	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
+	python3 Tests/Faults/training_kill.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: test-interop
+test-interop: release ## Adapters and merged models there and back, with PEFT and transformers (gigabytes from PyPI).
+	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: soak
 soak: release ## Rude clients against the model server for three minutes.
@@ -117,6 +124,14 @@ bench-limits: release ## What is too big is refused, quickly and in clear words.
 .PHONY: bench-inference
 bench-inference: release ## Prefill, decode and parallel streams, against llama.cpp.
 	python3 Benchmarks/inference.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-training
+bench-training: release ## SFT and DPO against PyTorch, PEFT and TRL; packing, gradient checkpointing, threads.
+	python3 Benchmarks/training.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-learning
+bench-learning: release ## Pretraining, SFT and DPO that must reach something, with data made from a seed.
+	python3 Benchmarks/learning.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: format
 format: ## Format the Swift sources.

@@ -149,6 +149,8 @@ class Lesson:
         return model, after
 
     def dpo(self, tuned, accuracy):
+        """The chosen answers' own likelihood counts as well (`rpo_alpha`): without it, pairs that differ in a few
+        tokens at their end push the likelihood of both down until neither is said."""
         questions = self.questions
         learning_text.write_rows(self.path("pairs.jsonl"), (
             {"messages": [message("user", questions.question(date)),
@@ -158,8 +160,9 @@ class Lesson:
         asked = self.ask_file()
         before = self.polite(self.answers(tuned, asked, temperature=1))
         adapter, seconds = self.train(
-            "rlhf", tuned, "pairs.jsonl", "preferred", rlhf_type="dpo", beta=0.1, **martlet_command.lora(),
-            per_device_train_batch_size=8, num_train_epochs=1, max_length=CONTEXT, learning_rate=1e-3)
+            "rlhf", tuned, "pairs.jsonl", "preferred", rlhf_type="dpo", beta=0.1, rpo_alpha=1,
+            **martlet_command.lora(), per_device_train_batch_size=8, num_train_epochs=1, max_length=CONTEXT,
+            learning_rate=1e-3)
         after = self.polite(self.answers(tuned, asked, adapter=adapter, temperature=1))
         answers = self.answers(tuned, asked, adapter=adapter)
         kept = self.right(answers)

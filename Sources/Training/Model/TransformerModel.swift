@@ -81,7 +81,7 @@ extension TransformerModel {
         let context = try context(batch, arena, dropoutSeed: nil)
         var x = try context.activations(configuration.hiddenSize, .f32)
         var y = try context.activations(configuration.hiddenSize, .f32)
-        embed(x, context, noise: nil)
+        try embed(x, context, noise: nil)
         for layer in layers {
             let inner = arena.mark
             _ = try layer.forward(x, into: y, context)
@@ -109,7 +109,7 @@ extension TransformerModel {
         let context = try context(batch, arena, dropoutSeed: dropoutSeed)
         let hiddenSize = configuration.hiddenSize
         var states = [try context.activations(hiddenSize, .f32)]
-        embed(states[0], context, noise: noise > 0 ? noise : nil)
+        try embed(states[0], context, noise: noise > 0 ? noise : nil)
         var saved: [TransformerLayer.Saved?] = []
         for (index, layer) in layers.enumerated() {
             let next = try context.activations(hiddenSize, .f32)
@@ -196,11 +196,12 @@ extension TransformerModel {
             angles: try rotary.angles(batch.longestSequence), dropoutSeed: dropoutSeed)
     }
 
-    private func embed(_ x: Matrix, _ context: LayerContext, noise alpha: Double?) {
+    private func embed(_ x: Matrix, _ context: LayerContext, noise alpha: Double?) throws(OutOfMemory) {
         backend.gather(embedding.value, rows: context.batch.ids, into: x)
-        guard let alpha, let seed = context.dropoutSeed,
-            let noise = try? context.activations(configuration.hiddenSize, .f32)
-        else { return }
+        guard let alpha, let seed = context.dropoutSeed else { return }
+        let mark = context.arena.mark
+        defer { context.arena.release(to: mark) }
+        let noise = try context.activations(configuration.hiddenSize, .f32)
         backend.fillUniform(noise, bound: 1, seed: seed &+ 0x5851_F42D_4C95_7F2D)
         for index in 0..<context.batch.sequenceCount {
             let rows = context.batch.rows(index)

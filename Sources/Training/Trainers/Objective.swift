@@ -13,6 +13,17 @@ package struct NumberedRow: Sendable {
     }
 }
 
+extension TrainingRow {
+    /// The highest id of its tokens; -1 for a row without any.
+    var highestID: Int32 {
+        switch self {
+        case .sequence(let row): row.ids.max() ?? -1
+        case .preference(let row): [row.prompt, row.chosen, row.rejected].compactMap { $0.max() }.max() ?? -1
+        case .unpaired(let row): [row.prompt, row.completion].compactMap { $0.max() }.max() ?? -1
+        }
+    }
+}
+
 /// What a pass over a step's rows needs beside them.
 package struct TrainingPass {
     package let model: TransformerModel

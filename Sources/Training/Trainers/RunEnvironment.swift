@@ -24,6 +24,8 @@ package struct RunEnvironment: Sendable {
     package var memoryLimitBytes: Int?
     /// Looks at the counted data before any weight is read; what it throws ends the run.
     package var admit: @Sendable (DataSummary) throws -> Void
+    /// Called when an update and what was due after it is done, with the number of updates so far.
+    package var stepDone: @Sendable (Int) -> Void = { _ in }
 
     package init(
         variable: @escaping @Sendable (String) -> String? = { _ in nil },

@@ -140,7 +140,8 @@ struct RunModels {
         var made = TrainingPlan()
         let names = Set(plan.trained.map(\.name))
         made.isTrained = { names.contains($0) }
-        made.dropout = parameters.loraDropout
+        // An adapter that is gone on from brings its own.
+        made.dropout = plan.adapter?.dropout ?? 0
         made.quantization = parameters.tunerType == .lora ? blockFormat(parameters) : nil
         made.seed = parameters.seed
         for lora in plan.loras {

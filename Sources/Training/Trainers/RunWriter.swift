@@ -121,14 +121,23 @@ struct RunWriter {
             }
         }
         return TensorSource(name: name, elementType: type, shape: shape) { sink in
-            let narrow = Matrix(
-                memory: try backend.allocate(
-                    byteCount: matrix.count * type.byteCount, purpose: "saving \(name)"),
-                type: type, rows: matrix.rows, columns: matrix.columns)
-            backend.convert(matrix, into: narrow)
-            try backend.withBytes(of: narrow) { try sink($0) }
+            // In pieces: where memory is short, an embedding is not to be had a second time.
+            let room = min(matrix.count, Self.convertedAtOnce)
+            let memory = try backend.allocate(byteCount: room * type.byteCount, purpose: "saving \(name)")
+            for start in stride(from: 0, to: matrix.count, by: max(room, 1)) {
+                let count = min(room, matrix.count - start)
+                let piece = Matrix(
+                    memory: matrix.memory, offset: matrix.offset + start * matrix.type.byteCount,
+                    type: matrix.type, rows: 1, columns: count)
+                let narrow = Matrix(memory: memory, type: type, rows: 1, columns: count)
+                backend.convert(piece, into: narrow)
+                try backend.withBytes(of: narrow) { try sink($0) }
+            }
         }
     }
+
+    /// Elements: a few megabytes, which are also written fastest.
+    private static let convertedAtOnce = 1 << 20
 
     private func writeConfiguration(_ type: ElementType, to directory: String) throws {
         var members = configuration.json.objectValue ?? []
@@ -179,19 +188,22 @@ struct RunWriter {
         var tensors = optimizer.tensors.map { name, matrix in
             source(name, [matrix.count], matrix, matrix.type)
         }
-        // What was rounded for the model's own file is needed as it is to go on bit by bit.
-        if plan.adapter == nil, savedType != .f32 {
+        if roundsWeights {
             tensors += model.trained.map { source($0.name + ".master", $0.shape, $0.value, .f32) }
         }
         guard !tensors.isEmpty else { return }
         try SafetensorsWriter().write(tensors, to: "\(directory)/\(Self.optimizerFile)")
     }
 
+    /// Whether the model's own file has rounded weights: then the exact ones are needed beside it, to go on bit
+    /// by bit.
+    private var roundsWeights: Bool { plan.adapter == nil && savedType != .f32 }
+
     /// Takes optimizer states and exact weights of a checkpoint.
     func restore(from directory: String, stepCount: Int) throws {
         let path = "\(directory)/\(Self.optimizerFile)"
         guard SmallFile.exists(path) else {
-            guard optimizer.tensors.isEmpty else {
+            guard optimizer.tensors.isEmpty, !roundsWeights else {
                 throw TrainingError(
                     .failed, "\(directory) has no \(Self.optimizerFile): it was saved with save_only_model",
                     remedy: "add --resume_only_model true to go on with a fresh optimizer")

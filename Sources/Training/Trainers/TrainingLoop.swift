@@ -14,12 +14,16 @@ struct TrainingLoop {
     private var step: Int
     private var summary = RunSummary()
     private var savedStep = -1
+    private var lastSaved: Checkpoint?
     /// Evaluations since the best.
     private var worseEvaluations = 0
     private var bestMetric: Double?
     private var evaluatedStep = -1
-    private var lastMetric: Double?
+    /// The metric that was measured last.
+    private var measured: (step: Int, metric: Double)?
     private var firstLosses: [Double] = []
+    /// Operations so far, as transformers estimates them: 6 a parameter and token.
+    private var operations = 0.0
 
     init(_ setup: RunSetup, stop: StopRequest) throws {
         self.setup = setup
@@ -42,10 +46,14 @@ struct TrainingLoop {
             clock: clock, resumed: resumed, warn: { environment.say("warning: \($0)") })
         worseEvaluations = resumed?.earlyStopCount ?? 0
         bestMetric = resumed?.bestMetric
+        operations = resumed?.totalFlos ?? 0
+        // Saved once more at the same step, the checkpoint keeps its metric.
+        if resumed != nil, let metric = setup.resumed?.checkpoint.metric { measured = (step, metric) }
     }
 
     mutating func run() throws -> RunSummary {
-        var stoppedEarly = false
+        // A run that had stopped early goes on only if it has become more patient.
+        var stoppedEarly = isOutOfPatience
         while step < setup.batches.stepCount, !stoppedEarly {
             if stop.isMade { try interrupt() }
             let rows = try rowsOfStep()
@@ -54,19 +62,45 @@ struct TrainingLoop {
                 parameters.evalStrategy ?? (setup.validation == nil ? .no : parameters.saveStrategy),
                 parameters.evalSteps ?? parameters.saveSteps)
             {
-                stoppedEarly = try evaluate()
+                try evaluate()
+                stoppedEarly = isOutOfPatience
             }
-            if isDue(parameters.saveStrategy, parameters.saveSteps) { try save() }
+            // The last step is evaluated in any case, and then saved with its metric.
+            let isLast = stoppedEarly || step == setup.batches.stepCount
+            if !isLast, isDue(parameters.saveStrategy, parameters.saveSteps) { try save() }
+            setup.environment.stepDone(step)
+        }
+        if stoppedEarly, let limit = parameters.earlyStopInterval {
+            setup.environment.say(
+                "notice: no better \(parameters.metricForBestModel) for \(limit) evaluations, stopping early")
         }
         return try finish()
+    }
+
+    private var isOutOfPatience: Bool {
+        parameters.earlyStopInterval.map { worseEvaluations >= $0 } ?? false
     }
 
     // MARK: Steps
 
     private func rowsOfStep() throws -> [[NumberedRow]] {
         try setup.batches.microBatches(step: step).map { numbers in
-            try numbers.map { NumberedRow(number: $0, row: try setup.train.row($0)) }
+            try numbers.map { try row($0, of: setup.train) }
         }
+    }
+
+    /// A row, if the model has all of its tokens: a tokenizer may have more than the embedding has rows.
+    private func row(_ number: Int, of dataset: TrainingDataset) throws -> NumberedRow {
+        let row = try dataset.row(number)
+        let vocabulary = setup.models.configuration.vocabSize
+        guard row.highestID < vocabulary else {
+            let source = dataset.source(of: number)
+            throw TrainingError(
+                .badData,
+                "\(source.file):\(source.line): token \(row.highestID) is not one of the model's \(vocabulary)",
+                remedy: "use the tokenizer that belongs to the model")
+        }
+        return NumberedRow(number: number, row: row)
     }
 
     private mutating func train(_ rows: [[NumberedRow]]) throws {
@@ -80,6 +114,8 @@ struct TrainingLoop {
         let factor = parameters.maxGradNorm > 0 ? min(1, parameters.maxGradNorm / (gradNorm + 1e-6)) : 1
         setup.optimizer.step(learningRate: rate, gradientFactor: factor)
         step += 1
+        let tokens = rows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.row.length } }
+        operations += 6 * Double(tokens) * Double(setup.models.plan.modelCount)
         let extras = result.metrics.map { NamedValue($0.name, $0.value) }
         summary.metrics = extras
         log.stepFinished(
@@ -117,7 +153,9 @@ struct TrainingLoop {
             "step \(step + 1) diverged: loss \(result.loss), gradient norm \(gradNorm), rows "
                 + places.joined(separator: ", ") + more,
             remedy: "look at these rows, lower learning_rate, or add warmup_ratio; "
-                + (savedStep >= 0 ? "the last checkpoint is of step \(savedStep)" : "nothing was saved"))
+                + ((summary.lastCheckpoint ?? setup.resumed?.checkpoint.path).map {
+                    "the last checkpoint is \($0)"
+                } ?? "nothing was saved"))
     }
 
     private func isDue(_ interval: TrainingParameters.Interval, _ every: Int) -> Bool {
@@ -134,19 +172,15 @@ struct TrainingLoop {
 
     // MARK: Evaluation
 
-    /// - Returns: whether it was worse too often.
-    private mutating func evaluate() throws -> Bool {
-        guard let validation = setup.validation, evaluatedStep != step else { return false }
+    private mutating func evaluate() throws {
+        guard let validation = setup.validation, evaluatedStep != step else { return }
         let clock = ReportClock.system
         let start = clock.steadySeconds()
-        let size = max(1, parameters.perDeviceEvalBatchSize)
-        let batches = stride(from: 0, to: validation.count, by: size).map { first in
-            first..<min(first + size, validation.count)
+        let batches = HeldOutBatches(count: validation.count, size: parameters.perDeviceEvalBatchSize) {
+            [self] in try row($0, of: validation)
         }
-        let rows = try batches.map { range in
-            try range.map { NumberedRow(number: $0, row: try validation.row($0)) }
-        }
-        let result = try setup.objective.evaluate(rows, pass(step: step))
+        let result = try setup.objective.evaluate(batches, pass(step: step))
+        if let failure = batches.failure { throw failure }
         evaluatedStep = step
         summary.evalLoss = result.loss
         let metrics = result.metrics.map { NamedValue($0.name, $0.value) }
@@ -154,20 +188,14 @@ struct TrainingLoop {
             EvaluationReport(
                 step: step, epoch: setup.batches.epoch(afterSteps: step), loss: result.loss,
                 tokenAccuracy: result.tokenAccuracy, runtimeSeconds: clock.steadySeconds() - start,
-                samples: result.samples, batches: batches.count, extras: metrics))
+                samples: result.samples, batches: batches.batchCount, extras: metrics))
         let metric = try self.metric(result)
-        lastMetric = metric
-        let greaterIsBetter = setup.store?.policy.greaterIsBetter ?? false
-        if let bestMetric, greaterIsBetter ? metric <= bestMetric : metric >= bestMetric {
-            worseEvaluations += 1
-        } else {
-            worseEvaluations = 0
-            bestMetric = metric
-        }
-        guard let limit = parameters.earlyStopInterval, worseEvaluations >= limit else { return false }
-        setup.environment.say(
-            "notice: no better \(parameters.metricForBestModel) for \(limit) evaluations, stopping early")
-        return true
+        measured = (step, metric)
+        // No comparison holds for what is not a number, so that it never counts as the best.
+        let isBetter =
+            bestMetric.map { parameters.wantsGreaterMetric ? metric > $0 : metric < $0 } ?? !metric.isNaN
+        worseEvaluations = isBetter ? 0 : worseEvaluations + 1
+        if isBetter { bestMetric = metric }
     }
 
     private func metric(_ result: ObjectiveResult) throws(TrainingError) -> Double {
@@ -186,10 +214,11 @@ struct TrainingLoop {
 
     private mutating func save() throws {
         guard let store = setup.store, savedStep != step else { return }
-        let metric = evaluatedStep == step ? lastMetric : nil
+        let metric = measured.flatMap { $0.step == step ? $0.metric : nil }
         var state = TrainerState()
         log.sync()
         log.record(in: &state)
+        state.totalFlos = operations
         state.numTrainEpochs = Int(parameters.numTrainEpochs.rounded(.up))
         state.trainBatchSize = parameters.perDeviceTrainBatchSize
         state.evalSteps = parameters.evalSteps ?? parameters.saveSteps
@@ -200,8 +229,9 @@ struct TrainingLoop {
         state.parametersFingerprint = String(NameHash.of(ParameterText.json(parameters)), radix: 16)
         state.threads = setup.threads
         state.earlyStopCount = worseEvaluations
+        // The best of all evaluations, saved or not, decides about stopping early after a resume too.
+        state.bestMetric = bestMetric
         if let best = store.best(afterSavingStep: step, metric: metric) {
-            state.bestMetric = best.metric
             state.bestGlobalStep = best.step
             state.bestModelCheckpoint = best.path
         }
@@ -211,6 +241,7 @@ struct TrainingLoop {
             try writer.write(state, to: directory)
         }
         savedStep = step
+        lastSaved = saved
         summary.lastCheckpoint = saved.path
     }
 
@@ -228,23 +259,28 @@ struct TrainingLoop {
 
     private mutating func finish() throws -> RunSummary {
         let wantsEvaluation = setup.validation != nil && parameters.evalStrategy != .no
-        if wantsEvaluation, step > 0 { _ = try evaluate() }
+        if wantsEvaluation, step > 0 { try evaluate() }
         if step > 0 { try save() }
         summary.steps = step
         summary.trainLoss = log.trainLoss
         summary.tokensPerSecond = log.tokensPerSecond
-        let (last, best) = (setup.store?.checkpoints().last, setup.store?.best())
+        // Not the one with the highest number: that may be of a way that this run did not go.
+        let (last, best) = (lastSaved, setup.store?.best())
         summary.lastCheckpoint = try last.map(setup.writer.publish)
         summary.bestCheckpoint = try best.map(setup.writer.publish)
         let plan = setup.models.plan
         let share = 100 * Double(plan.trainedCount) / Double(max(1, plan.modelCount))
         log.runFinished(
             RunReport(
+                totalFlos: operations,
                 modelParameterInfo: "\(setup.models.configuration.architecture): "
                     + "\(Self.millions(plan.modelCount))M parameters, \(Self.millions(plan.trainedCount))M trained "
                     + "(\((share * 10_000).rounded() / 10_000)%)",
                 lastModelCheckpoint: summary.lastCheckpoint, bestModelCheckpoint: summary.bestCheckpoint,
-                bestMetric: bestMetric, trainDataset: setup.train.statistics.text,
+                bestMetric: bestMetric,
+                // Asking for the statistics of a stream would read all of it.
+                trainDataset: parameters.streaming
+                    ? "Dataset Token Length: not counted (streaming)" : setup.train.statistics.text,
                 valDataset: setup.validation?.statistics.text))
         return summary
     }

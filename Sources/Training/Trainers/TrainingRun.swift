@@ -59,8 +59,8 @@ struct RunSetup {
     let optimizer: Optimizer
     let store: CheckpointStore?
     let writer: RunWriter
-    /// The state that the run goes on from.
-    let resumed: (state: TrainerState, path: String)?
+    /// What the run goes on from.
+    let resumed: (state: TrainerState, checkpoint: Checkpoint)?
     let threads: Int
 
     init(_ parameters: TrainingParameters, _ environment: RunEnvironment) throws {
@@ -73,7 +73,10 @@ struct RunSetup {
         (train, validation) = try Self.openData(parameters, configuration, companions)
         let summary = try Self.summarize(parameters, configuration, train, validation)
         try environment.admit(summary)
-        for reason in train.statistics.reasons { environment.say("skipped: \(reason)") }
+        // A stream is not known before it is read, and asking would read all of it.
+        if !parameters.streaming {
+            for reason in train.statistics.reasons { environment.say("skipped: \(reason)") }
+        }
         let backend = try CPUBackend(pool: pool)
         self.backend = backend
         store = try Self.openStore(parameters, environment)
@@ -94,11 +97,11 @@ struct RunSetup {
         schedule = LearningRateSchedule(parameters, totalSteps: batches.stepCount)
         resumed = try checkpoint.map { checkpoint in
             let state = try CheckpointStore.loadState(of: checkpoint)
-            return (state, checkpoint.path)
+            return (state, checkpoint)
         }
         if let resumed, !parameters.resumeOnlyModel {
             try requireSameData(resumed.state)
-            try writer.restore(from: resumed.path, stepCount: resumed.state.globalStep)
+            try writer.restore(from: resumed.checkpoint.path, stepCount: resumed.state.globalStep)
         }
     }
 
@@ -124,9 +127,10 @@ struct RunSetup {
         _ validation: TrainingDataset?
     ) throws -> DataSummary {
         let longest = parameters.maxLength ?? configuration.maxPositionEmbeddings
+        // Held-out rows are no stream: bad ones are found before anything is trained.
+        try validation?.wait()
         guard !parameters.streaming else { return DataSummary(unread: parameters, maxLength: longest) }
         try train.wait()
-        try validation?.wait()
         return DataSummary(
             lengths: train.lengths, evaluationLengths: validation?.lengths ?? [], parameters: parameters,
             packLength: parameters.packing ? parameters.packingLength ?? longest : nil)
@@ -163,13 +167,11 @@ struct RunSetup {
         _ parameters: TrainingParameters, _ environment: RunEnvironment
     ) throws -> CheckpointStore? {
         guard let directory = parameters.checkpointDir ?? parameters.outputDir else { return nil }
-        let greaterIsBetter =
-            parameters.greaterIsBetter ?? !["loss", "eval_loss"].contains(parameters.metricForBestModel)
         let store = CheckpointStore(
             directory: directory,
             policy: CheckpointStore.Policy(
                 totalLimit: parameters.saveTotalLimit, makesLinks: parameters.createCheckpointSymlink,
-                greaterIsBetter: greaterIsBetter),
+                greaterIsBetter: parameters.wantsGreaterMetric),
             warn: { environment.say("warning: \($0)") })
         try store.prepare()
         return store
@@ -182,7 +184,11 @@ struct RunSetup {
             guard ["latest", "last", "true"].contains(wanted) else {
                 return try CheckpointStore.checkpoint(at: wanted)
             }
-            return store?.latestComplete()
+            let latest = store?.latestComplete()
+            if latest == nil {
+                environment.say("notice: there is no checkpoint to go on from, the run begins anew")
+            }
+            return latest
         }
         guard let latest = store?.latestComplete() else { return nil }
         // The engine gives a node's attempts one directory, so that the next goes on where the last was.
@@ -198,7 +204,8 @@ struct RunSetup {
         _ parameters: TrainingParameters, _ loss: PreferenceLoss?, _ models: RunModels
     ) -> any Objective {
         guard let loss else { return SupervisedObjective(reduction: parameters.lossReduction) }
-        let remembers = parameters.precomputeRefLogProbs
+        // The rows of a stream have other numbers each time, so nothing would ever be found again.
+        let remembers = parameters.precomputeRefLogProbs && !parameters.streaming
         if loss.method == .kto, let reference = models.reference {
             return JudgedObjective(loss: loss, reference: reference, remembers: remembers)
         }
@@ -207,4 +214,9 @@ struct RunSetup {
         }
         return PairObjective(loss: loss, reference: policy(), evaluationReference: policy())
     }
+}
+
+extension TrainingParameters {
+    /// Whether a greater value of `metric_for_best_model` is the better one; as in transformers, a loss is not.
+    var wantsGreaterMetric: Bool { greaterIsBetter ?? !metricForBestModel.hasSuffix("loss") }
 }

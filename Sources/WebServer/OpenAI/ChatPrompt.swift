@@ -45,7 +45,7 @@ struct ChatPrompt: Sendable {
             if let token { variables[name] = .string(token) }
         }
         variables.merge(arguments) { $1 }
-        variables["messages"] = .array(messages)
+        variables["messages"] = ChatTemplate.namingReasoning(in: .array(messages))
         variables["tools"] = tools ?? .null
         variables["documents"] = documents ?? .null
         variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
