@@ -40,7 +40,6 @@ struct RunWriter {
             return checkpoint.path
         }
         let store = CheckpointStore(directory: outputDir, warn: { _ in })
-        if let there = store.checkpoints().first(where: { $0.step == checkpoint.step }) { return there.path }
         try CheckpointDisk().makeDirectories(outputDir)
         return try store.save(step: checkpoint.step, metric: checkpoint.metric) { directory in
             try Self.link(checkpoint.path, to: directory)

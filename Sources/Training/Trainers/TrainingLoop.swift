@@ -57,7 +57,14 @@ struct TrainingLoop {
         while step < setup.batches.stepCount, !stoppedEarly {
             if stop.isMade { try interrupt() }
             let rows = try rowsOfStep()
-            try train(rows)
+            do {
+                try train(rows)
+            } catch let error as OutOfMemory {
+                // The step changed nothing yet, so that what was reached can be kept.
+                if step > 0 { try? save() }
+                log.close()
+                throw error
+            }
             if isDue(
                 parameters.evalStrategy ?? (setup.validation == nil ? .no : parameters.saveStrategy),
                 parameters.evalSteps ?? parameters.saveSteps)

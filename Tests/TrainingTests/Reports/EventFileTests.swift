@@ -1,4 +1,4 @@
-// TensorBoard's bytes.
+// TensorBoard's event files: framing, checksums and the records of a run, byte by byte.
 
 import Testing
 

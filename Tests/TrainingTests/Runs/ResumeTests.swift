@@ -111,18 +111,28 @@ struct ResumeTests {
         // A damaged file makes the one before it the latest.
         try run.folder.write("torn", to: "out/checkpoint-6/adapter_model.safetensors")
         again.logJSON = "\(run.path)/again.steps.jsonl"
-        let said = Warnings()
-        nonisolated(unsafe) let heard = said
+        let heard = Heard()
         try run.run(again) { $0.say = { heard.add($0) } }
         #expect(try run.steps("again", "step") == [4, 5])
-        #expect(said.all.contains { $0.contains("checkpoint-6 is not used") }, "\(said.all)")
+        #expect(heard.all.contains { $0.contains("checkpoint-6 is not used") }, "\(heard.all)")
         #expect(try run.tensors("out/checkpoint-6") == before)
     }
 
-    @Test("A run without its optimizer's states cannot go on exactly, and says how it can")
-    func modelOnly() throws {
-        let run = try TinyRun()
-        var parameters = run.parameters { $0.saveOnlyModel = true }
+    @Test(
+        "A run without its optimizer's states or exact weights cannot go on exactly, and says how it can",
+        arguments: [
+            TrainingWay("LoRA") { _ in },
+            TrainingWay("SGD in bf16", isBF16: true) {
+                TrainingWay.full(&$0)
+                $0.optimizer = .sgd
+            },
+        ])
+    func modelOnly(_ way: TrainingWay) throws {
+        let run = try TinyRun(way)
+        var parameters = run.parameters {
+            $0.saveOnlyModel = true
+            way.change(&$0)
+        }
         _ = try trainingError { try run.run(parameters, stoppingAfter: 2) }
         parameters.resumeFromCheckpoint = "latest"
         let error = try trainingError { try run.run(parameters) }

@@ -2,6 +2,7 @@
 
 import Glibc
 import Models
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -179,6 +180,15 @@ final class TinyRun {
     func checkpoints(_ output: String = "out") -> [String] {
         folder.names(output).filter { $0.hasPrefix("checkpoint-") }.sorted()
     }
+}
+
+/// Collects the sentences that a run has for its user.
+final class Heard: Sendable {
+    private let sentences = Mutex<[String]>([])
+
+    var all: [String] { sentences.withLock { $0 } }
+
+    func add(_ sentence: String) { sentences.withLock { $0.append(sentence) } }
 }
 
 /// What `body` threw, which must be an error of training.

@@ -129,6 +129,23 @@ struct WholeModelGradientTests {
         #expect(whole.arena.mark == start, "something on the arena was not given back")
     }
 
+    @Test(
+        "Tokens see as far back as their windows reach, layer upon layer",
+        arguments: [TinyModel.mistral, .llama])
+    func windows(tiny: TinyModel) throws {
+        let whole = try WholeModel(tiny)
+        var generator = SeededGenerator(seed: 5)
+        let ids = TinyRun.ids(12, &generator)
+        let scores = try [ids[0], (ids[0] + 1) % TinyModel.vocabulary].map { first in
+            let changed = [first] + ids.dropFirst()
+            let batch = TrainingBatch([TokenSequence(ids: changed, labels: changed)])
+            return try whole.model.scores(of: batch, arena: whole.arena).logProbs
+        }
+        let seen = scores[0].indices.filter { scores[0][$0] != scores[1][$0] }
+        // A window of 3 is 2 tokens back, in 2 layers 4.
+        #expect(seen == Array(0..<(tiny == .mistral ? 5 : 11)))
+    }
+
     @Test("A sequence's scores and gradients do not depend on its neighbors", arguments: TinyModel.allCases)
     func neighbors(tiny: TinyModel) throws {
         let whole = try WholeModel(tiny)
