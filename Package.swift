@@ -73,7 +73,11 @@ let package = Package(
         .target(
             name: "Inference", dependencies: ["Models", "Tensors", "CKernels", "Text"], swiftSettings: strict),
         .target(
-            name: "Training", dependencies: ["Inference", "Models", "Tensors", "Text"], swiftSettings: strict),
+            name: "Training",
+            dependencies: [
+                "Inference", "Models", "Tensors", "Text", .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
         // Where both halves meet.
         .target(
             name: "WebServer",

@@ -23,7 +23,7 @@ struct HouseTests {
         "Tensors": ["CKernels", "Text"],
         "Models": ["Tensors", "CKernels", "Text"],
         "Inference": ["Models", "Tensors", "CKernels", "Text"],
-        "Training": ["Inference", "Models", "Tensors", "CKernels", "Text"],
+        "Training": ["Inference", "Models", "Tensors", "Text", "Crypto"],
         "WebServer": [
             "Inference", "Models", "Text", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore", "NIOPosix",
             "NIOHTTPTypes",

@@ -112,7 +112,7 @@ struct DatasetOpening {
 
     /// A digest of everything that decides which tokens the rows become.
     private func key(_ references: [RecordReference], withTime: Bool) -> String {
-        var hash = SHA256()
+        var hash = ContentDigest()
         var settings = request
         // These decide nothing about the tokens.
         (settings.threads, settings.cacheDirectory, settings.loadsFromCache) = (1, nil, false)
@@ -127,7 +127,7 @@ struct DatasetOpening {
 
     /// All tokens, and how a text of many kinds of characters is split: merges follow from the former nearly
     /// always, normalizers and splitting show in the latter.
-    private static func identify(_ tokenizer: Tokenizer, into hash: inout SHA256) {
+    private static func identify(_ tokenizer: Tokenizer, into hash: inout ContentDigest) {
         for id in 0..<Int32(tokenizer.vocabularySize) {
             hash.update(Array("\(tokenizer.token(id) ?? "")\0".utf8))
         }

@@ -88,7 +88,7 @@ final class RecordFile: Sendable {
 
     /// A digest of the size and of the first and last MiB: enough to tell the file from its later versions
     /// without reading all of it, together with its time.
-    func identity(into hash: inout SHA256, withTime: Bool) {
+    func identity(into hash: inout ContentDigest, withTime: Bool) {
         var status = stat()
         let isKnown = withTime && stat(path, &status) == 0
         let time = isKnown ? "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)" : ""

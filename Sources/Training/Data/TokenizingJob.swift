@@ -8,7 +8,7 @@ struct TokenizingState: Sendable {
     var entries: [TokenFileEntry] = []
     var statistics = DatasetStatistics()
     /// The digests of the chunks, in their order.
-    var hash = SHA256()
+    var hash = ContentDigest()
     /// Of rows that were tokenized before.
     var fingerprint: String?
     /// Where the next row goes in the file.
@@ -141,7 +141,7 @@ final class TokenizingJob: Sendable {
                 output.statistics.skip(reason, isTooLong: error.isTooLong)
             }
         }
-        var hash = SHA256()
+        var hash = ContentDigest()
         hash.update(output.bytes)
         output.digest = hash.finished()
         releasePages(of: range)

@@ -4,6 +4,9 @@ import Glibc
 import Models
 import Tensors
 
+/// Somebody wants the run to end, and an evaluation may take long.
+private struct EvaluationStopped: Error {}
+
 /// A run between its first step and its last.
 struct TrainingLoop {
     private let setup: RunSetup
@@ -184,9 +187,12 @@ struct TrainingLoop {
         let clock = ReportClock.system
         let start = clock.steadySeconds()
         let batches = HeldOutBatches(count: validation.count, size: parameters.perDeviceEvalBatchSize) {
-            [self] in try row($0, of: validation)
+            [self] in
+            if stop.isMade { throw EvaluationStopped() }
+            return try row($0, of: validation)
         }
         let result = try setup.objective.evaluate(batches, pass(step: step))
+        if batches.failure is EvaluationStopped { try interrupt() }
         if let failure = batches.failure { throw failure }
         evaluatedStep = step
         summary.evalLoss = result.loss

@@ -182,7 +182,9 @@ struct RunSetup {
     ) throws -> Checkpoint? {
         if let wanted = parameters.resumeFromCheckpoint, wanted != "false" {
             guard ["latest", "last", "true"].contains(wanted) else {
-                return try CheckpointStore.checkpoint(at: wanted)
+                let checkpoint = try CheckpointStore.checkpoint(at: wanted)
+                try requireLatest(checkpoint, in: store)
+                return checkpoint
             }
             let latest = store?.latestComplete()
             if latest == nil {
@@ -196,6 +198,16 @@ struct RunSetup {
         throw TrainingError(
             .badParameters, "\(latest.path) is there already, from an earlier run",
             remedy: "add --resume_from_checkpoint latest to go on with it, or give another --output_dir")
+    }
+
+    /// Going on from an earlier checkpoint makes a branch: among those of the first one, nobody could tell which is later.
+    private static func requireLatest(_ checkpoint: Checkpoint, in store: CheckpointStore?) throws {
+        guard let store, let latest = store.checkpoints().last, latest.step > checkpoint.step,
+            checkpoint.path.hasPrefix(store.directory + "/")
+        else { return }
+        throw TrainingError(
+            .badParameters, "\(latest.path) is later than \(checkpoint.path), which the run is to go on from",
+            remedy: "move the later checkpoints away, or give another --output_dir")
     }
 
     // MARK: Objective

@@ -116,8 +116,8 @@ struct RecordFileTests {
             ),
         ])
     func digest(text: String, hex: String) {
-        #expect(SHA256.hex(of: text) == hex)
-        var hash = SHA256()
+        #expect(ContentDigest.hex(of: text) == hex)
+        var hash = ContentDigest()
         for byte in text.utf8 { hash.update([byte]) }
         #expect(hash.finishedHex() == hex)
     }
@@ -126,7 +126,7 @@ struct RecordFileTests {
     func digestInParts() {
         for count in [55, 56, 63, 64, 65, 119, 120, 128, 1000] {
             let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-            var (whole, parts) = (SHA256(), SHA256())
+            var (whole, parts) = (ContentDigest(), ContentDigest())
             whole.update(bytes)
             for start in stride(from: 0, to: count, by: 13) {
                 parts.update(Array(bytes[start..<min(start + 13, count)]))
