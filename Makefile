@@ -79,6 +79,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	$(MAKE) --no-print-directory golden-cases
 	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/training_kill.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/hub_faults.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 
 .PHONY: test-conformance
@@ -104,10 +105,22 @@ test-examples: build ## Run each workflow of workflows/ and check what it says o
 test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed N"` repeats one.
 	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/training_kill.py --martlet "$(RELEASED)" $(ARGS)
+	python3 Tests/Faults/hub_faults.py --martlet "$(RELEASED)" $(ARGS)
+
+# An environment for the clients and readers that others wrote; benchmarks have theirs beside it.
+INTEROP := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/interop
+INTEROP_PACKAGES := pyarrow huggingface_hub "moto[server]" boto3 torch transformers safetensors compressed-tensors
 
 .PHONY: test-interop
-test-interop: release ## Adapters and merged models there and back, with PEFT and transformers (gigabytes from PyPI).
-	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)" $(ARGS)
+test-interop: release ## What other programs make of ours and back: PEFT, lm-eval, huggingface_hub, pyarrow, moto (gigabytes from PyPI).
+	[ -x "$(INTEROP)/bin/python" ] || python3 -m venv "$(INTEROP)"
+	"$(INTEROP)/bin/pip" install -q $(INTEROP_PACKAGES)
+	"$(INTEROP)/bin/python" Tests/Interop/hub_client.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/parquet_check.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/s3_check.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/quantized_check.py --martlet "$(RELEASED)"
+	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
+	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"
 
 .PHONY: soak
 soak: release ## Rude clients against the model server for three minutes.
@@ -132,6 +145,11 @@ bench-training: release ## SFT and DPO against PyTorch, PEFT and TRL; packing, g
 .PHONY: bench-learning
 bench-learning: release ## Pretraining, SFT and DPO that must reach something, with data made from a seed.
 	python3 Benchmarks/learning.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-modules
+bench-modules: release ## Download against curl, evaluation against lm-eval and transformers, quantization.
+	python3 Benchmarks/modules.py --martlet "$(RELEASED)" $(ARGS)
+	python3 Benchmarks/evaluation.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: format
 format: ## Format the Swift sources.

@@ -72,6 +72,15 @@ let package = Package(
         .target(name: "Models", dependencies: ["Tensors", "CKernels", "Text"], swiftSettings: strict),
         .target(
             name: "Inference", dependencies: ["Models", "Tensors", "CKernels", "Text"], swiftSettings: strict),
+        .target(name: "CCompression", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2"])]),
+        .target(name: "Tables", dependencies: ["Text", "CCompression"], swiftSettings: strict),
+        .target(
+            name: "Evaluation",
+            dependencies: [
+                "Inference", "Models", "Tensors", "CKernels", "Tables", "Text",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
         .target(
             name: "Training",
             dependencies: [
@@ -83,6 +92,7 @@ let package = Package(
             name: "WebServer",
             dependencies: [
                 "Inference", "Models", "Text",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
@@ -97,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "WebServer", "Training", "Inference", "Models", "Tensors",
+                "WebServer", "Training", "Evaluation", "Tables", "Inference", "Models", "Tensors",
                 "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
                 "Text",
                 "CLinux",
@@ -108,7 +118,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
         .executableTarget(
-            name: "GoldenRunner", dependencies: ["Training", "Inference", "Models", "Tensors", "Text"],
+            name: "GoldenRunner",
+            dependencies: ["Training", "Evaluation", "Inference", "Models", "Tensors", "Text"],
             path: "Tests/GoldenRunner", swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"], swiftSettings: strict),
         .testTarget(
@@ -141,7 +152,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
-                "WorkflowLanguage", "Training", "Models", "Tensors",
+                "WorkflowLanguage", "Training", "Evaluation", "Tables", "Models", "Tensors",
                 "Text", "TestSupport",
             ],
             swiftSettings: strict),
@@ -159,6 +170,15 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Models", "Tensors", "CKernels", "Text", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TablesTests", dependencies: ["Tables", "CCompression", "Text", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(
+            name: "EvaluationTests",
+            dependencies: [
+                "Evaluation", "Inference", "Models", "Tensors", "Tables", "Text", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "WebServerTests",

@@ -1,4 +1,6 @@
-"""llama.cpp and transformers, each in a Python environment of its own under the user's cache directory."""
+"""llama.cpp, transformers and lm-evaluation-harness, each in a Python environment of its own under the user's cache
+directory.
+"""
 
 import json
 import os
@@ -62,6 +64,13 @@ def transformers():
     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu pip finds one without them.
     """
     return PythonEnvironment("transformers", ["torch", "transformers"], ["torch", "transformers", "numpy"], {})
+
+
+def lm_eval():
+    """lm-evaluation-harness with what its models need: transformers, and servers by HTTP."""
+    return PythonEnvironment(
+        "lm_eval", ["lm_eval", "torch", "transformers", "accelerate", "aiohttp", "tenacity"],
+        ["lm-eval[api]", "torch", "transformers", "accelerate", "numpy"], {})
 
 
 class Worker:

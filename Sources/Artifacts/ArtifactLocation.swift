@@ -10,6 +10,8 @@ package enum ArtifactLocation: Sendable, Hashable {
     case http(HTTPLocation)
     case git(GitLocation)
     case raw(String)
+    /// A key in a bucket that the declaration names.
+    case s3(S3Location)
 
     /// Nil for an artifact without a location.
     /// - Throws: `unsupported` for stores that only an outside service has.
@@ -21,6 +23,7 @@ package enum ArtifactLocation: Sendable, Hashable {
         case "http": self = .http(try HTTPLocation(fields))
         case "artifactory": self = .http(try HTTPLocation(artifactory: fields))
         case "git": self = .git(try GitLocation(fields))
+        case "s3" where fields["bucket"] != nil: self = .s3(try S3Location(fields))
         default: self = .key(try Self.key(store: store, fields))
         }
     }
@@ -31,7 +34,8 @@ package enum ArtifactLocation: Sendable, Hashable {
         if !foreign, let name = names[store], let key = fields.text(name), !key.isEmpty { return key }
         throw ArtifactError(
             .unsupported, path: store,
-            problem: "this build has the local store, http, git and raw, but no \(store) store",
+            problem:
+                "there are the local store, s3 with a bucket, http, git and raw, but no \(store) store here",
             remedy: "leave only the key (\(store): {key: ...}) to use the local store")
     }
 

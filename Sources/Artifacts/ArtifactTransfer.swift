@@ -41,7 +41,32 @@ package struct ArtifactTransfer: Sendable {
         case .git(let place):
             try place.clone(to: path, secrets: secrets)
             try setMode(mode, artifact, path)
+        case .s3(let place): try load(place, of: artifact, at: path, mode: mode)
         }
+    }
+
+    private func load(_ place: S3Location, of artifact: Artifact, at path: String, mode: UInt32?) throws {
+        let client = try place.client(secrets)
+        let download = S3TreeDownload(client: client, key: place.key, downloader: .forStores)
+        let subPath = ReferencePath.normalized(artifact.subPath ?? "")
+        guard let found = try download.find(subPath: subPath) else {
+            throw ArtifactError(
+                .notFound, path: client.bucket.display(place.key),
+                problem: "there is no such object or directory",
+                remedy: "check the step that should have written it")
+        }
+        // An archive comes as one object; what it holds is what the step asked for.
+        let part = path + ".part"
+        defer { Disk.removeTree(part) }
+        let isDirectory = try download.load(found, at: part)
+        if isDirectory {
+            guard rename(part, path) == 0 else {
+                throw ArtifactError(errno: errno, path: path, while: "rename into place")
+            }
+        } else {
+            try Unpacking(file: part, target: path, strategy: artifact.archive).perform()
+        }
+        try setMode(mode, artifact, path)
     }
 
     private func load(
@@ -97,10 +122,13 @@ package struct ArtifactTransfer: Sendable {
         case .http(let place):
             try upload(artifact, from: path, to: place)
             return (artifact, nil)
+        case .s3(let place):
+            try save(artifact, from: path, to: place)
+            return (artifact, nil)
         case .git, .raw:
             throw ArtifactError(
                 .unsupported, path: artifact.name, problem: "an output cannot be saved to git or raw",
-                remedy: "use a key or http")
+                remedy: "use a key, s3 or http")
         }
     }
 
@@ -112,7 +140,18 @@ package struct ArtifactTransfer: Sendable {
         return (ArtifactLocation.located(artifact, key: key), tree)
     }
 
-    /// Outside the store an artifact is packed as declared: tar in gzip unless it says `none` or `zip`.
+    /// In a bucket a directory is one object a file; only an archive that was asked for is packed.
+    private func save(_ artifact: Artifact, from path: String, to place: S3Location) throws {
+        let client = try place.client(secrets)
+        if place.createsBucket { try client.createBucket() }
+        let upload = S3TreeUpload(client: client, key: place.key)
+        switch artifact.archive {
+        case .tar, .zip: try withArchive(of: path, artifact.archive) { _ = try upload.save($0) }
+        case ArchiveStrategy.none?, nil: _ = try upload.save(path)
+        }
+    }
+
+    /// By http an artifact is packed as declared: tar in gzip unless it says `none` or `zip`.
     private func upload(_ artifact: Artifact, from path: String, to place: HTTPLocation) throws {
         let isDirectory = Disk.targetStatus(path)?.kind == .directory
         if artifact.archive == ArchiveStrategy.none {
@@ -123,19 +162,26 @@ package struct ArtifactTransfer: Sendable {
             }
             return try place.upload(from: path, secrets: secrets)
         }
+        try withArchive(of: path, artifact.archive) { try place.upload(from: $0, secrets: secrets) }
+    }
+
+    /// Packs a file or directory for the time of `body`.
+    private func withArchive(
+        of path: String, _ strategy: ArchiveStrategy?, _ body: (String) throws -> Void
+    ) throws {
         let packed = "\(store.root)/temporary/\(Disk.uniqueSuffix())"
         defer { Disk.removeTree(packed) }
         let (folder, name) = (Disk.parent(of: path), Disk.name(of: path))
-        if artifact.archive == .zip {
+        if strategy == .zip {
             // The program adds its ending to a name without one.
             let file = packed + ".zip"
             defer { Disk.removeTree(file) }
             let script = "cd \"$1\" && exec zip -q -r \"$2\" \"./$3\""
             try CommandRun(["sh", "-c", script, "sh", folder, file, name]).check(path: path, action: "pack")
-            return try place.upload(from: file, secrets: secrets)
+            return try body(file)
         }
         try CommandRun(["tar", "-czf", packed, "-C", folder, "--", "./" + name]).check(
             path: path, action: "pack")
-        try place.upload(from: packed, secrets: secrets)
+        try body(packed)
     }
 }

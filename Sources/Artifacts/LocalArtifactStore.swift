@@ -29,8 +29,8 @@ package final class LocalArtifactStore: Sendable {
         root = directory
         self.isDurable = isDurable
         for name in ["blobs", "references", "temporary"] { try Disk.makeDirectories("\(root)/\(name)") }
-        // Made once, so that saving a blob never has to look for its directory.
-        for first in 0..<256 {
+        // Made once, so that saving a blob never has to look for its directory. The last one is there when all are.
+        for first in Disk.exists("\(root)/blobs/ff") ? 0..<0 : 0..<256 {
             let digits = String(first, radix: 16)
             let path = "\(root)/blobs/\(first < 16 ? "0" + digits : digits)"
             if mkdir(path, 0o755) < 0 && errno != EEXIST {

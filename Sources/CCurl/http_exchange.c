@@ -1,11 +1,9 @@
 // Sets up a libcurl handle for one exchange, performs it and takes it down again.
 
 #include "include/CCurl.h"
+#include "library.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,44 +13,6 @@ struct exchange {
     struct martlet_http_reply *reply;
     int64_t sent;
 };
-
-// libcurl is opened by the first transfer: it brings some 25 shared libraries, which would cost every start of the
-// program several milliseconds.
-static struct {
-    typeof(&curl_global_init) global_init;
-    typeof(&curl_easy_init) easy_init;
-    typeof(&curl_easy_setopt) easy_setopt;
-    typeof(&curl_easy_perform) easy_perform;
-    typeof(&curl_easy_getinfo) easy_getinfo;
-    typeof(&curl_easy_cleanup) easy_cleanup;
-    typeof(&curl_easy_strerror) easy_strerror;
-    typeof(&curl_slist_append) slist_append;
-    typeof(&curl_slist_free_all) slist_free_all;
-} library;
-static int is_loaded = 0;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void initialize(void) {
-    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) handle = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) return;
-    const struct {
-        const char *name;
-        void *place;
-    } functions[] = {
-        {"curl_global_init", &library.global_init},     {"curl_easy_init", &library.easy_init},
-        {"curl_easy_setopt", &library.easy_setopt},     {"curl_easy_perform", &library.easy_perform},
-        {"curl_easy_getinfo", &library.easy_getinfo},   {"curl_easy_cleanup", &library.easy_cleanup},
-        {"curl_easy_strerror", &library.easy_strerror}, {"curl_slist_append", &library.slist_append},
-        {"curl_slist_free_all", &library.slist_free_all},
-    };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *function = dlsym(handle, functions[i].name);
-        if (function == NULL) return;
-        memcpy(functions[i].place, &function, sizeof function);
-    }
-    is_loaded = library.global_init(CURL_GLOBAL_ALL) == CURLE_OK;
-}
 
 static size_t write_all(int fd, const char *bytes, size_t count, int32_t *error) {
     size_t done = 0;
@@ -119,103 +79,103 @@ static int look_for_cancel(void *context, curl_off_t a, curl_off_t b, curl_off_t
     return __atomic_load_n(exchange->request->cancelled, __ATOMIC_RELAXED) != 0;
 }
 
-static void set_body(CURL *curl, struct exchange *exchange) {
+static void set_body(const struct curl_library *library, CURL *curl, struct exchange *exchange) {
     const struct martlet_http_request *request = exchange->request;
     if (request->upload_fd >= 0) {
-        library.easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        library.easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->upload_length);
-        library.easy_setopt(curl, CURLOPT_READFUNCTION, give_file);
-        library.easy_setopt(curl, CURLOPT_READDATA, exchange);
-        library.easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_file);
-        library.easy_setopt(curl, CURLOPT_SEEKDATA, exchange);
+        library->easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        library->easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->upload_length);
+        library->easy_setopt(curl, CURLOPT_READFUNCTION, give_file);
+        library->easy_setopt(curl, CURLOPT_READDATA, exchange);
+        library->easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_file);
+        library->easy_setopt(curl, CURLOPT_SEEKDATA, exchange);
     } else if (request->body_length >= 0) {
-        library.easy_setopt(curl, CURLOPT_POST, 1L);
-        library.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
-        library.easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)request->body);
+        library->easy_setopt(curl, CURLOPT_POST, 1L);
+        library->easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+        library->easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)request->body);
     }
     if (strcmp(request->method, "HEAD") == 0) {
-        library.easy_setopt(curl, CURLOPT_NOBODY, 1L);
+        library->easy_setopt(curl, CURLOPT_NOBODY, 1L);
     } else {
-        library.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+        library->easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     }
 }
 
-static void set_limits(CURL *curl, struct exchange *exchange) {
+static void set_limits(const struct curl_library *library, CURL *curl, struct exchange *exchange) {
     const struct martlet_http_request *request = exchange->request;
     // Signals would be taken by whichever thread happens to run.
-    library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    library.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    library.easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    library.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 30000L);
-    if (request->timeout_ms > 0) library.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    library->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    library->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    library->easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    library->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 30000L);
+    if (request->timeout_ms > 0) library->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     if (request->stall_seconds > 0) {
-        library.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        library.easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)request->stall_seconds);
+        library->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        library->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)request->stall_seconds);
     }
     if (request->follow_redirects) {
-        library.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-        library.easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
+        library->easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+        library->easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
     }
     if (request->insecure) {
-        library.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-        library.easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+        library->easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        library->easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (request->cancelled != NULL) {
-        library.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-        library.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_for_cancel);
-        library.easy_setopt(curl, CURLOPT_XFERINFODATA, exchange);
+        library->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        library->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_for_cancel);
+        library->easy_setopt(curl, CURLOPT_XFERINFODATA, exchange);
     }
 }
 
 void martlet_http_perform(const struct martlet_http_request *request, struct martlet_http_reply *reply) {
-    pthread_once(&once, initialize);
+    const struct curl_library *library = martlet_curl_library();
     memset(reply, 0, sizeof *reply);
-    if (!is_loaded) {
+    if (library == NULL) {
         reply->error = CURLE_FAILED_INIT;
-        snprintf(reply->text, sizeof reply->text, "libcurl.so.4 cannot be loaded; install the package libcurl4");
+        snprintf(reply->text, sizeof reply->text, "%s", martlet_curl_missing);
         return;
     }
     struct exchange exchange = {.request = request, .reply = reply};
-    CURL *curl = library.easy_init();
+    CURL *curl = library->easy_init();
     struct curl_slist *headers = NULL;
     // Without this curl asks with "Expect: 100-continue", which some servers answer only after a second.
-    headers = library.slist_append(headers, "Expect:");
+    headers = library->slist_append(headers, "Expect:");
     for (int32_t i = 0; i < request->header_count && headers != NULL; i++) {
-        headers = library.slist_append(headers, request->headers[i]);
+        headers = library->slist_append(headers, request->headers[i]);
     }
     if (curl == NULL || headers == NULL) {
         reply->error = CURLE_OUT_OF_MEMORY;
         snprintf(reply->text, sizeof reply->text, "out of memory");
-        library.slist_free_all(headers);
-        if (curl != NULL) library.easy_cleanup(curl);
+        library->slist_free_all(headers);
+        if (curl != NULL) library->easy_cleanup(curl);
         return;
     }
     char text[CURL_ERROR_SIZE] = "";
-    library.easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
-    library.easy_setopt(curl, CURLOPT_URL, request->url);
-    library.easy_setopt(curl, CURLOPT_USERAGENT, "martlet");
-    library.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    library->easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
+    library->easy_setopt(curl, CURLOPT_URL, request->url);
+    library->easy_setopt(curl, CURLOPT_USERAGENT, "martlet");
+    library->easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (request->user != NULL) {
-        library.easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-        library.easy_setopt(curl, CURLOPT_USERNAME, request->user);
-        library.easy_setopt(curl, CURLOPT_PASSWORD, request->password != NULL ? request->password : "");
+        library->easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        library->easy_setopt(curl, CURLOPT_USERNAME, request->user);
+        library->easy_setopt(curl, CURLOPT_PASSWORD, request->password != NULL ? request->password : "");
     }
-    library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    library.easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+    library->easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    library->easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
     if (request->header_fd >= 0) {
-        library.easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-        library.easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
+        library->easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+        library->easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
     }
-    set_body(curl, &exchange);
-    set_limits(curl, &exchange);
-    CURLcode code = library.easy_perform(curl);
+    set_body(library, curl, &exchange);
+    set_limits(library, curl, &exchange);
+    CURLcode code = library->easy_perform(curl);
     reply->error = (int32_t)code;
     if (code != CURLE_OK) {
-        snprintf(reply->text, sizeof reply->text, "%s", text[0] != 0 ? text : library.easy_strerror(code));
+        snprintf(reply->text, sizeof reply->text, "%s", text[0] != 0 ? text : library->easy_strerror(code));
     }
     long status = 0;
-    library.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    library->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     reply->status = status;
-    library.easy_cleanup(curl);
-    library.slist_free_all(headers);
+    library->easy_cleanup(curl);
+    library->slist_free_all(headers);
 }

@@ -190,6 +190,7 @@ const ck_linear_kernels ck_linear_amx = {
     .multiply = {ck_multiply_f32_avx512, multiply_bf16, ck_multiply_f16_avx512, multiply_int8, multiply_int4},
     .finish = finish_sums,
     .pack_weights = pack_weight_rows,
+    .widen = ck_widen_avx512_bf16,
 };
 
 #endif

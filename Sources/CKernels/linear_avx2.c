@@ -12,6 +12,9 @@
 #define CK_VECTOR_BYTES 32
 #include "linear_float.h"
 
+#define CK_WIDEN_VECTORS 1
+#include "linear_widen.h"
+
 CK_FLOAT_TILES(multiply_f32, tile_f32, 4)
 CK_FLOAT_TILES(multiply_bf16, tile_bf16, 4)
 CK_FLOAT_TILES(multiply_f16, tile_f16, 2)
@@ -99,6 +102,13 @@ CK_INLINE void int_tiles(bool small, const ck_tile *tile) {
 void ck_multiply_int8_avx2(const ck_tile *tile) { int_tiles(false, tile); }
 void ck_multiply_int4_avx2(const ck_tile *tile) { int_tiles(true, tile); }
 
+CK_INLINE void store_f16(ck_float16 values, unsigned char *to) {
+    typedef _Float16 ck_half16 __attribute__((vector_size(32), aligned(2), may_alias));
+    *(ck_half16 *)(void *)to = __builtin_convertvector(values, ck_half16);
+}
+
+static void widen(const ck_widening *widening) { widen_panel(widening, store_bf16_pairs, store_f16); }
+
 #pragma clang attribute pop
 
 const ck_linear_kernels ck_linear_avx2 = {
@@ -108,6 +118,7 @@ const ck_linear_kernels ck_linear_avx2 = {
     .multiply = {multiply_f32, multiply_bf16, multiply_f16, ck_multiply_int8_avx2, ck_multiply_int4_avx2},
     .finish = finish_sums,
     .pack_weights = pack_weight_rows,
+    .widen = widen,
 };
 
 #endif

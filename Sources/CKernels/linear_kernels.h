@@ -2,8 +2,11 @@
 //
 // Packed weights are panels of 48 outputs, the last one narrower: 16, 32 or 48, filled up with zeros. A panel of
 // width W holds, for each step along k, W "dwords" of 4 bytes: F32 [k][W], BF16 [k/2][W][2], I8 [k/4][W][4] as
-// code + 128, I4 [k/8][W][4] with the codes of k = 8j...8j+3 in the low and of 8j+4...8j+7 in the high nibbles; F16
-// is [k][W] of 2 bytes. Scales are [groups][W] floats and zero points [groups][W] bytes a panel.
+// code + 128, F8 [k/4][W][4], I4 [k/8][W][4] with the codes of k = 8j...8j+3 in the low and of 8j+4...8j+7 in the high
+// nibbles; F16 is [k][W] of 2 bytes. Scales are [groups][W] floats and zero points [groups][W] bytes a panel.
+//
+// Where the products are not the format's own, a range of a panel is first widened to the panel that it would be in
+// the products' format, in memory that stays in a cache, and then multiplied like any other.
 //
 // Rows of activations are packed in blocks of at most 8 or 16, as dwords too: [steps][rows], so that a kernel reads
 // both operands in one stream each; only AMX has them row by row. Each sum of products starts at zero and goes up
@@ -67,6 +70,23 @@ typedef struct ck_finish {
     bool accumulate;
 } ck_finish;
 
+// Elements of k that are widened at a time, at most. A multiple of 128.
+#define CK_WIDENED 256
+
+// A range of a panel to widen.
+typedef struct ck_widening {
+    ck_weight_format format, products;
+    int width;
+    int64_t from, count;     // of k; `from` is a multiple of 128, `count` at most CK_WIDENED
+    int64_t group;           // a multiple of 8, or at least k
+    const int32_t *group_of;  // [k], or NULL
+    const unsigned char *weights;  // at `from`
+    const float *scales;   // the panel's, [groups][width]
+    const uint8_t *zeros;  // the panel's, [groups][width], or NULL for `zero` everywhere
+    int32_t zero;
+    unsigned char *panel;  // 64-byte aligned room for CK_WIDENED elements of each column
+} ck_widening;
+
 // At most 16 rows of weights that go into neighboring columns of a panel. `codes`, `scales` and `zeros` are given
 // instead of `source` where the rows are quantized already.
 typedef struct ck_weight_rows {
@@ -87,7 +107,8 @@ typedef struct ck_weight_rows {
 } ck_weight_rows;
 
 typedef struct ck_linear_kernels {
-    // All by format. The rows of a block; whether they are packed row by row; and the bytes of a packed element.
+    // All by the format of the products. The rows of a block; whether they are packed row by row; and the bytes of a
+    // packed element.
     int block_rows[5];
     bool row_major[5];
     int packed_bytes[5];
@@ -95,6 +116,7 @@ typedef struct ck_linear_kernels {
     void (*multiply[5])(const ck_tile *tile);
     void (*finish)(const ck_finish *finish);
     void (*pack_weights)(const ck_weight_rows *rows);
+    void (*widen)(const ck_widening *widening);
 } ck_linear_kernels;
 
 extern const ck_linear_kernels ck_linear_portable;
@@ -108,6 +130,7 @@ void ck_multiply_int8_avx2(const ck_tile *tile);
 void ck_multiply_int4_avx2(const ck_tile *tile);
 void ck_multiply_int8_vnni(const ck_tile *tile);
 void ck_multiply_int4_vnni(const ck_tile *tile);
+void ck_widen_avx512_bf16(const ck_widening *widening);
 #elif defined(__aarch64__)
 extern const ck_linear_kernels ck_linear_neon;
 #endif

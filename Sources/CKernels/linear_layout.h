@@ -12,6 +12,13 @@ static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static inline bool is_integer(ck_weight_format format) { return format == CK_WEIGHT_I8 || format == CK_WEIGHT_I4; }
+static inline bool is_scaled(ck_weight_format format) { return is_integer(format) || format == CK_WEIGHT_F8; }
+
+// Whether the products take the panels in another format than they are kept in.
+static inline bool is_widened(const ck_weights *weights) { return weights->products != weights->format; }
+
+// The code of zero, where nothing else is said.
+static inline uint8_t middle_code(ck_weight_format format) { return format == CK_WEIGHT_I8 ? 128 : 8; }
 
 // Bytes of `count` elements of k in a panel's column; count is a multiple of 8 or all of k.
 static inline int64_t column_bytes(ck_weight_format format, int64_t count) {
@@ -19,7 +26,8 @@ static inline int64_t column_bytes(ck_weight_format format, int64_t count) {
     case CK_WEIGHT_F32: return 4 * count;
     case CK_WEIGHT_BF16: return 4 * ((count + 1) / 2);
     case CK_WEIGHT_F16: return 2 * count;
-    case CK_WEIGHT_I8: return 4 * ((count + 3) / 4);
+    case CK_WEIGHT_I8:
+    case CK_WEIGHT_F8: return 4 * ((count + 3) / 4);
     case CK_WEIGHT_I4: return 4 * ((count + 7) / 8);
     }
     return 0;

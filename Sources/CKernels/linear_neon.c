@@ -16,6 +16,9 @@
 #define CK_VECTOR_BYTES 16
 #include "linear_float.h"
 
+#define CK_WIDEN_VECTORS 1
+#include "linear_widen.h"
+
 CK_FLOAT_TILES(multiply_f32, tile_f32, 4)
 CK_FLOAT_TILES(multiply_bf16, tile_bf16, 4)
 CK_FLOAT_TILES(multiply_f16, tile_f16, 2)
@@ -41,15 +44,17 @@ __attribute__((target("dotprod"))) static inline void add_dots(products *sums, i
     sums->first = vdotq_s32(sums->first, weights, row);
 }
 
-// 8-bit codes lose their 128 again and need no correction: a signed byte holds them. 4-bit ones are corrected.
+// 8-bit codes lose their 128 again, so that a signed byte holds them, and need no correction where that is their zero
+// point. 4-bit ones are corrected.
 CK_INLINE void end_group(bool small, bool dot, const ck_tile *tile, int64_t g, int r, int c, const products *sums) {
     const int64_t column = g * tile->width + c;
     int32x4_t whole = dot ? sums->first : vpaddq_s32(sums->first, sums->second);
-    if (small) {
+    if (small || tile->zeros != NULL) {
         int32x4_t correction = vdupq_n_s32(tile->row_corrections[g * tile->rows + r]);
         if (tile->zeros != NULL) {
             const uint8_t *zeros = tile->zeros + column;
-            const int32_t points[4] = {zeros[0], zeros[1], zeros[2], zeros[3]};
+            const int32_t lost = small ? 0 : 128;
+            const int32_t points[4] = {zeros[0] - lost, zeros[1] - lost, zeros[2] - lost, zeros[3] - lost};
             correction = vmulq_s32(correction, vld1q_s32(points));
         }
         whole = vaddq_s32(whole, correction);
@@ -137,6 +142,13 @@ static void multiply_int4(const ck_tile *tile) {
     }
 }
 
+CK_INLINE void store_f16(ck_float16 values, unsigned char *to) {
+    typedef _Float16 ck_half16 __attribute__((vector_size(32), aligned(2), may_alias));
+    *(ck_half16 *)(void *)to = __builtin_convertvector(values, ck_half16);
+}
+
+static void widen(const ck_widening *widening) { widen_panel(widening, store_bf16_pairs, store_f16); }
+
 const ck_linear_kernels ck_linear_neon = {
     .block_rows = {8, 8, 8, 8, 8},
     .packed_bytes = {4, 4, 4, 1, 1},
@@ -144,6 +156,7 @@ const ck_linear_kernels ck_linear_neon = {
     .multiply = {multiply_f32, multiply_bf16, multiply_f16, multiply_int8, multiply_int4},
     .finish = finish_sums,
     .pack_weights = pack_weight_rows,
+    .widen = widen,
 };
 
 #endif

@@ -3,6 +3,9 @@
 #include "linear_kernels.h"
 #include "linear_rows.h"
 
+#define CK_WIDEN_VECTORS 1
+#include "linear_widen.h"
+
 #pragma STDC FP_CONTRACT OFF
 
 typedef float (*element_reader)(const unsigned char *weights, int64_t k, int width, int column);
@@ -81,6 +84,15 @@ CK_INLINE void multiply_codes(const ck_tile *tile, code_reader read) {
 static void multiply_int8(const ck_tile *tile) { multiply_codes(tile, int8_at); }
 static void multiply_int4(const ck_tile *tile) { multiply_codes(tile, int4_at); }
 
+// The compiler's own conversion would be a call for each number.
+CK_INLINE void store_f16(ck_float16 values, unsigned char *to) {
+    float numbers[16];
+    memcpy(numbers, &values, sizeof numbers);
+    ck_from_f32(CK_F16, numbers, to, 16);
+}
+
+static void widen(const ck_widening *widening) { widen_panel(widening, store_bf16_pairs, store_f16); }
+
 const ck_linear_kernels ck_linear_portable = {
     .block_rows = {8, 8, 8, 8, 8},
     .packed_bytes = {4, 4, 4, 1, 1},
@@ -88,4 +100,5 @@ const ck_linear_kernels ck_linear_portable = {
     .multiply = {multiply_f32, multiply_bf16, multiply_f16, multiply_int8, multiply_int4},
     .finish = finish_sums,
     .pack_weights = pack_weight_rows,
+    .widen = widen,
 };

@@ -254,18 +254,55 @@ static inline void finish_sums(const ck_finish *finish) {
 // The rows' elements [at, at + count) as codes of the panel (I8 with 128 added), and their scales. Elements after
 // these are filling, which meets activations that are zero.
 CK_INLINE void take_codes(const ck_weight_rows *rows, int64_t at, int64_t count, ck_int8_span *span) {
-    const uint8_t flip = rows->format == CK_WEIGHT_I8 ? 0x80 : 0, mask = rows->format == CK_WEIGHT_I8 ? 0xff : 15;
+    const uint8_t flip = rows->format == CK_WEIGHT_I8 ? 0x80 : 0, mask = rows->format == CK_WEIGHT_I4 ? 15 : 0xff;
     int64_t groups = (rows->k + rows->group - 1) / rows->group, first = at / rows->group;
     for (int r = 0; r < rows->rows; r++) {
         const uint8_t *given = rows->codes + r * rows->stride + at;
         for (int64_t i = 0; i < count; i++) span->codes[r][i] = (int8_t)((given[i] & mask) ^ flip);
         for (int64_t g = first; g * rows->group < at + count; g++) {
-            rows->scales[g * rows->width + r] = rows->code_scales[r * groups + g];
-            if (rows->format == CK_WEIGHT_I8) continue;
-            uint8_t zero = rows->code_zeros != NULL ? rows->code_zeros[r * groups + g] : 8;
-            rows->zeros[g * rows->width + r] = zero;
+            float scale = rows->code_scales[r * groups + g];
+            // One kind of NaN, which no rounding of its bits turns into a number.
+            rows->scales[g * rows->width + r] = scale == scale ? scale : __builtin_nanf("");
+            if (rows->format == CK_WEIGHT_F8) continue;
+            uint8_t middle = rows->format == CK_WEIGHT_I8 ? 128 : 8;
+            rows->zeros[g * rows->width + r] = rows->code_zeros != NULL ? rows->code_zeros[r * groups + g] : middle;
         }
     }
+}
+
+// The products take the code of NaN for a number, so that the scale has to say it.
+CK_INLINE void mark_nans(const ck_weight_rows *rows) {
+    for (int r = 0; r < rows->rows; r++) {
+        uint8_t largest = 0;
+        for (int64_t i = 0; i < rows->k; i++) {
+            uint8_t magnitude = rows->codes[r * rows->stride + i] & 0x7f;
+            largest = magnitude > largest ? magnitude : largest;
+        }
+        if (largest == 0x7f) rows->scales[r] = __builtin_nanf("");
+    }
+}
+
+// The scales of whole rows for 8-bit floats: the largest magnitude becomes the largest of these numbers.
+CK_INLINE void scale_float8(const ck_weight_rows *rows) {
+    float values[CK_SPAN];
+    int64_t bytes = ck_type_bytes(rows->type);
+    for (int r = 0; r < rows->rows; r++) {
+        uint32_t largest = 0;
+        for (int64_t at = 0; at < rows->k; at += CK_SPAN) {
+            int64_t count = smaller(CK_SPAN, rows->k - at);
+            ck_to_f32(rows->type, rows->source + (r * rows->stride + at) * bytes, values, count);
+            uint32_t here = bits_of(largest_magnitude(values, count));
+            largest = here > largest ? here : largest;
+        }
+        float scale = float_of(largest) / 448;
+        rows->scales[r] = scale == scale ? scale : __builtin_nanf("");
+    }
+}
+
+CK_INLINE void quantize_float8(const ck_weight_rows *rows, int r, float *values, int64_t count, uint8_t *codes) {
+    float scale = rows->scales[r];
+    for (int64_t i = 0; i < count; i++) values[i] = scale < CK_TINY ? 0 : values[i] / scale;
+    ck_from_f32(CK_F8_E4M3, values, codes, count);
 }
 
 CK_INLINE void quantize_weights(const ck_weight_rows *rows, int64_t at, int64_t count, ck_int8_span *span) {
@@ -280,11 +317,15 @@ CK_INLINE void quantize_weights(const ck_weight_rows *rows, int64_t at, int64_t 
             for (int i = 0; i < CK_SPAN; i++) span->codes[r][i] ^= (int8_t)0x80;
             for (int64_t g = 0; g * rows->group < count; g++) {
                 rows->scales[(first + g) * rows->width + r] = span->scales[r][g];
+                rows->zeros[(first + g) * rows->width + r] = 128;
             }
         }
         return;
     }
-    for (int r = 0; r < rows->rows; r++) {
+    for (int r = 0; r < rows->rows && rows->format == CK_WEIGHT_F8; r++) {
+        quantize_float8(rows, r, values[r], count, (uint8_t *)span->codes[r]);
+    }
+    for (int r = 0; r < rows->rows && rows->format == CK_WEIGHT_I4; r++) {
         for (int64_t start = 0; start < count; start += rows->group) {
             int64_t index = (at + start) / rows->group * rows->width + r;
             quantize_int4(values[r] + start, smaller(rows->group, count - start), (uint8_t *)span->codes[r] + start,
@@ -296,8 +337,9 @@ CK_INLINE void quantize_weights(const ck_weight_rows *rows, int64_t at, int64_t 
 
 static inline void pack_weights_int(const ck_weight_rows *rows) {
     ck_int8_span span = {0};
+    if (rows->format == CK_WEIGHT_F8 && rows->codes == NULL && rows->k > 0) scale_float8(rows);
     for (int64_t at = 0; at < rows->k; at += CK_SPAN) {
-        int64_t count = smaller(CK_SPAN, rows->k - at), step = rows->format == CK_WEIGHT_I8 ? 4 : 8;
+        int64_t count = smaller(CK_SPAN, rows->k - at), step = rows->format == CK_WEIGHT_I4 ? 8 : 4;
         if (rows->codes != NULL) {
             take_codes(rows, at, count, &span);
         } else {
@@ -315,6 +357,7 @@ static inline void pack_weights_int(const ck_weight_rows *rows) {
         interleave(span.codes, CK_SPAN / 4, rows->rows, (count + step - 1) / step,
                    rows->weights + 4 * (at / step) * rows->width, rows->width);
     }
+    if (rows->format == CK_WEIGHT_F8 && rows->codes != NULL) mark_nans(rows);
 }
 
 // F32 as dwords and BF16 as pairs in dwords; F16 by halves.
@@ -351,7 +394,7 @@ static inline void pack_weights_float(const ck_weight_rows *rows) {
 }
 
 static inline void pack_weight_rows(const ck_weight_rows *rows) {
-    if (rows->format == CK_WEIGHT_I8 || rows->format == CK_WEIGHT_I4) {
+    if (rows->format == CK_WEIGHT_I8 || rows->format == CK_WEIGHT_I4 || rows->format == CK_WEIGHT_F8) {
         pack_weights_int(rows);
     } else {
         pack_weights_float(rows);

@@ -5,13 +5,18 @@
 #include "linear_layout.h"
 
 ck_weights ck_weights_layout(ck_weight_format format, int64_t n, int64_t k, int64_t group) {
-    ck_weights weights = {.format = format, .n = n, .k = k, .group = is_integer(format) ? group : 0};
+    ck_weights weights = {.format = format, .products = format, .n = n, .k = k};
+    if (is_integer(format)) weights.group = group;
+    if (format == CK_WEIGHT_F8) {
+        weights.group = larger(k, 1);
+        weights.products = CK_WEIGHT_BF16;
+    }
     size_t columns = (size_t)(panels(&weights) * CK_PANEL), scales = columns * (size_t)groups(&weights);
     weights.bytes = (size_t)(panels(&weights) * panel_bytes(&weights));
     weights.scales_offset = weights.bytes;
     weights.bytes += scales * sizeof(float);
     weights.zeros_offset = weights.bytes;
-    if (format == CK_WEIGHT_I4) weights.bytes += scales;
+    if (is_integer(format)) weights.bytes += scales;
     weights.bytes = (size_t)up((int64_t)weights.bytes, 64);
     return weights;
 }
@@ -34,7 +39,8 @@ static void clear_filling(const ck_weights *weights, int64_t panel) {
     }
     for (int64_t g = 0; g < groups(weights); g++) {
         memset(panel_scales(weights, panel) + g * width + used, 0, filling * sizeof(float));
-        if (weights->format == CK_WEIGHT_I4) memset(panel_zeros(weights, panel) + g * width + used, 8, filling);
+        if (!is_integer(weights->format)) continue;
+        memset(panel_zeros(weights, panel) + g * width + used, middle_code(weights->format), filling);
     }
 }
 
@@ -85,7 +91,9 @@ void ck_weights_pack(ck_pool *pool, ck_weights *weights, int64_t row, int64_t co
 void ck_weights_pack_codes(ck_pool *pool, ck_weights *weights, int64_t row, int64_t count, const void *codes,
                            const float *scales, const uint8_t *zeros) {
     int64_t points = zeros != NULL ? count * groups(weights) : 0;
-    for (int64_t i = 0; i < points && !weights->asymmetric; i++) weights->asymmetric = zeros[i] != 8;
+    for (int64_t i = 0; i < points && !weights->asymmetric; i++) {
+        weights->asymmetric = zeros[i] != middle_code(weights->format);
+    }
     pack_job job = {.weights = weights, .row = row, .count = count};
     job.rows = (ck_weight_rows){.format = weights->format, .k = weights->k, .group = weights->group,
                                 .codes = codes, .code_scales = scales, .code_zeros = zeros,
@@ -93,27 +101,39 @@ void ck_weights_pack_codes(ck_pool *pool, ck_weights *weights, int64_t row, int6
     run_packing(pool, &job);
 }
 
+// The weight as it was given, or as quantizing left it: fp32 before any rounding to the type of the products.
+static float stored_weight(const ck_weights *weights, int64_t panel, int64_t column, int64_t i) {
+    int64_t width = panel_width(weights, panel), g = 0;
+    const unsigned char *data = panel_data(weights, panel), *step = data + 4 * (i / 4 * width + column);
+    if (weights->group > 0) g = weights->group_of != NULL ? weights->group_of[i] : i / weights->group;
+    const float *scale = panel_scales(weights, panel) + g * width + column;
+    const uint8_t *zero = panel_zeros(weights, panel) + g * width + column;
+    float value = 0;
+    switch (weights->format) {
+    case CK_WEIGHT_F32: ck_to_f32(CK_F32, data + 4 * (i * width + column), &value, 1); break;
+    case CK_WEIGHT_F16: ck_to_f32(CK_F16, data + 2 * (i * width + column), &value, 1); break;
+    case CK_WEIGHT_BF16: ck_to_f32(CK_BF16, data + 4 * (i / 2 * width + column) + 2 * (i % 2), &value, 1); break;
+    case CK_WEIGHT_I8: value = *scale * (float)(step[i % 4] - *zero); break;
+    case CK_WEIGHT_I4:
+        step = data + 4 * (i / 8 * width + column);
+        value = *scale * (float)((step[i % 4] >> (i % 8 < 4 ? 0 : 4) & 15) - *zero);
+        break;
+    case CK_WEIGHT_F8:
+        ck_to_f32(CK_F8_E4M3, step + i % 4, &value, 1);
+        value *= *scale;
+        break;
+    }
+    return value;
+}
+
 void ck_weights_row(const ck_weights *weights, int64_t row, float *destination) {
-    int64_t panel = row / CK_PANEL, column = row % CK_PANEL, width = panel_width(weights, panel);
-    const unsigned char *data = panel_data(weights, panel);
+    int64_t panel = row / CK_PANEL, column = row % CK_PANEL;
+    for (int64_t i = 0; i < weights->k; i++) destination[i] = stored_weight(weights, panel, column, i);
+    if (!is_widened(weights) || weights->products == CK_WEIGHT_F32) return;
+    ck_type type = weights->products == CK_WEIGHT_BF16 ? CK_BF16 : CK_F16;
     for (int64_t i = 0; i < weights->k; i++) {
-        const unsigned char *step;
-        int64_t g = weights->group > 0 ? i / weights->group * width + column : 0;
-        switch (weights->format) {
-        case CK_WEIGHT_F32: ck_to_f32(CK_F32, data + 4 * (i * width + column), destination + i, 1); break;
-        case CK_WEIGHT_F16: ck_to_f32(CK_F16, data + 2 * (i * width + column), destination + i, 1); break;
-        case CK_WEIGHT_BF16:
-            ck_to_f32(CK_BF16, data + 4 * (i / 2 * width + column) + 2 * (i % 2), destination + i, 1);
-            break;
-        case CK_WEIGHT_I8:
-            step = data + 4 * (i / 4 * width + column);
-            destination[i] = panel_scales(weights, panel)[g] * (float)(step[i % 4] - 128);
-            break;
-        case CK_WEIGHT_I4:
-            step = data + 4 * (i / 8 * width + column);
-            destination[i] = panel_scales(weights, panel)[g] *
-                (float)((step[i % 4] >> (i % 8 < 4 ? 0 : 4) & 15) - panel_zeros(weights, panel)[g]);
-            break;
-        }
+        uint16_t word;
+        ck_from_f32(type, destination + i, &word, 1);
+        ck_to_f32(type, &word, destination + i, 1);
     }
 }

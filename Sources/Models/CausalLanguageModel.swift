@@ -15,30 +15,39 @@ package final class CausalLanguageModel: Sendable {
     let head: PackedWeights
 
     /// Loads a directory in the layout of the Hugging Face hub.
-    /// - Parameter progress: called with the number of layers loaded.
+    /// - Parameters:
+    ///   - quantization: how to keep weights that the files have in 16 or 32 bits.
+    ///   - arithmetic: the products of weights that the files have in 8 or 4 bits.
+    ///   - progress: called with the number of layers loaded.
     /// - Throws: `ConfigurationError`, `SafetensorsError`, `ModelError` or `OutOfMemory`.
     package init(
-        directory: String, quantization: WeightQuantization = .stored, pool: ThreadPool,
+        directory: String, quantization: WeightQuantization = .stored,
+        arithmetic: QuantizedArithmetic = .dequantized, pool: ThreadPool,
         progress: (Int) -> Void = { _ in }
     ) throws {
         self.directory = directory
         self.quantization = quantization
         configuration = try ModelConfiguration(directory: directory)
-        if configuration.quantization != nil {
+        let quantized = try QuantizationConfiguration(directory: directory, configuration)
+        if let quantized, quantization != .stored {
             throw ModelError(
-                file: "\(directory)/config.json", problem: "quantized checkpoints are not read yet",
-                remedy: "use the model's 16-bit weights, with --quant int8 or int4")
+                file: "\(directory)/config.json",
+                problem: "the weights are quantized already, by \(quantized.name)",
+                remedy:
+                    "leave out --quant \(quantization.rawValue), or use the model's 16-bit weights with it")
         }
         let tensors = try SafetensorsModel(directory: directory)
-        let loader = WeightLoader(configuration, tensors, quantization, pool)
-        let embeddingName = loader.name("embed_tokens.weight")
+        let loader = WeightLoader(
+            configuration, tensors, quantization, pool, quantized: quantized, arithmetic: arithmetic)
+        let embeddingName = loader.name("embed_tokens")
         if configuration.tieWordEmbeddings {
             head = try loader.head(embeddingName)
             embedding = .tied(head)
         } else {
-            head = try loader.head("lm_head.weight")
+            head = try loader.head("lm_head")
             embedding = .stored(
-                try loader.tensor(embeddingName, [configuration.vocabSize, configuration.hiddenSize]))
+                try loader.tensor(
+                    embeddingName + ".weight", [configuration.vocabSize, configuration.hiddenSize]))
         }
         var layers: [DecoderLayer] = []
         for index in 0..<configuration.numHiddenLayers {
@@ -58,7 +67,7 @@ package final class CausalLanguageModel: Sendable {
 
     /// Whether keys and values are cached as bf16: wherever the arithmetic is no finer than that.
     package var usesHalfCache: Bool {
-        switch layers.first?.attention.qkv.weights.format {
+        switch layers.first?.attention.qkv.weights.products {
         case .float32, .float16: false
         default: true
         }

@@ -22,6 +22,9 @@ package final class Workspace: @unchecked Sendable {
     let activations: UnsafeMutablePointer<Float>
     /// The kernels' own.
     let scratch: UnsafeMutableRawPointer
+    /// Called by every linear layer with its input: the layer, x [count, inputSize], count, and the floats from row
+    /// to row. Calibration looks on so.
+    package var observe: ((Linear, UnsafePointer<Float>, Int, Int) -> Void)?
     private let region: MemoryRegion
     private var rotary: RotaryTable
     private var batch = ForwardBatch()
@@ -29,8 +32,18 @@ package final class Workspace: @unchecked Sendable {
     private var blockTables: [Int32] = []
     private var adapterScratch: [Float] = []
 
-    package init(_ model: CausalLanguageModel, maxTokens: Int, pool: ThreadPool) throws(OutOfMemory) {
-        let configuration = model.configuration
+    package convenience init(
+        _ model: CausalLanguageModel, maxTokens: Int, pool: ThreadPool
+    ) throws(OutOfMemory) {
+        try self.init(
+            model.configuration, maxTokens: maxTokens,
+            productByteCount: model.scratchByteCount(rows: maxTokens, threads: pool.threadCount), pool: pool)
+    }
+
+    /// - Parameter productByteCount: the most scratch memory that a linear layer needs for `maxTokens` rows.
+    init(
+        _ configuration: ModelConfiguration, maxTokens: Int, productByteCount: Int, pool: ThreadPool
+    ) throws(OutOfMemory) {
         self.maxTokens = maxTokens
         self.pool = pool
         let qkv = configuration.querySize + 2 * configuration.keyValueSize
@@ -41,7 +54,7 @@ package final class Workspace: @unchecked Sendable {
         // Each buffer begins on a page, so that none shares a cache line with another.
         let sizes = widths.map { (maxTokens * $0 * 4 + 4095) / 4096 * 4096 }
         let scratchBytes = max(
-            model.scratchByteCount(rows: maxTokens, threads: pool.threadCount),
+            productByteCount,
             KVCache.scratchByteCount(configuration, threads: pool.threadCount))
         region = try MemoryRegion(
             byteCount: sizes.reduce(0, +) + scratchBytes + 4096, purpose: "a step of \(maxTokens) tokens")

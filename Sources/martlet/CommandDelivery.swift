@@ -70,7 +70,7 @@ struct CommandDelivery {
     }
 
     private func makeController() throws -> WorkflowController {
-        try ExecutorFactory.controller(access.store, execution, access.data)
+        try ExecutorFactory.controller(access.store, execution.settings, access.data.location)
     }
 
     /// Drives the run in this process until the verb is saved as done.

@@ -10,11 +10,13 @@ enum CommandList {
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
         BackupCommand.self,
-        PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self, MergeCommand.self,
+        DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
+        EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,
         TokenizerCommand.self, GenerateCommand.self, ChatCommand.self, ServeCommand.self,
         TokenizeCommand.self,
         DetokenizeCommand.self, ChatTemplateCommand.self, LogitsCommand.self,
+        HubCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
-        InternalHTTPCommand.self,
+        InternalHTTPCommand.self, InternalRowsCommand.self,
     ]
 }

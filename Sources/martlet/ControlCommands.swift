@@ -146,7 +146,8 @@ struct RunControl {
             // Standard output belongs to the run's own JSON.
             if output == .json { Output.note(line) } else { Output.line(line) }
             guard goesOn, case .carriedOutHere = outcome else { continue }
-            var driver = try RunDriver(store: access.store, data: data, execution: execution)
+            var driver = try RunDriver(
+                store: access.store, data: data.location, execution: execution.settings)
             driver.output = output
             driver.waits = waits
             let status = try await driver.drive(state.uid)

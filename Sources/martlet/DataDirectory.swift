@@ -22,9 +22,24 @@ struct DataOptions: ParsableArguments {
     @Option(name: [.customShort("n"), .long], help: "Namespace of the workflow.")
     var namespace: String = "default"
 
+    /// The options as a plain value.
+    var location: DataLocation { DataLocation(directory: dataDirectory, namespace: namespace) }
+
+    /// The absolute path of the data directory.
+    var path: String { location.path }
+
+    func openStore() throws -> Store { try location.openStore() }
+}
+
+/// Where a command's data lies, and in which namespace.
+struct DataLocation: Sendable, Hashable {
+    /// As it was given; nil for the usual place.
+    var directory: String?
+    var namespace = "default"
+
     /// The absolute path of the data directory.
     var path: String {
-        let given = dataDirectory ?? Environment.value("MARTLET_DATA_DIR")
+        let given = directory ?? Environment.value("MARTLET_DATA_DIR")
         if let given, !given.isEmpty { return Environment.absolute(given) }
         if let home = Environment.value("XDG_DATA_HOME"), !home.isEmpty { return home + "/martlet" }
         return (Environment.value("HOME") ?? "/root") + "/.local/share/martlet"

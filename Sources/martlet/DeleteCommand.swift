@@ -71,7 +71,7 @@ struct DeleteCommand: AsyncParsableCommand {
     /// next time, since a run may be saving it.
     private func freeArtifactBytes() {
         do {
-            let store = try ExecutorFactory.artifactStore(data)
+            let store = try ExecutorFactory.artifactStore(data.location)
             let freed = try store.collectGarbage(now: Environment.now().nanoseconds)
             if freed.bytes > 0 { Output.note("\(freed.bytes) bytes of artifacts freed") }
         } catch {
@@ -114,7 +114,8 @@ struct DeleteCommand: AsyncParsableCommand {
     private func end(_ state: WorkflowState, _ access: RunAccess) async throws -> WorkflowState {
         let delivery = CommandDelivery(access: access, execution: execution)
         if case .carriedOutHere = try await delivery.deliver(.terminate, to: state) {
-            var driver = try RunDriver(store: access.store, data: data, execution: execution)
+            var driver = try RunDriver(
+                store: access.store, data: data.location, execution: execution.settings)
             driver.output = .quiet
             driver.waits = false
             _ = try await driver.drive(state.uid)
@@ -131,7 +132,7 @@ struct DeleteCommand: AsyncParsableCommand {
     private func deleteArtifacts(of state: WorkflowState) throws -> Int {
         let keys = Self.doomedKeys(of: state)
         guard !keys.isEmpty else { return 0 }
-        let artifacts = try ExecutorFactory.artifactStore(data)
+        let artifacts = try ExecutorFactory.artifactStore(data.location)
         for key in keys { try artifacts.delete(key: key, namespace: state.definition.namespace) }
         return keys.count
     }

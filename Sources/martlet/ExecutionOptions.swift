@@ -26,6 +26,13 @@ struct ExecutionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Seconds between TERM and KILL when a step is ended.", valueName: "S"))
     var gracePeriod: Int = 30
 
+    /// The options as a plain value.
+    var settings: ExecutionSettings {
+        ExecutionSettings(
+            executor: executor, maxParallel: maxParallel, sandbox: sandbox, gpus: gpus,
+            gracePeriod: gracePeriod)
+    }
+
     func validate() throws {
         if let maxParallel, maxParallel < 1 { throw ValidationError("--max-parallel must be at least 1") }
         if !["auto", "namespaces", "plain"].contains(sandbox) {
@@ -33,4 +40,13 @@ struct ExecutionOptions: ParsableArguments {
         }
         if gracePeriod < 0 { throw ValidationError("--grace-period must not be negative") }
     }
+}
+
+/// How steps run on this machine, with the defaults of `ExecutionOptions`.
+struct ExecutionSettings: Sendable, Hashable {
+    var executor = ExecutorChoice.local
+    var maxParallel: Int?
+    var sandbox = "auto"
+    var gpus: Int?
+    var gracePeriod = 30
 }

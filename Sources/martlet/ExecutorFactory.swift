@@ -9,12 +9,12 @@ import Scheduling
 import Text
 
 enum ExecutorFactory {
-    static func artifactStore(_ data: DataOptions) throws -> LocalArtifactStore {
+    static func artifactStore(_ data: DataLocation) throws -> LocalArtifactStore {
         try LocalArtifactStore(directory: data.path + "/artifacts")
     }
 
     /// A controller that runs steps as the options say.
-    static func controller(_ store: Store, _ options: ExecutionOptions, _ data: DataOptions) throws
+    static func controller(_ store: Store, _ options: ExecutionSettings, _ data: DataLocation) throws
         -> WorkflowController
     {
         let artifacts = try artifactStore(data)
@@ -35,7 +35,8 @@ enum ExecutorFactory {
         }
     }
 
-    private static func settings(_ options: ExecutionOptions, _ data: DataOptions) -> LocalExecutorSettings {
+    private static func settings(_ options: ExecutionSettings, _ data: DataLocation) -> LocalExecutorSettings
+    {
         var settings = LocalExecutorSettings(
             dataDirectory: data.path, martletExecutablePath: Environment.executablePath)
         settings.maxParallel = options.maxParallel

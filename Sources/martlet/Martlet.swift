@@ -25,8 +25,10 @@ struct Martlet: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         ResourceLimits.raiseOpenFiles()
         do {
+            let given = Array(CommandLine.arguments.dropFirst())
+            if let request = RunRequest(words: given) { return try await request.run() }
             let words = try ParameterWords.expanded(
-                ParameterWords.normalized(Array(CommandLine.arguments.dropFirst())))
+                ParameterWords.normalized(given))
             var command = quicklyParsed(words)
             if command == nil { command = try parseAsRoot(words) }
             if var command = command as? any AsyncParsableCommand {

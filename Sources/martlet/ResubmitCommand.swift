@@ -45,7 +45,7 @@ struct ResubmitCommand: AsyncParsableCommand {
         let definition = Resubmission.definition(
             of: old.definition, parameters: try ParameterOption.pairs(parameter), priority: priority,
             at: Environment.now())
-        try RunCommand.checkArguments(of: definition)
+        try RunRequest.checkArguments(of: definition)
         var resumed: WorkflowState?
         if memoized {
             do {
@@ -60,7 +60,7 @@ struct ResubmitCommand: AsyncParsableCommand {
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }
-        var driver = try RunDriver(store: access.store, data: data, execution: execution)
+        var driver = try RunDriver(store: access.store, data: data.location, execution: execution.settings)
         driver.output = output
         driver.waits = !noWait
         let status = try await driver.drive(definition.uid)

@@ -50,7 +50,7 @@ struct RetryCommand: AsyncParsableCommand {
         let request = RetryRequest(
             restartSuccessful: restartSuccessful, selector: try SelectorOption.selector(nodeFieldSelector),
             parameters: try parameter.map { text in
-                guard let pair = SubmissionFlags.pair(text) else {
+                guard let pair = SubmissionRequest.pair(text) else {
                     throw CommandError("parameter \"\(text)\" has no =; write -p name=value", status: 64)
                 }
                 return (name: pair.0, value: pair.1)
@@ -60,7 +60,8 @@ struct RetryCommand: AsyncParsableCommand {
         for name in names {
             let uid = try await access.uid(of: name)
             try await Self.prepare(uid, request, access)
-            var driver = try RunDriver(store: access.store, data: data, execution: execution)
+            var driver = try RunDriver(
+                store: access.store, data: data.location, execution: execution.settings)
             driver.output = output
             driver.waits = !noWait
             worst = max(worst, try await driver.drive(uid))

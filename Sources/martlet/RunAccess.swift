@@ -90,7 +90,7 @@ enum SelectorOption {
 enum ParameterOption {
     static func pairs(_ texts: [String]) throws -> [(name: String, value: String)] {
         try texts.map { text in
-            guard let (name, value) = SubmissionFlags.pair(text) else {
+            guard let (name, value) = SubmissionRequest.pair(text) else {
                 throw CommandError("parameter \"\(text)\" has no =; write -p name=value", status: 64)
             }
             return (name, value)

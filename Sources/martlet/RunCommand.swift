@@ -39,40 +39,11 @@ struct SubmissionFlags: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Unknown fields are errors; otherwise warnings.")
     var strict = true
 
-    func options(namespace: String) throws -> SubmissionOptions {
-        var options = SubmissionOptions()
-        options.name = name
-        options.generateName = generateName
-        options.entrypoint = entrypoint
-        if namespace != "default" { options.namespace = namespace }
-        for pair in (labels ?? "").split(separator: ",") {
-            guard let (key, value) = Self.pair(String(pair)) else {
-                throw CommandError("label \"\(pair)\" has no =; write name=value", status: 64)
-            }
-            options.labels[key] = value
-        }
-        if let parameterFile { options.parameters += try Self.parameters(in: parameterFile) }
-        for text in parameter {
-            guard let (key, value) = Self.pair(text) else {
-                throw CommandError("parameter \"\(text)\" has no =; write -p name=value", status: 64)
-            }
-            options.parameters.append((key, value))
-        }
-        return options
-    }
-
-    static func pair(_ text: String) -> (String, String)? {
-        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { return nil }
-        return (String(text[..<equals]), String(text[text.index(after: equals)...]))
-    }
-
-    private static func parameters(in path: String) throws -> [(name: String, value: String)] {
-        let (documents, diagnostics) = ManifestReader.read(try Environment.read(path), file: path)
-        if let problem = diagnostics.first { throw CommandError(problem.description, status: 2) }
-        let members = documents.first?.json.objectValue ?? [:]
-        return members.sorted { $0.key < $1.key }.map {
-            ($0.key, $0.value.scalarText ?? $0.value.compactText)
-        }
+    /// The options as a plain value.
+    var request: SubmissionRequest {
+        SubmissionRequest(
+            parameter: parameter, parameterFile: parameterFile, name: name, generateName: generateName,
+            entrypoint: entrypoint, labels: labels, load: load, strict: strict)
     }
 }
 
@@ -111,98 +82,15 @@ struct RunCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
-        let uid: String
-        let store: Store
-        if let resume {
-            store = try data.openStore()
-            uid = try await RunLookup.uid(of: resume, in: store, namespace: data.namespace)
-        } else {
-            (uid, store) = try await submit(file ?? "-")
-        }
-        var driver = try RunDriver(store: store, data: data, execution: execution)
-        driver.output = output
-        driver.waits = !noWait
-        let status = try await driver.drive(uid)
-        if status != 0 { throw ExitCode(status) }
-    }
+    func run() async throws { try await request.run() }
 
-    private func submit(_ file: String) async throws -> (String, Store) {
-        let manifests = try Manifests.read(submission.load + [file])
-        let workflows = manifests.documents(of: ["Workflow"])
-        let exists = Environment.exists(data.path + "/martlet.db")
-        let store = exists ? try data.openStore() : nil
-        let stored = try await store?.catalog(namespace: data.namespace) ?? TemplateCatalog()
-        let catalog = manifests.catalog(over: stored)
-        var options = ValidationOptions()
-        options.strict = submission.strict
-        let diagnostics =
-            manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: options)
-        for diagnostic in diagnostics where diagnostic.severity == .warning || output != .quiet {
-            Output.note(diagnostic.shown(colored: Output.colorsStandardError))
-        }
-        if diagnostics.contains(where: { $0.severity == .error }) {
-            if output == .quiet {
-                for diagnostic in diagnostics { Output.note(diagnostic.description) }
-            }
-            throw ExitCode(2)
-        }
-        guard let workflow = workflows.first, workflows.count == 1 else {
-            throw CommandError(
-                workflows.isEmpty
-                    ? "\(file): nothing to run: no document of kind Workflow; "
-                        + "`martlet template create` and `martlet cron create` store the other kinds"
-                    : "\(file): \(workflows.count) Workflows in one file; run them one by one", status: 2)
-        }
-        let definition = Submission.definition(
-            of: workflow.json, catalog: catalog, options: try submission.options(namespace: data.namespace),
-            at: Environment.now())
-        try Self.checkArguments(of: definition)
-        let opened = try store ?? data.openStore()
-        do {
-            try await Submission.keepSecrets(
-                of: manifests.documents.map(\.json), namespace: definition.namespace, in: opened,
-                at: Environment.now())
-            try await Submission.store(definition, in: opened)
-        } catch let error as StoreError {
-            throw CommandError(error.message, status: 2)
-        }
-        return (definition.uid, opened)
-    }
-}
+    /// The request that the general parser makes of the words after `run`.
+    static func request(parsing words: [String]) throws -> RunRequest { try parse(words).request }
 
-extension RunCommand {
-    /// Every argument of the workflow needs a value now, and one of its enum if it has one.
-    static func checkArguments(of definition: RunDefinition) throws {
-        for parameter in definition.spec.arguments.parameters {
-            guard let value = parameter.valueOrDefault else {
-                if parameter.valueFrom != nil { continue }
-                throw CommandError(
-                    "spec.arguments.parameters: \(parameter.name) has no value; give it with -p \(parameter.name)=VALUE",
-                    status: 2)
-            }
-            if let allowed = parameter.enum, !allowed.contains(value) {
-                throw CommandError(
-                    "spec.arguments.parameters: \(parameter.name) is \"\(value)\"; it must be one of "
-                        + allowed.joined(separator: ", "), status: 2)
-            }
-        }
-    }
-}
-
-/// Finding stored runs by what people call them.
-enum RunLookup {
-    /// The uid of a run by name, uid or `@latest`.
-    static func uid(of name: String, in store: Store, namespace: String) async throws -> String {
-        if name == "@latest" {
-            guard let latest = try await store.latestWorkflow(namespace: namespace) else {
-                throw CommandError("no workflows found in namespace \"\(namespace)\"")
-            }
-            return latest.uid
-        }
-        if let row = try await store.workflow(namespace: namespace, name: name) { return row.uid }
-        if let row = try await store.workflow(uid: name) { return row.uid }
-        throw CommandError(
-            "no workflow is named \"\(name)\" in namespace \"\(namespace)\"; see `martlet list`")
+    /// The command as a plain value.
+    var request: RunRequest {
+        RunRequest(
+            file: file, resume: resume, output: output, waits: !noWait, submission: submission.request,
+            execution: execution.settings, data: data.location)
     }
 }

@@ -18,7 +18,7 @@ struct RunDriver {
     private let store: Store
     private let controller: WorkflowController
 
-    init(store: Store, data: DataOptions, execution: ExecutionOptions) throws {
+    init(store: Store, data: DataLocation, execution: ExecutionSettings) throws {
         self.store = store
         controller = try ExecutorFactory.controller(store, execution, data)
     }

@@ -64,7 +64,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
     func run() async throws {
         let access = try RunAccess(data)
-        var options = try submission.options(namespace: data.namespace)
+        var options = try submission.request.options(namespace: data.namespace)
         options.serviceAccountName = serviceaccount
         options.priority = priority
         let (manifests, workflows) = try await workflows(access)
@@ -80,7 +80,7 @@ struct SubmitCommand: AsyncParsableCommand {
         let definitions = workflows.map {
             Submission.definition(of: $0.json, catalog: catalog, options: options, at: Environment.now())
         }
-        for definition in definitions { try RunCommand.checkArguments(of: definition) }
+        for definition in definitions { try RunRequest.checkArguments(of: definition) }
         if !dryRun { try await store(definitions, manifests, access) }
         for definition in definitions { show(definition) }
         guard !dryRun else { return }

@@ -64,15 +64,27 @@ struct StoreFormatTests {
     }
 
     static let foreignRows: [JSONValue] = [
-        ["s3": ["bucket": "b", "key": "k"]], ["hdfs": ["path": "/x"]],
-        ["oss": ["endpoint": "e", "key": "k"]],
-        ["s3": ["bucket": "b"]],
+        ["hdfs": ["path": "/x"]], ["oss": ["endpoint": "e", "key": "k"]],
+        ["gcs": ["bucket": "b", "key": "k"]],
     ]
 
     @Test("A store that only an outside service has is named in the refusal", arguments: foreignRows)
     func foreignStores(declaration: JSONValue) {
         #expect { try ArtifactLocation(Artifact(declaration)) } throws: { error in
-            "\(error)".contains("this build has the local store, http, git and raw")
+            "\(error)".contains("there are the local store, s3 with a bucket, http, git and raw")
         }
+    }
+
+    @Test(
+        "A bucket's declaration says what is wrong with it",
+        arguments: [
+            (["bucket": "b"], "names a bucket and no key"),
+            (["bucket": "a/b", "key": "k"], "no name of a bucket"),
+            (["bucket": "b", "key": "k", "roleARN": "r"], "s3.roleARN is not there yet"),
+            (["bucket": "b", "key": "../k"], "no usable key"),
+            (["bucket": "b", "key": "k", "endpoint": "http://h/x"], "no endpoint"),
+        ] as [(JSONValue, String)])
+    func buckets(declaration: JSONValue, problem: String) {
+        #expect { try ArtifactLocation(Artifact(["s3": declaration])) } throws: { "\($0)".contains(problem) }
     }
 }

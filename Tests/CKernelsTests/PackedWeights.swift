@@ -4,7 +4,7 @@ import CKernels
 
 /// The formats of weights, as arguments of tests.
 enum WeightFormat: String, CaseIterable, Sendable {
-    case f32, bf16, f16, int8, int4
+    case f32, bf16, f16, int8, int4, f8
 
     var code: ck_weight_format {
         switch self {
@@ -13,6 +13,7 @@ enum WeightFormat: String, CaseIterable, Sendable {
         case .f16: CK_WEIGHT_F16
         case .int8: CK_WEIGHT_I8
         case .int4: CK_WEIGHT_I4
+        case .f8: CK_WEIGHT_F8
         }
     }
 
@@ -31,6 +32,10 @@ struct Matrix {
         values = (0..<rows * columns).map { _ in value() }
     }
 
+    init(rows: Int, columns: Int, values: [Float]) {
+        (self.rows, self.columns, self.values) = (rows, columns, values)
+    }
+
     func row(_ index: Int) -> ArraySlice<Float> { values[index * columns..<(index + 1) * columns] }
 }
 
@@ -40,8 +45,10 @@ final class PackedWeights {
     private let memory: UnsafeMutableRawPointer
 
     /// The memory is full of NaN, so that what packing forgets shows in the results.
-    init(_ format: WeightFormat, n: Int, k: Int, group: Int = 32) {
+    /// - Parameter products: the arithmetic, where it is not the format's own.
+    init(_ format: WeightFormat, n: Int, k: Int, group: Int = 32, products: WeightFormat? = nil) {
         weights = ck_weights_layout(format.code, Int64(n), Int64(k), Int64(group))
+        if let products { weights.products = products.code }
         memory = .allocate(byteCount: weights.bytes + 64, alignment: 64)
         memory.initializeMemory(as: UInt8.self, repeating: 0xff, count: weights.bytes + 64)
         weights.data = memory.assumingMemoryBound(to: UInt8.self)

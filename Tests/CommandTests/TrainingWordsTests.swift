@@ -84,7 +84,7 @@ struct TrainingWordsTests {
     @Test("Every command has the options of its table in its help", arguments: TrainingWords.commands.indices)
     func help(index: Int) {
         let command = TrainingWords.commands[index]
-        let help = command.helpMessage()
+        let help = command.helpMessage(includeHidden: true)
         for name in ParameterTable(command.parameterGroups).kinds.keys {
             #expect(help.contains("  --\(name) "), "\(name)")
         }
@@ -173,7 +173,7 @@ struct TrainingWordsTests {
             (["x.jsonl"], "\"x.jsonl\" belongs to no parameter; write --NAME x.jsonl"),
             (["--config"], "--config has no value; give a YAML or JSON file"),
             (["--beta", "0.1"], "--beta: this is a parameter of rlhf, dpo, not of sft"),
-            (["--exist_ok"], "--exist_ok: this is a parameter of merge, not of sft"),
+            (["--exist_ok"], "--exist_ok: this is a parameter of quantize, merge, not of sft"),
             (
                 ["--optim", "adafactor"],
                 "--optim: \"adafactor\" is not there; write adamw_torch, adamw_8bit, sgd, lion"

@@ -11,7 +11,7 @@ struct GoldenGroup: Sendable {
     /// In the order in which a folder is checked.
     static let all: [GoldenGroup] = [
         .tokenizer, .chatTemplate, .model, .generation, .rope, .sampling, .supervised, .preference, .packing,
-        .blockQuantization,
+        .blockQuantization, .evaluation, .quantize,
     ]
 }
 

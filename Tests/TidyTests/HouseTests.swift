@@ -23,16 +23,21 @@ struct HouseTests {
         "Tensors": ["CKernels", "Text"],
         "Models": ["Tensors", "CKernels", "Text"],
         "Inference": ["Models", "Tensors", "CKernels", "Text"],
+        "Tables": ["CCompression", "Text"],
+        "Evaluation": ["Inference", "Models", "Tensors", "CKernels", "Tables", "Text", "Crypto"],
         "Training": ["Inference", "Models", "Tensors", "Text", "Crypto"],
         "WebServer": [
-            "Inference", "Models", "Text", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore", "NIOPosix",
+            "Inference", "Models", "Text", "Crypto", "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore",
+            "NIOPosix",
             "NIOHTTPTypes",
         ],
-        "martlet": engine.union(["WebServer", "Training", "Inference", "Models", "Tensors", "ArgumentParser"]
-        ),
+        "martlet": engine.union([
+            "WebServer", "Training", "Evaluation", "Tables", "Inference", "Models", "Tensors",
+            "ArgumentParser",
+        ]),
     ]
     /// Targets in C have no Swift files.
-    private static let targetsInC: Set = ["CLinux", "CCurl", "CKernels"]
+    private static let targetsInC: Set = ["CLinux", "CCurl", "CCompression", "CKernels"]
 
     private static let system: Set = [
         "Glibc", "Synchronization", "Dispatch", "Foundation", "FoundationEssentials",

@@ -10,6 +10,7 @@
 #include "layers.h"
 #include "linear.h"
 #include "optimizers.h"
+#include "quantization.h"
 #include "thread_pool.h"
 #include "training_attention.h"
 #include "training_layers.h"

@@ -30,6 +30,7 @@ package struct Linear: Sendable {
         yStride: Int,
         accumulate: Bool = false, _ workspace: Workspace
     ) {
+        workspace.observe?(self, x, count, xStride)
         func multiply(_ bias: UnsafePointer<Float>?) {
             weights.multiply(
                 x, count: count, xStride: xStride, bias: bias, into: y, yStride: yStride,

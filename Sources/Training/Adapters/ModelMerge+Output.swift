@@ -1,6 +1,5 @@
 // Writes a merged model: a complete directory that appears at once.
 
-import Glibc
 import Models
 package import Tensors
 import Text
@@ -44,38 +43,11 @@ extension ModelMerge {
 
 extension ModelMerge {
     private func requireFree(_ output: String, existOK: Bool) throws {
-        func failure(_ problem: String, _ remedy: String) -> TrainingError {
-            TrainingError(.badParameters, "\(output): \(problem)", remedy: remedy)
+        let sources = [directory] + adapters.map(\.directory)
+        guard let obstacle = StagedDirectory.obstacle(at: output, existOK: existOK, sources: sources) else {
+            return
         }
-        guard let place = Self.realPath(output) else { return }
-        for source in [directory] + adapters.map(\.directory) {
-            guard let used = Self.realPath(source) else { continue }
-            if used == place || used.hasPrefix(place == "/" ? "/" : place + "/") {
-                throw failure("the merge reads \(source), which is there", "give another output directory")
-            }
-        }
-        var status = stat()
-        let isDirectory = stat(output, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-        guard isDirectory else {
-            throw failure("there is a file of this name", "give another output directory")
-        }
-        let names = StagedDirectory.names(in: output)
-        if names.isEmpty { return }
-        guard existOK else {
-            throw failure(
-                "the directory exists and is not empty", "give another output directory, or --exist_ok true")
-        }
-        guard names.contains("config.json") else {
-            throw failure(
-                "the directory has no config.json: it is no model, and is not replaced",
-                "give another output directory")
-        }
-    }
-
-    private static func realPath(_ path: String) -> String? {
-        guard let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(cString: resolved)
+        throw TrainingError(.badParameters, "\(output): \(obstacle.problem)", remedy: obstacle.remedy)
     }
 }
 
@@ -111,34 +83,15 @@ extension ModelMerge {
         )
     }
 
-    /// config.json, the tokenizer and what else belongs to the model; not the card of the unmerged model, nor
-    /// other formats of its weights.
+    /// The model's own files beside its weights.
     private func copyFiles(to directory: String) throws {
-        for name in StagedDirectory.names(in: self.directory) where Self.isCopied(name) {
-            let path = "\(self.directory)/\(name)"
-            var status = stat()
-            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-            if name == "config.json", untiesEmbedding {
-                try Self.write(
-                    Array((untiedConfiguration.pythonText(Self.style) + "\n").utf8),
-                    to: "\(directory)/\(name)")
-                continue
-            }
-            let source = try MappedFile(path: path)
-            let file = try AtomicFile(path: "\(directory)/\(name)")
-            try file.write(source.bytes)
-            try file.commit()
+        let name = ModelConfiguration.fileName
+        if untiesEmbedding {
+            try Self.write(
+                Array((untiedConfiguration.pythonText(Self.style) + "\n").utf8), to: "\(directory)/\(name)")
         }
-    }
-
-    private static func isCopied(_ name: String) -> Bool {
-        if name.hasPrefix("LICENSE") || name.hasPrefix("NOTICE") { return true }
-        guard !name.hasPrefix("."), !name.hasSuffix(".index.json"), !name.hasPrefix("adapter_") else {
-            return false
-        }
-        // What a trainer leaves in a checkpoint is not the model's.
-        if ["args.json", "trainer_state.json", "additional_config.json"].contains(name) { return false }
-        return [".json", ".jinja", ".model", ".txt", ".tiktoken", ".py"].contains { name.hasSuffix($0) }
+        try ModelCompanions.copy(
+            from: self.directory, to: directory, except: untiesEmbedding ? [name] : [])
     }
 
     private var untiedConfiguration: OrderedJSON {

@@ -5,6 +5,8 @@ struct HTTPCall: Sendable {
     var method: String
     /// The path as sent, without the query.
     var path: String
+    /// What stands behind the question mark, as sent; empty without one.
+    var query: String
     /// Header values by lowercase name.
     var headers: [String: String]
     /// Reads the whole body; throws `APIError.tooLarge` beyond the limit.
@@ -36,4 +38,16 @@ struct HTTPReply: Sendable {
 protocol ReplySink: AnyObject {
     /// Waits until the connection can take the bytes; throws when it is gone.
     func write(_ bytes: [UInt8]) async throws
+
+    /// Sends a part of a file, a piece at a time, so that memory stays small however long the part is.
+    /// Returns when the operating system took all of it.
+    /// - Parameter sent: called behind each piece with its bytes.
+    /// - Throws: `FileEnded` when the file is shorter than was asked for, and errors of reading; when the
+    ///   connection is gone, or its client left a piece unread for the server's `writeTimeout`.
+    func writeFile(
+        _ descriptor: Int32, from offset: Int, count: Int, sent: @Sendable (Int) -> Void
+    ) async throws
 }
+
+/// A file became shorter while it was being sent.
+struct FileEnded: Error {}

@@ -22,6 +22,7 @@ enum ParameterWords {
     /// Replaces `--config FILE` by the flags that the file stands for, in front of all others, so that what is
     /// written on the command line counts.
     static func expanded(_ words: [String]) throws -> [String] {
+        let words = DownloadWords.named(words)
         if let words = try TrainingWords.expanded(words) { return words }
         var rest: [String] = []
         var flags: [String] = []

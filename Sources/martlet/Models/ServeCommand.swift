@@ -135,7 +135,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func adapters() throws -> [(name: String, path: String)] {
         try loraModules.map { word in
-            guard let (name, path) = SubmissionFlags.pair(word) else {
+            guard let (name, path) = SubmissionRequest.pair(word) else {
                 throw CommandError("--lora-modules: \"\(word)\" has no =; write NAME=DIR", status: 64)
             }
             return (name, path)

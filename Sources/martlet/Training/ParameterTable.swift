@@ -71,6 +71,7 @@ struct ParameterTable: Sendable {
         case ("optim", "adamw"), ("optim", "adamw_hf"), ("optim", "adamw_torch_fused"): "adamw_torch"
         case ("optim", "adamw_bnb_8bit"), ("optim", "paged_adamw_8bit"): "adamw_8bit"
         case ("optim", "lion_32bit"): "lion"
+        case ("quant-method", "w8a8"): "int8"
         default: value
         }
     }

@@ -14,7 +14,8 @@ protocol ParameterCommand: ParsableCommand {
 
 struct TrainingWords {
     static let commands: [any ParameterCommand.Type] = [
-        PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self, MergeCommand.self,
+        DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
+        EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,
     ]
 
     /// What the parser gets, and what to tell the user.

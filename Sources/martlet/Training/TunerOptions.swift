@@ -6,7 +6,7 @@ import Training
 extension TrainingParameters.TunerType: ExpressibleByArgument {}
 
 /// `quant_method`: who quantizes a frozen base while it is loaded.
-enum QuantizationMethod: String, ExpressibleByArgument, CaseIterable {
+enum LoadQuantizationMethod: String, ExpressibleByArgument, CaseIterable {
     case bnb
 }
 
@@ -37,7 +37,7 @@ struct TrainingModelOptions: ParsableArguments {
     var adapters: [String] = []
 
     @Option(help: ArgumentHelp("Quantize the frozen base of a LoRA: bnb.", valueName: "METHOD"))
-    var quantMethod: QuantizationMethod?
+    var quantMethod: LoadQuantizationMethod?
 
     @Option(help: ArgumentHelp("Bits of the quantized base: 4 (NF4) or 8.", valueName: "4|8"))
     var quantBits: Int?

@@ -1,19 +1,18 @@
 // A directory that appears at its path complete and on disk, or not at all.
 
 import Glibc
-import Tensors
 
 /// A directory that is filled under a temporary name beside its place. Without `commit` it is deleted.
-final class StagedDirectory {
+package final class StagedDirectory {
     /// Where to write.
-    let stagingPath: String
+    package let stagingPath: String
     private let path: String
     private let parent: String
     private let asidePath: String
     private var isCommitted = false
 
     /// - Throws: when the directory cannot be made; its parents are.
-    init(path: String) throws(FileError) {
+    package init(path: String) throws(FileError) {
         var path = path[...]
         while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
         guard let name = path.split(separator: "/").last, name != ".", name != "..", !path.utf8.contains(0)
@@ -40,7 +39,7 @@ final class StagedDirectory {
 
     /// Brings the directory to disk and gives it its name. What had the name before is deleted, after the new
     /// one has taken its place; a crash between leaves it beside, under a name with a dot.
-    func commit() throws(FileError) {
+    package func commit() throws(FileError) {
         try Self.sync(stagingPath)
         let hadOther = rename(path, asidePath) == 0
         guard hadOther || errno == ENOENT else {
@@ -81,7 +80,7 @@ final class StagedDirectory {
     }
 
     /// The names in a directory but for `.` and `..`, sorted; none if it cannot be read.
-    static func names(in directory: String) -> [String] {
+    package static func names(in directory: String) -> [String] {
         guard let listing = opendir(directory) else { return [] }
         defer { closedir(listing) }
         var names: [String] = []
@@ -92,5 +91,49 @@ final class StagedDirectory {
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
+    }
+}
+
+// MARK: The place
+
+extension StagedDirectory {
+    /// Why a model must not be written to `path`, and what to do; nil if it may.
+    /// - Parameters:
+    ///   - existOK: another model there may be replaced.
+    ///   - sources: directories that are read meanwhile.
+    package static func obstacle(
+        at path: String, existOK: Bool, sources: [String]
+    ) -> (problem: String, remedy: String)? {
+        guard let place = realPath(path) else { return nil }
+        for source in sources {
+            guard let used = realPath(source) else { continue }
+            if used == place || used.hasPrefix(place == "/" ? "/" : place + "/") {
+                return ("the command reads \(source), which is there", "give another output directory")
+            }
+        }
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            return ("there is a file of this name", "give another output directory")
+        }
+        let names = names(in: path)
+        if names.isEmpty { return nil }
+        guard existOK else {
+            return (
+                "the directory exists and is not empty", "give another output directory, or --exist_ok true"
+            )
+        }
+        guard names.contains("config.json") else {
+            return (
+                "the directory has no config.json: it is no model, and is not replaced",
+                "give another output directory"
+            )
+        }
+        return nil
+    }
+
+    private static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 }
