@@ -113,13 +113,15 @@ let package = Package(
                 "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict,
+            // At a fixed address there is nothing to relocate, which takes milliseconds of every start.
+            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"])]),
         // Tests, one target a target.
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
         .executableTarget(
             name: "GoldenRunner",
-            dependencies: ["Training", "Evaluation", "Inference", "Models", "Tensors", "Text"],
+            dependencies: ["Training", "Evaluation", "Inference", "Models", "Tensors", "CKernels", "Text"],
             path: "Tests/GoldenRunner", swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -23,8 +23,8 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import gptq_worker
 import learning
-import learning_text
 import random_model
 from measure import Verdicts, machine, martlet_version, middle, run, spread
 
@@ -110,15 +110,29 @@ def bench_download(options, folder, verdicts):
                  is_goal=True)
 
 
-def quantize(options, model, output, dataset, method, *more):
+METHODS = {
+    "gptq": ["--quant_bits", "4", "--group_size", "64"],
+    "gptq, act order": ["--quant_bits", "4", "--group_size", "64", "--desc_act", "true"],
+    "awq": ["--quant_bits", "4", "--group_size", "64"],
+    "rtn": ["--quant_bits", "4", "--group_size", "64"],
+    "rtn, 8 bits": ["--quant_bits", "8", "--group_size", "64"],
+    "int8": [],
+    "fp8": [],
+}
+
+
+def quantize(options, model, output, method, *more):
     shutil.rmtree(output, ignore_errors=True)
-    words = [options.martlet, "quantize", "--model", model, "--output_dir", output, "--quant_method", method,
-             "--threads", str(options.threads), *more]
-    if dataset:
-        words += ["--dataset", dataset]
-    done = run(words, limit=3600)
+    done = run([options.martlet, "quantize", "--model", model, "--output_dir", output, "--quant_method", method,
+                "--threads", str(options.threads), *more], limit=3600)
     with open(os.path.join(output, "quantization_report.json"), encoding="utf-8") as file:
         return done, json.load(file)
+
+
+def share(report):
+    """Bytes of the quantized layers by those of the same layers at 16 bits."""
+    elements = sum(module["shape"][0] * module["shape"][1] for module in report["modules"])
+    return report["linear_bytes_after"] / (2 * elements)
 
 
 def bench_large(options, folder, verdicts):
@@ -127,21 +141,50 @@ def bench_large(options, folder, verdicts):
     print(f"quantize: GPTQ, 4 bits, groups of 128, of the {shape} shape, {samples} rows of {length} tokens")
     model = os.path.join(folder, shape)
     run([sys.executable, random_model.__file__, "--output_dir", model, "--shape", shape])
-    words = learning_text.documents(random.Random(3), 4_000_000 if not options.short else 400_000)
+    # The words of a random model's tokenizer are its own: any text gives tokens enough.
+    source = random.Random(3)
     dataset = os.path.join(folder, "calibration.jsonl")
     with open(dataset, "w", encoding="utf-8") as file:
-        for text in words:
-            file.write(json.dumps({"text": text}) + "\n")
-    done, report = quantize(
-        options, model, os.path.join(folder, "gptq"), dataset, "gptq", "--quant_bits", "4", "--group_size", "128",
-        "--quant_n_samples", str(samples), "--max_length", str(length))
-    print(f"  {done.wall:.0f} s, {done.cpu:.0f} s of CPU, peak RSS {done.peak_bytes / 2**20:.0f} MiB")
+        for _ in range(samples):
+            text = " ".join("".join(source.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(length))
+            file.write(json.dumps({"messages": [{"role": "assistant", "content": text}]}) + "\n")
+    words = ["--dataset", dataset, "--quant_bits", "4", "--group_size", "128", "--quant_n_samples", str(samples),
+             "--max_length", str(length)]
+    done, report = quantize(options, model, os.path.join(folder, "gptq"), "gptq", *words)
+    tokens = report["calibration_tokens"]
+    print(f"  martlet: {done.wall:.0f} s, {done.cpu:.0f} s of CPU, peak RSS {done.peak_bytes / 2**20:.0f} MiB, "
+          f"{tokens} tokens")
     verdicts.say("4-bit layers against their 16-bit size", share(report), "x", 0.29, False, form="{:.3f}")
+    python = os.path.join(gptq_worker.environment(), "bin", "python")
+    if options.short or not os.path.exists(python):
+        print("  gptqmodel: not measured; gptq_worker.py --install makes its environment (gigabytes)")
+        return
+    peer = run([python, gptq_worker.__file__, "--model", model, "--output_dir", os.path.join(folder, "peer"),
+                "--samples", str(samples), "--length", str(length), "--threads", str(options.threads)],
+               limit=7200, expected=None)
+    if peer.status != 0:
+        print("  gptqmodel does not run here: " + (peer.err.strip().splitlines() or ["no message"])[-1])
+        return
+    told = json.loads(peer.out.strip().splitlines()[-1])
+    print(f"  gptqmodel: {told['seconds']:.0f} s for quantizing alone, {peer.wall:.0f} s in all, "
+          f"peak RSS {peer.peak_bytes / 2**20:.0f} MiB")
+    print(f"  ratio of times in all {peer.wall / done.wall:.2f}x, of memory {done.peak_bytes / peer.peak_bytes:.2f}x")
 
 
-def share(report):
-    """Bytes of the quantized layers by those of the same layers at 16 bits."""
-    return report["quantized_bytes"] / report["original_bytes_16bit"]
+def bench_trained(options, folder):
+    print("quantize: what each method costs a model that is trained here")
+    words = argparse.Namespace(martlet=options.martlet, threads=options.threads, seed=1, short=options.short)
+    place = os.path.join(folder, "lesson")
+    os.makedirs(place)
+    model = learning.Lesson(words, place).pretrain()
+    data = ["--dataset", os.path.join(place, "train.jsonl"), "--val_dataset", os.path.join(place, "held-out.jsonl"),
+            "--max_length", str(learning.CONTEXT)]
+    print("  method                 layers at   perplexity before and after")
+    for name, more in METHODS.items():
+        _, report = quantize(
+            options, model, os.path.join(folder, "trained"), name.split(",")[0], *data, *more)
+        before, after = report["perplexity_before"], report["perplexity_after"]
+        print(f"  {name:<22} {share(report):>8.3f}x   {before:.4f} {after:.4f} ({(after / before - 1) * 100:+.2f} %)")
 
 
 def main():
@@ -161,6 +204,7 @@ def main():
             bench_download(options, folder, verdicts)
         if "quantize" in options.only:
             bench_large(options, folder, verdicts)
+            bench_trained(options, folder)
     return verdicts.finish()
 
 

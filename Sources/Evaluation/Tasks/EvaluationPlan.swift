@@ -76,7 +76,7 @@ package struct EvaluationPlan: Sendable {
             .init(key: "task", value: .string(task.name)),
             .init(key: "scoring", value: .string(scoring.rawValue)),
             .init(key: "shots", value: .int(shots)),
-            .init(key: "subsets", value: .array(request.subsets.map { .string($0) })),
+            .init(key: "subset_list", value: .array(request.subsets.map { .string($0) })),
             .init(key: "limit", value: number(request.limit)),
             .init(key: "split", value: request.split.map { .string($0.rawValue) } ?? .null),
             .init(key: "seed", value: .int(Int(clamping: request.seed))),

@@ -46,7 +46,7 @@ final class LayerQuantizer {
             let parts = modules.modules(group)
             let packed = try original.map { try PackedLinear($0.linear(group), parts) }
             for module in parts {
-                let isSkipped = request.skips.contains(module.name)
+                let isSkipped = request.scheme.ignored.contains(module.name)
                 if isSkipped, packed == nil { continue }
                 let values = try values(of: module)
                 defer { withExtendedLifetime(values) {} }
@@ -217,7 +217,7 @@ extension LayerQuantizer {
     private func smooth() throws {
         for group in InputGroup.allCases {
             let parts = modules.modules(group)
-            guard !parts.contains(where: { request.skips.contains($0.name) }) else { continue }
+            guard !parts.contains(where: { request.scheme.ignored.contains($0.name) }) else { continue }
             switch group {
             case .attention, .feedForward:
                 guard let name = modules.norm(of: group) else { continue }
@@ -231,7 +231,7 @@ extension LayerQuantizer {
             case .attentionOutput, .feedForwardOutput:
                 // Heads that share their values would want different factors of them.
                 let before = group == .attentionOutput ? modules.value : modules.up
-                guard before.outputs == parts[0].inputs, !request.skips.contains(before.name) else {
+                guard before.outputs == parts[0].inputs, !request.scheme.ignored.contains(before.name) else {
                     continue
                 }
                 smoothing.fold(try search(group, parts), into: before, for: group)

@@ -10,6 +10,8 @@ package struct QuantizationRun {
     private let configuration: ModelConfiguration
     private let model: SafetensorsModel
     private let pool: ThreadPool
+    /// Layers that keep their weights because the format has no place for them, a sentence each.
+    package let notes: [String]
 
     /// - Throws: `ModelError` and others for what cannot be quantized so.
     package init(model directory: String, _ request: QuantizationRequest, pool: ThreadPool) throws {
@@ -29,6 +31,7 @@ package struct QuantizationRun {
         self.pool = pool
         var request = request
         request.scheme.ignored = ["lm_head"]
+        var notes: [String] = []
         let loader = WeightLoader(configuration, model, .stored, pool)
         for index in 0..<configuration.numHiddenLayers {
             for module in LayerModules(loader, layer: index).all {
@@ -36,34 +39,40 @@ package struct QuantizationRun {
                     request.scheme.ignored.append(module.name)
                     continue
                 }
-                try Self.check(module, loader, request)
+                guard let problem = try Self.problem(module, loader, request) else { continue }
+                request.scheme.ignored.append(module.name)
+                notes.append("\(module.name) keeps its weights: \(problem)")
             }
         }
         guard request.scheme.ignored.count <= 7 * configuration.numHiddenLayers else {
             throw ModelError(
-                file: file, problem: "no linear layer is left to be quantized",
-                remedy: "give fewer --modules_to_not_convert")
+                file: file,
+                problem: "no linear layer is left to be quantized" + (notes.first.map { ": \($0)" } ?? ""),
+                remedy:
+                    "choose another --group_size or --quant_format, or give fewer --modules_to_not_convert")
         }
-        self.request = request
+        (self.request, self.notes) = (request, notes)
     }
 
-    /// The texts must be of the model's vocabulary, and the weights have a place in the format.
-    private static func check(
+    /// Why a layer must keep its weights; nil where the format has a place for it.
+    /// - Throws: `ModelError` for what no layer could be kept by.
+    private static func problem(
         _ module: LinearModule, _ loader: WeightLoader, _ request: QuantizationRequest
-    ) throws {
+    ) throws -> String? {
         let view = try loader.tensor(module.name + ".weight", [module.outputs, module.inputs])
         guard [.f32, .bf16, .f16].contains(view.elementType) else {
             throw ModelError(
                 file: view.file, problem: "tensor \"\(view.name)\" is stored as \(view.elementType.rawValue)",
                 remedy: "quantize the model's 16-bit weights")
         }
-        if let obstacle = QuantizedTensors.obstacle(
+        let obstacle = QuantizedTensors.obstacle(
             outputs: module.outputs, inputs: module.inputs, scheme: request.scheme)
-        {
+        if let obstacle, !obstacle.isOfLayer {
             throw ModelError(
-                file: view.file, problem: "\(module.name): \(obstacle)",
+                file: view.file, problem: "\(module.name): \(obstacle.problem)",
                 remedy: "see --group_size, --quant_format and --modules_to_not_convert")
         }
+        return obstacle?.problem
     }
 
     /// Writes the quantized model into an empty directory, which is complete when this returns.
@@ -194,7 +203,7 @@ private final class LayerWork {
         var groups: [String: InputGroup] = [:]
         for group in InputGroup.allCases {
             let parts = modules.modules(group)
-            guard parts.contains(where: { !request.skips.contains($0.name) }) else { continue }
+            guard parts.contains(where: { !request.scheme.ignored.contains($0.name) }) else { continue }
             statistics[group] = try InputStatistics(size: parts[0].inputs)
             for part in parts { groups[part.name] = group }
         }

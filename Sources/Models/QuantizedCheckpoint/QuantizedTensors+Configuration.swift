@@ -3,40 +3,50 @@
 package import Text
 
 extension QuantizedTensors {
-    /// Why a layer cannot be kept by a scheme: a sentence, nil if it can. Ask it before the work of quantizing.
-    package static func obstacle(outputs: Int, inputs: Int, scheme: QuantizationScheme) -> String? {
+    /// Why weights cannot be kept by a scheme.
+    package struct Obstacle: Sendable, Hashable {
+        /// A sentence.
+        package var problem: String
+        /// Whether it is the layer's own sizes that do not fit, so that others may.
+        package var isOfLayer = false
+    }
+
+    /// What stands against keeping a layer by a scheme; nil for nothing. Ask it before the work of quantizing.
+    package static func obstacle(outputs: Int, inputs: Int, scheme: QuantizationScheme) -> Obstacle? {
+        if let problem = obstacle(scheme) { return Obstacle(problem: problem) }
+        guard case .integers(let bits, let groupSize, _) = scheme.weights else { return nil }
+        let group = groupSize ?? inputs, perWord = PackedWords.perWord(bits: bits)
+        func check(_ what: String, _ count: Int, _ by: Int, _ why: String) -> Obstacle? {
+            if count % by == 0 { return nil }
+            return Obstacle(
+                problem: "its \(count) \(what) are not a multiple of \(by), \(why)", isOfLayer: true)
+        }
+        let groups = check("inputs", inputs, group, "the group size")
+        let outputWords = check("outputs", outputs, perWord, "the codes in a word")
+        return switch scheme.format {
+        case .compressedTensors: groups
+        case .awq: outputWords ?? groups
+        // Each input names its group, so that the last one may have fewer.
+        case .gptq: check("inputs", inputs, perWord, "the codes in a word") ?? outputWords
+        }
+    }
+
+    /// What no layer can be kept by.
+    private static func obstacle(_ scheme: QuantizationScheme) -> String? {
         switch scheme.weights {
         case .float8:
             return scheme.format == .compressedTensors
                 ? nil : "the \(scheme.format.rawValue) format has no FP8: use compressed-tensors"
         case .integers(let bits, let groupSize, _):
             guard bits == 4 || bits == 8 else { return "\(bits) bits are not there: use 4 or 8" }
-            let group = groupSize ?? inputs, perWord = PackedWords.perWord(bits: bits)
-            guard group > 0 else { return "a group of \(group) inputs is none" }
-            switch scheme.format {
-            case .compressedTensors:
-                // Its act order by group is gone from the library itself.
-                guard !scheme.actOrder else {
-                    return "compressed-tensors has no act order: use the gptq format, or no act order"
-                }
-                return inputs % group == 0 ? nil : notDivisible("inputs", inputs, group, "the group size")
-            case .gptq:
-                guard inputs % perWord == 0 else {
-                    return notDivisible("inputs", inputs, perWord, "the codes in a word")
-                }
-            case .awq:
-                guard bits == 4 else { return "the awq format has 4 bits only" }
-                guard !scheme.actOrder else { return "the awq format has no act order" }
+            if let groupSize, groupSize < 1 { return "a group of \(groupSize) inputs is none" }
+            // Compressed-tensors' own library has given up act order by group.
+            guard !scheme.actOrder || scheme.format == .gptq else {
+                return
+                    "the \(scheme.format.rawValue) format has no act order: use the gptq format, or no act order"
             }
-            guard outputs % perWord == 0 else {
-                return notDivisible("outputs", outputs, perWord, "the codes in a word")
-            }
-            return inputs % group == 0 ? nil : notDivisible("inputs", inputs, group, "the group size")
+            return scheme.format == .awq && bits != 4 ? "the awq format has 4 bits only" : nil
         }
-    }
-
-    private static func notDivisible(_ what: String, _ count: Int, _ by: Int, _ why: String) -> String {
-        "its \(count) \(what) are not a multiple of \(by), \(why): choose another group size or format, or skip it"
     }
 
     /// `quantization_config` of config.json.
@@ -67,7 +77,7 @@ extension QuantizedTensors {
         ]
         if let damping = scheme.dampPercent { members.append(("damp_percent", .double(damping))) }
         members += [
-            ("static_groups", .bool(false)), ("true_sequential", .bool(true)),
+            ("static_groups", .bool(false)), ("true_sequential", .bool(false)),
             ("lm_head", .bool(!scheme.ignored.contains("lm_head"))),
             ("checkpoint_format", .string("gptq")), ("pack_dtype", .string("int32")),
         ]

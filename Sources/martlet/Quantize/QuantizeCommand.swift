@@ -66,6 +66,7 @@ struct QuantizeCommand: ParsableCommand, ParameterCommand {
             request.activationLimitBytes = available / 8
         }
         let run = try QuantizationRun(model: settings.model, request, pool: pool)
+        for note in run.notes { Output.warning(note) }
         let staged = try StagedDirectory(path: settings.outputDir)
         let clock = ContinuousClock()
         let begin = clock.now

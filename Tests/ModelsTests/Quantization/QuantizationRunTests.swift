@@ -25,6 +25,7 @@ struct QuantizationRunTests {
     }
 
     static let plain = QuantizationScheme.Weights.integers(bits: 4, groupSize: 32, symmetric: true)
+    static let ragged = QuantizationScheme.Weights.integers(bits: 4, groupSize: 64, symmetric: false)
     static let ways = [
         Way(method: .rtn, weights: plain, format: .compressedTensors),
         Way(method: .rtn, weights: .integers(bits: 8, groupSize: nil, symmetric: true), format: .gptq),
@@ -32,6 +33,10 @@ struct QuantizationRunTests {
         Way(method: .gptq, weights: plain, format: .gptq),
         Way(method: .gptq, weights: plain, format: .gptq, actOrder: true),
         Way(method: .gptq, weights: .integers(bits: 8, groupSize: 32, symmetric: false), format: .gptq),
+        // 96 inputs of down_proj: the second group has half as many.
+        Way(method: .gptq, weights: ragged, format: .gptq),
+        Way(method: .gptq, weights: ragged, format: .gptq, actOrder: true),
+        Way(method: .rtn, weights: ragged, format: .gptq),
         Way(method: .gptq, weights: plain, format: .compressedTensors),
         Way(method: .awq, weights: .integers(bits: 4, groupSize: 32, symmetric: false), format: .awq),
         Way(method: .fp8, weights: .float8(perChannel: true), format: .compressedTensors),
@@ -40,6 +45,25 @@ struct QuantizationRunTests {
             method: .int8, weights: .integers(bits: 8, groupSize: nil, symmetric: true),
             format: .compressedTensors),
     ]
+
+    @Test("A layer that a format has no place for keeps its weights, and is named")
+    func keptLayers() throws {
+        let tiny = try TinyQuantization(.qwen2)
+        for (method, format) in [
+            (QuantizationMethod.awq, QuantizationFormat.awq), (.rtn, .compressedTensors),
+        ] {
+            let request = try TinyQuantization.request(method, Self.ragged, format)
+            let run = try QuantizationRun(model: tiny.model, request, pool: ThreadPool(threads: 1))
+            #expect(run.notes.count == TinyQuantization.layers)
+            #expect(run.notes.allSatisfy { $0.contains("down_proj keeps its weights: its 96 inputs") })
+            let report = try tiny.run(request, to: "kept-\(method.rawValue)")
+            #expect(report.modules.count == 6 * TinyQuantization.layers)
+            #expect(report.skipped.filter { $0.hasSuffix("down_proj") }.count == TinyQuantization.layers)
+            let model = try CausalLanguageModel(
+                directory: "\(tiny.path)/kept-\(method.rawValue)", pool: ThreadPool(threads: 1))
+            #expect(model.configuration.quantization != nil)
+        }
+    }
 
     @Test(
         "The codes on disk have the error that the report tells, and the tokens their likelihood",
@@ -201,7 +225,7 @@ struct QuantizationRunTests {
     @Test("What cannot be quantized is refused before the work, with the layer and what to do")
     func refusals() throws {
         let tiny = try TinyQuantization(.llama)
-        var request = try Self.ways[3].request()
+        var request = try Self.ways[0].request()
         request.scheme.weights = .integers(bits: 4, groupSize: 60, symmetric: true)
         let uneven = #expect(throws: ModelError.self) { try tiny.run(request) }
         #expect(uneven?.problem.contains("model.layers.0.self_attn.q_proj") == true)
