@@ -32,7 +32,8 @@ struct GoldenSearch {
         guard depth < Self.maximumDepth else { return !groups.isEmpty }
         var known = !groups.isEmpty
         var strangers: [String] = []
-        for entry in folder.entries where !entry.hasPrefix(".") {
+        // What runs begin with is read by the group of those runs.
+        for entry in folder.entries where !entry.hasPrefix(".") && entry != "init" {
             let child = folder.folder(entry)
             guard child.isThere, !child.entries.isEmpty else { continue }
             if visit(child, depth: depth + 1) { known = true } else { strangers.append(child.name) }
