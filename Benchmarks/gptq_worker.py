@@ -38,13 +38,20 @@ def main():
     options = parser.parse_args()
     if options.install:
         return install()
+    # It writes logs to where it runs.
+    os.makedirs(options.output_dir, exist_ok=True)
+    options.model, options.output_dir = os.path.abspath(options.model), os.path.abspath(options.output_dir)
+    os.chdir(options.output_dir)
+    # Its pools of threads cannot be made on machines of fewer cores; torch's own number is set below.
+    cores = os.cpu_count() or 1
+    os.cpu_count = lambda: max(8, cores)
     import torch
-    from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
+    from gptqmodel import GPTQModel, QuantizeConfig
 
     torch.set_num_threads(options.threads)
     generator = torch.Generator().manual_seed(1)
     settings = QuantizeConfig(bits=4, group_size=128, desc_act=False, sym=True, damp_percent=0.01, device="cpu")
-    model = GPTQModel.load(options.model, settings, device="cpu", backend=BACKEND.AUTO)
+    model = GPTQModel.load(options.model, settings)
     size = model.model.config.vocab_size
     rows = []
     for _ in range(options.samples):

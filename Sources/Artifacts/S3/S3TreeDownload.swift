@@ -132,10 +132,13 @@ extension S3Client {
         _ bucket: S3Bucket, credentials: S3Credentials?, downloader: Downloader = .forStores
     ) -> S3Client {
         S3Client(bucket, credentials: credentials) { exchange in
+            // S3 wants the length of nothing, too, which the transport does not tell by itself.
+            let isEmpty = exchange.body.isEmpty && ["PUT", "POST"].contains(exchange.method)
             do {
                 let reply = try downloader.exchange(
                     HubRequest(
-                        exchange.method, url: exchange.url, headers: exchange.headers,
+                        exchange.method, url: exchange.url,
+                        headers: exchange.headers + (isEmpty ? ["Content-Length: 0"] : []),
                         body: exchange.body.isEmpty ? .none : .bytes(exchange.body), redirects: .none,
                         outputLimitBytes: exchange.outputLimitBytes, retries: 0))
                 return S3Answer(status: reply.status, headers: reply.headers, body: reply.body)

@@ -206,4 +206,23 @@ struct S3TreeTests {
             #expect(error.kind == kind && error.remedy.contains(remedy) && error.path == "s3://b/k")
         }
     }
+
+    @Test("Every write tells its length, that of nothing included", arguments: [0, 3])
+    func lengths(count: Int) throws {
+        let lengths = Mutex<[String?]>([])
+        let server = try HostileServer { request in
+            lengths.withLock { $0.append(request.headers["content-length"]) }
+            return HostileAnswer(200, [], [("ETag", "\"e\"")])
+        }
+        defer { server.stop() }
+        let bucket = try S3Bucket(
+            name: "bucket", endpoint: server.url, region: "r", style: .path, environment: { _ in nil })
+        var settings = DownloadSettings()
+        settings.usesProxy = false
+        let client = S3Client.overNetwork(
+            bucket, credentials: S3Credentials(accessKey: "A", secretKey: "S"),
+            downloader: Downloader(settings))
+        _ = try client.put([UInt8](repeating: 1, count: count), at: "k")
+        #expect(lengths.withLock { $0 } == ["\(count)"])
+    }
 }
