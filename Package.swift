@@ -115,7 +115,7 @@ let package = Package(
             ],
             swiftSettings: strict,
             // At a fixed address there is nothing to relocate, which takes milliseconds of every start.
-            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"])]),
+            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"], .when(configuration: .release))]),
         // Tests, one target a target.
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
