@@ -22,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -42,6 +43,7 @@ let package = Package(
             name: "Persistence",
             dependencies: [
                 "Scheduling", "WorkflowLanguage", "Text", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             resources: [.embedInCode("migrations")], swiftSettings: strict),
         .target(name: "CCurl"),
@@ -60,6 +62,7 @@ let package = Package(
             name: "Controller",
             dependencies: [
                 "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         // Models, bottom-up.
@@ -88,16 +91,20 @@ let package = Package(
             ],
             swiftSettings: strict),
         // Where both halves meet.
+        .target(name: "CWebPage", cSettings: [.unsafeFlags(["-std=c23"])]),
         .target(
             name: "WebServer",
             dependencies: [
-                "Inference", "Models", "Text",
+                "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Inference", "Models", "Text", "CLinux", "CWebPage",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ], swiftSettings: strict),
         .executableTarget(
@@ -153,7 +160,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "martlet", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
+                "martlet", "WebServer", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
                 "WorkflowLanguage", "Training", "Evaluation", "Tables", "Models", "Tensors",
                 "Text", "TestSupport",
             ],
@@ -184,7 +191,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "WebServerTests",
-            dependencies: ["WebServer", "Inference", "Models", "Text", "TestSupport"], swiftSettings: strict),
+            dependencies: [
+                "WebServer", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
+                "WorkflowLanguage", "Inference", "Models", "Text", "TestSupport",
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )
