@@ -16,6 +16,19 @@ package struct CronRequest: Sendable {
     package var status: CronStatus?
     /// The resource version under which the definition was read; nil where that does not matter.
     package var ifVersion: Int?
+
+    init(
+        namespace: String, cron: String, instant: Timestamp, child: CronStatus.Child, manifest: JSONValue,
+        status: CronStatus?, ifVersion: Int? = nil
+    ) {
+        self.namespace = namespace
+        self.cron = cron
+        self.instant = instant
+        self.child = child
+        self.manifest = manifest
+        self.status = status
+        self.ifVersion = ifVersion
+    }
 }
 
 /// What became of a request.

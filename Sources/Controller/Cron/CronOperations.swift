@@ -3,7 +3,7 @@
 package import Persistence
 package import Scheduling
 package import Text
-package import WorkflowLanguage
+import WorkflowLanguage
 
 /// The verbs of cron workflows, for the command line and the server alike.
 package struct CronOperations: Sendable {

@@ -1,9 +1,10 @@
 // The service that makes runs when their moments come: sleeps to the next one, and notices changed definitions and
 // ended runs within a second.
 
-package import Persistence
-package import Scheduling
+import Persistence
+import Scheduling
 package import Text
+import WorkflowLanguage
 
 /// Fires the cron workflows of a data directory. What a moment asks for is one transaction of the ledger, so that
 /// neither a crash between any two steps nor a second runner makes two runs of one moment.
@@ -117,11 +118,12 @@ package actor CronRunner {
         for key in entries.keys.sorted() {
             do {
                 try await serve(key)
-            } catch let error as StoreError {
+            } catch let error as StoreError where error.concernsAll {
                 throw error
             } catch let error as CancellationError {
                 throw error
             } catch {
+                // One cron workflow's trouble is not the others'; its moments come again in the next pass.
                 metrics?.countCronError()
                 report("\(key.namespace)/\(key.name)", "\(error)")
             }
@@ -192,6 +194,16 @@ package actor CronRunner {
             return
         }
         try await take(row, key)
+    }
+}
+
+extension StoreError {
+    /// Whether the database as a whole cannot do its work now.
+    fileprivate var concernsAll: Bool {
+        switch self {
+        case .full, .busy, .corrupt, .newerSchema, .olderSchema, .io: true
+        default: false
+        }
     }
 }
 

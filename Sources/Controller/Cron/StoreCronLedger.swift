@@ -1,7 +1,7 @@
 // The cron runner's ledger on the database: runs are checked and begun as any submission is.
 
 package import Persistence
-import Scheduling
+package import Scheduling
 import Text
 import WorkflowLanguage
 
@@ -73,11 +73,19 @@ package struct StoreCronLedger: CronLedger {
     }
 
     package func markStopped(namespace: String, cron: String) async throws {
-        guard let row = try await cron(namespace: namespace, name: cron) else { return }
-        let body = row.body.setting(label: CronMachine.completedLabel, to: "true")
-        try await store.putDefinition(
-            .cronWorkflow, namespace: namespace, name: cron, body: body, at: operations.now(),
-            if: .version(row.resourceVersion))
+        // A person may change the definition at the same time; who loses reads again.
+        for _ in 0..<5 {
+            guard let row = try await self.cron(namespace: namespace, name: cron) else { return }
+            let body = row.body.setting(label: CronMachine.completedLabel, to: "true")
+            do {
+                try await store.putDefinition(
+                    .cronWorkflow, namespace: namespace, name: cron, body: body, at: operations.now(),
+                    if: .version(row.resourceVersion))
+                return
+            } catch StoreError.conflict {
+                continue
+            }
+        }
     }
 
     package func terminate(_ uid: String) async throws {

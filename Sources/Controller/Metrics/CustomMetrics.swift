@@ -1,6 +1,6 @@
 // The metrics that manifests declare (`metrics.prometheus`): gauges, counters and histograms by name and labels.
 
-package import Scheduling
+import Scheduling
 import Synchronization
 package import Text
 package import WorkflowLanguage

@@ -31,6 +31,11 @@ package struct CronStatus: Sendable, Hashable {
 
         package var type: String
         package var message: String
+
+        package init(type: String, message: String) {
+            self.type = type
+            self.message = message
+        }
     }
 
     package var active: [Child] = []
