@@ -104,7 +104,9 @@ extension Store {
             try database.run(
                 "DELETE FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
                 [kind.rawValue, kind.isClusterWide ? "" : namespace, name])
-            return database.changesCount > 0
+            guard database.changesCount > 0 else { return false }
+            _ = try database.next(.resourceVersion)
+            return true
         }
     }
 
@@ -185,12 +187,5 @@ extension Database {
         ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
     }
 
-    fileprivate func nextResourceVersion() throws -> Int {
-        let version = try integer(
-            "UPDATE counters SET value = value + 1 WHERE name = 'resource_version' RETURNING value", [])
-        guard let version else {
-            throw StoreError.invalid(detail: "the counter of resource versions is missing")
-        }
-        return Int(version)
-    }
+    fileprivate func nextResourceVersion() throws -> Int { Int(try next(.resourceVersion)) }
 }

@@ -23,14 +23,15 @@ extension Store {
             try database.run(
                 """
                 INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at,
-                    finished_at, priority, labels, annotations, driver_epoch, archived)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    finished_at, priority, labels, annotations, driver_epoch, archived, progress, revision)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [
                     summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
                     summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
                     summary.finishedAt?.nanoseconds, summary.priority, labels, annotations,
-                    summary.driverEpoch, summary.archived,
+                    summary.driverEpoch, summary.archived, summary.progress,
+                    database.next(.runRevision),
                 ])
             let key = database.lastInsertedRowID
             try database.run(
@@ -67,15 +68,20 @@ extension Store {
     @discardableResult
     package func deleteWorkflow(_ uid: String) async throws -> Bool {
         try await write { database in
-            try database.run("DELETE FROM workflows WHERE uid = ?", [uid])
-            return database.changesCount > 0
+            guard let key = try database.integer("SELECT id FROM workflows WHERE uid = ?", [uid]) else {
+                return false
+            }
+            try database.noteDeletion(of: key)
+            try database.run("DELETE FROM workflows WHERE id = ?", [key])
+            return true
         }
     }
 
     package func setArchived(_ uid: String, _ archived: Bool) async throws {
         try await write { database in
             try database.run(
-                "UPDATE workflows SET archived = ? WHERE id = ?", [archived, database.workflowKey(uid)])
+                "UPDATE workflows SET archived = ?, revision = ? WHERE id = ?",
+                [archived, database.next(.runRevision), database.workflowKey(uid)])
         }
     }
 
@@ -125,7 +131,7 @@ extension WorkflowSummary {
     /// The columns that `init(row:path:)` reads.
     static let columns = """
         workflows.uid, namespace, name, phase, message, created_at, started_at, finished_at, priority, labels,
-        annotations, driver_epoch, archived
+        annotations, driver_epoch, archived, workflows.revision, progress
         """
 
     init(row: Row, path: String) throws {
@@ -135,7 +141,7 @@ extension WorkflowSummary {
             finishedAt: (row[7] as Int64?).map(Timestamp.init(column:)), priority: row[8],
             labels: try JSONValue(column: row[9], of: "workflows", path: path).textMembers,
             annotations: try JSONValue(column: row[10], of: "workflows", path: path).textMembers,
-            driverEpoch: row[11], archived: row[12])
+            driverEpoch: row[11], archived: row[12], revision: row[13], progress: row[14])
     }
 }
 
@@ -156,21 +162,6 @@ extension Database {
                 manifest: try JSONValue(column: row["manifest"], of: "workflow_manifests", path: path),
                 state: try JSONValue(column: row["state"], of: "workflow_states", path: path))
         }
-    }
-
-    fileprivate func nodes(of workflow: Int64, path: String) throws -> [Node] {
-        let statement = try cachedStatement(
-            sql: "SELECT sequence, body FROM nodes WHERE workflow = ? ORDER BY sequence, id")
-        let rows = try Row.fetchCursor(statement, arguments: [workflow])
-        var nodes: [Node] = []
-        while let row = try rows.next() {
-            let body = try JSONValue(column: row[1], of: "nodes", path: path)
-            guard let node = Node(row: body, sequence: row[0]) else {
-                throw StoreError.corrupt(path: path, detail: "a row of nodes is not a node")
-            }
-            nodes.append(node)
-        }
-        return nodes
     }
 
     func replaceLabels(of workflow: Int64, with labels: [String: String]) throws {
