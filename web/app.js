@@ -28,11 +28,11 @@ const ROUTES = [
 // [address, label, key, drawing in a 24 x 24 box]
 const RAIL = [
   ["/runs", "Runs", "r", "M5 6.5h14M5 12h9M5 17.5h11"],
-  ["/pipelines", "Pipelines", "p", "M4 9.5h5v5H4zM15 4h5v5h-5zM15 15h5v5h-5zM9 12c4 0 2-5.500 6-5.500M9 12c4 0 2 5.500 6 5.500"],
-  ["/schedules", "Schedules", "s", "M12 4a8 8 0 1 1 0 16a8 8 0 0 1 0-16zM12 7.500v5l3 2"],
-  ["/models", "Models", "m", "M12 3.500l7.500 4.200v8.600L12 20.500l-7.500-4.200V7.700zM4.500 7.700L12 12l7.500-4.300M12 12v8.500"],
-  ["/deployments", "Deploys", "d", "M4 5h16v5.500H4zM4 13.500h16V19H4zM7.500 7.800h.1M7.500 16.200h.1"],
-  ["/compare", "Compare", "c", "M4 19V9M9.300 19V5M14.700 19v-7M20 19V7"],
+  ["/pipelines", "Pipelines", "p", "M4 9.5h5v5H4zM15 4h5v5h-5zM15 15h5v5h-5zM9 12c4 0 2-5.5 6-5.5M9 12c4 0 2 5.5 6 5.5"],
+  ["/schedules", "Schedules", "s", "M12 4a8 8 0 1 1 0 16a8 8 0 0 1 0-16zM12 7.5v5l3 2"],
+  ["/models", "Models", "m", "M12 3.5l7.5 4.2v8.6L12 20.5l-7.5-4.2V7.7zM4.5 7.7L12 12l7.5-4.3M12 12v8.5"],
+  ["/deployments", "Deploys", "d", "M4 5h16v5.5H4zM4 13.5h16V19H4zM7.5 7.8h.1M7.5 16.2h.1"],
+  ["/compare", "Compare", "c", "M4 19V9M9.3 19V5M14.7 19v-7M20 19V7"],
   ["/settings", "Settings", ",", "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4"],
 ];
 const MARK = "M2 8q6 -2 10 7q4 -9 10 -7";

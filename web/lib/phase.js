@@ -29,28 +29,9 @@ export const icon = (phase, label = false) =>
 /** Shape and word. */
 export const badge = (phase) => h("span", { class: `badge p-${phase}` }, icon(phase), phase);
 
-let shownIcon = "";
-
-/** Shows a phase (or none) in the tab's icon. Drawn on a canvas, since an SVG in a data address cannot know the theme. */
+/** Shows a phase (or none) in the tab's icon, by which a background tab tells when it is done. */
 export function favicon(phase) {
   const link = document.getElementById("icon");
-  if (!link || shownIcon === phase) return;
-  shownIcon = phase;
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 32;
-  const context = canvas.getContext("2d");
-  const style = getComputedStyle(document.documentElement);
-  context.scale(2, 2);
-  context.fillStyle = style.getPropertyValue(phase ? `--${phase}` : "--accent");
-  context.beginPath();
-  context.arc(8, 8, 8, 0, 7);
-  context.fill();
-  context.strokeStyle = style.getPropertyValue("--ground");
-  context.lineWidth = 3;
-  context.lineCap = context.lineJoin = "round";
-  context.translate(2, 2);
-  context.scale(0.75, 0.75);
-  // Without a run: a martlet's wings.
-  context.stroke(new Path2D(phase ? SHAPES[phase].path : "M1 6q4 -2 7 4q3 -6 7 -4"));
-  link.href = canvas.toDataURL();
+  const address = `/style/icons/${phase && phase !== "Skipped" ? phase : "martlet"}.svg`;
+  if (link.getAttribute("href") !== address) link.href = address;
 }
