@@ -1,6 +1,6 @@
 // The fake server's answers for the frame, the list of runs and one run. Other views' answers are in fake_forms.mjs.
 
-import { fail } from "./fake_server.mjs";
+import { fail } from "./fake_answer.mjs";
 
 const OWN = "/api/martlet/v1";
 const route = (method, pattern, answer) => [method, new RegExp(`^${pattern.replace(/:\w+/g, "([^/]+)")}$`), answer];

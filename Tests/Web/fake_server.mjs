@@ -11,6 +11,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Answer, fail } from "./fake_answer.mjs";
 import { world } from "./fake_world.mjs";
 
 const { values: options } = parseArgs({ options: {
@@ -33,15 +34,6 @@ export const fake = {
   signedIn: !options.auth,
   requests: [], // what pages asked to write, for tests
 };
-
-/** A route's answer other than 200. */
-export class Answer extends Error {
-  constructor(status, body) {
-    super(String(status));
-    Object.assign(this, { status, body });
-  }
-}
-export const fail = (status, message) => new Answer(status, { code: 5, message, details: [] });
 
 const routes = [...(await import("./fake_routes.mjs")).routes(fake)];
 try {
