@@ -24,12 +24,14 @@ struct FieldMask: Sendable, Hashable {
     /// Whether everything is wanted.
     var isAll: Bool { paths.isEmpty }
 
-    /// The paths below a prefix, with the others as they are: watches name fields with and without
-    /// `result.object`.
-    func dropping(_ prefix: [String]) -> FieldMask {
+    /// The mask of a watch's events, below `object`. Clients name fields from `result.object` on, or from the object on.
+    func ofWatch() -> FieldMask {
         var mask = self
-        mask.paths = paths.map { $0.starts(with: prefix) ? Array($0.dropFirst(prefix.count)) : $0 }
-        // Who asks for the whole object asks for everything.
+        mask.paths = paths.map { path in
+            if path.starts(with: ["result", "object"]) { return Array(path.dropFirst()) }
+            return path.first == "result" ? Array(path.dropFirst()) : ["object"] + path
+        }
+        // Who asks for the whole result asks for everything.
         if mask.paths.contains([]) { mask.paths = [] }
         return mask
     }

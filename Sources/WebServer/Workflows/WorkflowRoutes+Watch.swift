@@ -34,7 +34,7 @@ extension WorkflowRoutes {
 
     private func watchWorkflows(_ request: ServiceRequest) async throws -> HTTPReply {
         let selection = try RunSelection(request, namespace: request["namespace"])
-        let mask = FieldMask(request.query["fields"]).dropping(["result"])
+        let mask = FieldMask(request.query["fields"]).ofWatch()
         let revision = try Self.revision(request.query)
         let start = try await context.store.latestRevision()
         let uid = try await uniqueRun(selection)
@@ -116,13 +116,9 @@ extension WorkflowRoutes {
         case .told(let known): type = known
         case .unseen: type = object.createdAt.map { $0 >= watch.startedAt } == true ? .added : .modified
         }
-        var bytes = Array("{\"result\":{".utf8)
-        if watch.mask.wants(["object"]) {
-            bytes += Array("\"object\":".utf8) + object.text
-            if watch.mask.wants(["type"]) { bytes.append(UInt8(ascii: ",")) }
-        }
-        if watch.mask.wants(["type"]) { bytes += Array("\"type\":\"\(type.rawValue)\"".utf8) }
-        bytes += Array("}}".utf8)
+        let bytes =
+            Array("{\"result\":{\"object\":".utf8) + object.text
+            + Array(",\"type\":\"\(type.rawValue)\"}}".utf8)
         try await outlet.send(outlet.framing.frame(bytes))
     }
 
@@ -142,7 +138,7 @@ extension WorkflowRoutes {
             object = Self.versioned(object, change.revision)
             let created = object["metadata"]?["creationTimestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
             var text: [UInt8] = []
-            watch.mask.clean(.object(["object": object]))["object"]?.appendCompact(to: &text)
+            (watch.mask.clean(.object(["object": object]))["object"] ?? [:]).appendCompact(to: &text)
             return WatchedObject(text: text, createdAt: created)
         }
     }
