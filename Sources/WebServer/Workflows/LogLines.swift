@@ -111,7 +111,7 @@ struct LogFollower: Sendable {
             }
             if !isAtEnd {
                 hasMore = true
-            } else if node.phase.isFulfilled {
+            } else if node.phase.isFulfilled || run.isFinished {
                 // The phase was known before the log was read, so that an ended node's log is complete by now.
                 take(file.finish(), file.podName, run.options)
                 done.insert(node.id)
