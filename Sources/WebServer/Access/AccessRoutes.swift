@@ -248,16 +248,3 @@ extension AuditEntry {
         ])
     }
 }
-
-extension Timestamp {
-    /// As the service's own API writes times: `2026-11-21T22:01:02.345Z`.
-    var rfc3339Milliseconds: String {
-        let milliseconds = String(nanoseconds.flooredRemainder(by: 1_000_000_000) / 1_000_000)
-        let fraction = String(repeating: "0", count: 3 - milliseconds.count) + milliseconds
-        return rfc3339.dropLast() + ".\(fraction)Z"
-    }
-}
-
-extension Int64 {
-    fileprivate func flooredRemainder(by divisor: Int64) -> Int64 { (self % divisor + divisor) % divisor }
-}
