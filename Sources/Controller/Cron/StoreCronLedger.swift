@@ -59,7 +59,7 @@ package struct StoreCronLedger: CronLedger {
             return .refused(
                 "a workflow named \"\(request.child.name)\" exists already, which no schedule made; delete it")
         }
-        await operations.controller?.drive(request.child.uid)
+        operations.controller?.drive(request.child.uid)
         return .begun
     }
 

@@ -2,7 +2,7 @@
 
 package import Persistence
 package import Text
-package import WorkflowLanguage
+import WorkflowLanguage
 
 /// An event that came in, as expressions see it.
 package struct IncomingEvent: Sendable {

@@ -1,6 +1,7 @@
 // Delivers an event from outside to the bindings of its namespace.
 
-package import Persistence
+import Persistence
+import Scheduling
 import Text
 
 /// What one binding did with an event.
