@@ -7,6 +7,7 @@ import NIOPosix
 import Persistence
 import Scheduling
 import Text
+import WorkflowLanguage
 
 /// What of the logs is asked for.
 struct LogOptions: Sendable {
