@@ -29,7 +29,8 @@ extension WorkflowController {
                 namespace: namespace(uid), cache: cache)
         case .removeWorkingFiles(let id): await executor.removeWorkingFiles(workflowUID: uid, nodeID: id)
         case .deleteArtifacts(_, let list): try await delete(list, uid)
-        case .emitMetrics: break
+        case .emitMetrics(let id, let metrics):
+            if let state = runs[uid]?.state { observers.emit(metrics, node: id, of: state) }
         case .finished:
             try await store.releaseAllLocks(uid)
             for other in runs.keys.sorted() where other != uid { try await askForLocksAgain(other) }
