@@ -3,6 +3,7 @@
 package import Persistence
 package import Scheduling
 package import Text
+import WorkflowLanguage
 
 /// Where a notification goes. Addresses of the server's settings are looked up when it is sent, so that a mended
 /// setting counts for what waits.

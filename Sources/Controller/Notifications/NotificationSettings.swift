@@ -2,6 +2,7 @@
 
 package import Scheduling
 import Text
+import WorkflowLanguage
 
 /// The server's settings of notifications.
 package struct NotificationSettings: Sendable {
