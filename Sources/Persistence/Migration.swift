@@ -10,7 +10,7 @@ struct Migration: Sendable {
     static let all = [
         PackageResources.v0001_workflow_sql, PackageResources.v0002_definition_sql,
         PackageResources.v0003_lock_sql, PackageResources.v0004_record_sql,
-        PackageResources.v0005_revision_sql,
+        PackageResources.v0005_revision_sql, PackageResources.v0006_service_sql,
     ].map { Migration(sql: String(decoding: $0, as: UTF8.self)) }
 
     /// "MRTL": says in the file's header whose database it is.

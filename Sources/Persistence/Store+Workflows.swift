@@ -5,39 +5,20 @@ package import Scheduling
 import Text
 
 extension Store {
-    /// Stores a new run.
+    /// Stores a new run. Calls that come at the same time wait for the disk together.
     /// - Throws: `StoreError.nameTaken` if its namespace has a run of that name, archived ones included.
     package func insertWorkflow(_ workflow: WorkflowRow) async throws {
-        let summary = workflow.summary
-        let labels = JSONValue(labels: summary.labels).compactText
-        let annotations = JSONValue(labels: summary.annotations).compactText
-        let (manifest, state) = (workflow.manifest.compactText, workflow.state.compactText)
-        try await write { database in
-            let taken = try database.integer(
-                "SELECT id FROM workflows WHERE namespace = ? AND name = ?",
-                [summary.namespace, summary.name])
-            if taken != nil {
-                throw StoreError.nameTaken(
-                    kind: "workflow", namespace: summary.namespace, name: summary.name)
-            }
-            try database.run(
-                """
-                INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at,
-                    finished_at, priority, labels, annotations, driver_epoch, archived, progress, revision)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [
-                    summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
-                    summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
-                    summary.finishedAt?.nanoseconds, summary.priority, labels, annotations,
-                    summary.driverEpoch, summary.archived, summary.progress,
-                    database.next(.runRevision),
-                ])
-            let key = database.lastInsertedRowID
-            try database.run(
-                "INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, manifest])
-            try database.run("INSERT INTO workflow_states (workflow, state) VALUES (?, ?)", [key, state])
-            try database.replaceLabels(of: key, with: summary.labels)
+        let prepared = PreparedWorkflow(workflow)
+        try await writeTogether { try $0.insert(prepared) }
+    }
+
+    /// Stores new runs in one transaction; one that is refused leaves the others.
+    /// - Returns: for each run whether it is stored, or why not.
+    package func insertWorkflows(_ workflows: [WorkflowRow]) async throws -> [Result<Void, StoreError>] {
+        let path = path
+        let prepared = workflows.map(PreparedWorkflow.init)
+        return try await write { database in
+            try prepared.map { workflow in try database.undoable(path: path) { try $0.insert(workflow) } }
         }
     }
 
@@ -127,6 +108,23 @@ extension Store {
     }
 }
 
+/// A new run with its JSON written out.
+struct PreparedWorkflow: Sendable {
+    var summary: WorkflowSummary
+    var labels: String
+    var annotations: String
+    var manifest: String
+    var state: String
+
+    init(_ row: WorkflowRow) {
+        summary = row.summary
+        labels = JSONValue(labels: row.labels).compactText
+        annotations = JSONValue(labels: row.annotations).compactText
+        manifest = row.manifest.compactText
+        state = row.state.compactText
+    }
+}
+
 extension WorkflowSummary {
     /// The columns that `init(row:path:)` reads.
     static let columns = """
@@ -162,6 +160,31 @@ extension Database {
                 manifest: try JSONValue(column: row["manifest"], of: "workflow_manifests", path: path),
                 state: try JSONValue(column: row["state"], of: "workflow_states", path: path))
         }
+    }
+
+    func insert(_ new: PreparedWorkflow) throws {
+        let summary = new.summary
+        let taken = try integer(
+            "SELECT id FROM workflows WHERE namespace = ? AND name = ?", [summary.namespace, summary.name])
+        if taken != nil {
+            throw StoreError.nameTaken(kind: "workflow", namespace: summary.namespace, name: summary.name)
+        }
+        try run(
+            """
+            INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at, finished_at,
+                priority, labels, annotations, driver_epoch, archived, progress, revision)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
+                summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
+                summary.finishedAt?.nanoseconds, summary.priority, new.labels, new.annotations,
+                summary.driverEpoch, summary.archived, summary.progress, next(.runRevision),
+            ])
+        let key = lastInsertedRowID
+        try run("INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, new.manifest])
+        try run("INSERT INTO workflow_states (workflow, state) VALUES (?, ?)", [key, new.state])
+        try replaceLabels(of: key, with: summary.labels)
     }
 
     func replaceLabels(of workflow: Int64, with labels: [String: String]) throws {

@@ -104,6 +104,7 @@ extension Database {
                 "INSERT INTO events (workflow, node_id, at, kind, message) VALUES (?, ?, ?, ?, ?)",
                 [key, event.nodeID, event.at.nanoseconds, event.kind, event.message])
         }
+        try enqueue(change.notifications)
         for command in change.finishedCommands { try finishCommand(command.id, error: command.error) }
     }
 

@@ -89,6 +89,8 @@ package struct WorkflowChange: Sendable, Hashable {
     package var doneEffects: [String]
     package var events: [EventRow]
     package var finishedCommands: [FinishedCommand]
+    /// What is to be told of this change, kept in the outbox with it.
+    package var notifications: [NewNotification] = []
 
     package init(
         uid: String, driverEpoch: Int? = nil, header: HeaderUpdate? = nil, nodes: [Node] = [],
