@@ -31,7 +31,8 @@ package enum Submission {
 
     /// The definition of a run of a manifest, with a name and an identity of its own. Nothing is stored yet.
     package static func definition(
-        of manifest: JSONValue, catalog: TemplateCatalog, options: SubmissionOptions, at now: Timestamp
+        of manifest: JSONValue, catalog: TemplateCatalog, options: SubmissionOptions, at now: Timestamp,
+        uid: String = newUID()
     ) -> RunDefinition {
         var manifest = manifest
         let metadata = ObjectMetadata(manifest["metadata"])
@@ -43,7 +44,7 @@ package enum Submission {
         manifest = decorated(manifest, options)
         let namespace = options.namespace ?? (metadata.namespace.isEmpty ? "default" : metadata.namespace)
         return RunDefinition(
-            manifest: manifest, catalog: catalog, uid: newUID(), name: name, namespace: namespace,
+            manifest: manifest, catalog: catalog, uid: uid, name: name, namespace: namespace,
             createdAt: now,
             seed: UInt64.random(in: 0 ... .max), parameters: options.parameters,
             entrypoint: options.entrypoint
