@@ -84,28 +84,6 @@ extension Store {
         }
     }
 
-    /// The median time of the last 20 runs of a stored template that succeeded, in seconds; nil without any.
-    package func medianSeconds(ofPipeline name: String, namespace: String) async throws -> Double? {
-        try await read { database in
-            var spans: [(key: Int64, nanoseconds: Int64)] = []
-            for label in ["workflow-template", "cluster-workflow-template"] {
-                spans += try database.rows(
-                    """
-                    SELECT workflows.id, finished_at - started_at FROM workflow_labels
-                    JOIN workflows ON workflows.id = workflow_labels.workflow
-                    WHERE key = ? AND value = ? AND namespace = ? AND phase = 'Succeeded'
-                        AND started_at IS NOT NULL AND finished_at IS NOT NULL
-                    ORDER BY workflow_labels.workflow DESC LIMIT 20
-                    """, ["workflows.argoproj.io/" + label, name, namespace]
-                ).map { ($0[0], $0[1]) }
-            }
-            let newest = spans.sorted { $0.key > $1.key }.prefix(20).map(\.nanoseconds).sorted()
-            guard !newest.isEmpty else { return nil }
-            let (low, high) = (newest[(newest.count - 1) / 2], newest[newest.count / 2])
-            return Double(low + high) / 2e9
-        }
-    }
-
     /// The newest point of each curve of a run, by node, name and attempt.
     package func metricHeads(_ uid: String) async throws -> [MetricHead] {
         try await read { database in

@@ -54,23 +54,25 @@ extension MartletRoutes {
             ]))
     }
 
-    /// The last 24 hours, oldest first, each with what ended in it; the last also with what runs.
+    /// The last 24 hours, oldest first, each with what ended in it and what began in it and goes on.
     private func hours(_ seen: Set<String>?) async throws -> [JSONValue] {
-        let now = context.now()
-        let hour = now.seconds - now.seconds % 3_600
-        let first = Timestamp(seconds: hour - 23 * 3_600)
-        let ended = try await context.store.endedRuns(since: first)
-        var counts = [[String: Int]](repeating: [:], count: 24)
-        for count in ended where seen.map({ $0.contains(count.namespace) }) ?? true {
-            let place = (count.hour.seconds - first.seconds) / 3_600
-            guard counts.indices.contains(place) else { continue }
-            counts[place][count.phase, default: 0] += count.runs
+        var sums: [HourCounts] = []
+        for namespace in seen.map({ $0.sorted().map(Optional.some) }) ?? [nil] {
+            let counts = try await context.store.hourCounts(namespace: namespace, until: context.now())
+            if sums.isEmpty {
+                sums = counts
+                continue
+            }
+            for index in sums.indices where counts.indices.contains(index) {
+                sums[index].ended.merge(counts[index].ended, uniquingKeysWith: +)
+                sums[index].running += counts[index].running
+            }
         }
-        return counts.enumerated().map { place, counts in
+        return sums.map { hour in
             .object([
-                "start": .moment(first + .seconds(place * 3_600)),
-                "Succeeded": .int(counts["Succeeded"] ?? 0), "Failed": .int(counts["Failed"] ?? 0),
-                "Error": .int(counts["Error"] ?? 0), "Running": .int(counts["Running"] ?? 0),
+                "start": .moment(hour.start), "Succeeded": .int(hour.ended["Succeeded"] ?? 0),
+                "Failed": .int(hour.ended["Failed"] ?? 0), "Error": .int(hour.ended["Error"] ?? 0),
+                "Running": .int(hour.running),
             ])
         }
     }

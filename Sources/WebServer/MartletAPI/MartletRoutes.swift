@@ -12,13 +12,20 @@ struct MartletRoutes: RouteGroup {
 
     let context: ServiceContext
     let logs: LogLibrary
+    let summaries: RunSummaries
     let streams: StreamHub
+    /// When this server began.
+    let startedAt: Timestamp
 
     init(_ context: ServiceContext) {
         self.context = context
         let logs = LogLibrary(dataDirectory: context.dataDirectory, surroundings: context.surroundings)
         self.logs = logs
-        streams = StreamHub(context, logs: logs)
+        summaries = RunSummaries(
+            store: context.store,
+            medians: PipelineMedians(store: context.store, clock: context.surroundings.now))
+        streams = StreamHub(context, logs: logs, summaries: summaries)
+        startedAt = context.now()
     }
 
     var routes: [ServiceRoute] {

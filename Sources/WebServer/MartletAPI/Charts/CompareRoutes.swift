@@ -45,16 +45,16 @@ extension MartletRoutes {
         guard (2...10).contains(uids.count), Set(uids).count == uids.count else {
             throw ServiceError.invalid("`runs` must be 2 to 10 different uids with commas between them")
         }
-        var summaries: [WorkflowSummary] = []
+        var rows: [WorkflowSummary] = []
         var runs: [ComparedRun] = []
         for uid in uids {
             guard let view = try await RunView.load(uid, from: context.store, at: context.now()),
                 reader.request.principal.may(.viewer, in: view.summary.namespace)
             else { throw Self.noRun(uid) }
-            summaries.append(view.summary)
+            rows.append(view.summary)
             runs.append(try await compared(view))
         }
-        let lines = try await RunSummaries(store: context.store).json(summaries)
+        let lines = try await summaries.json(rows)
         return .json(.object(RunComparison.members(runs).merging(["runs": .array(lines)]) { $1 }))
     }
 

@@ -157,7 +157,6 @@ extension MartletRoutes {
 
     /// A new run's line in lists; of a dry run what it would be.
     func line(of state: WorkflowState) async throws -> [String: JSONValue] {
-        let summaries = RunSummaries(store: context.store)
         if let stored = try await context.store.workflowSummary(uid: state.uid) {
             return try await summaries.json(stored)
         }

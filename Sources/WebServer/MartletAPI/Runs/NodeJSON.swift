@@ -6,7 +6,6 @@ import WorkflowLanguage
 
 enum NodeJSON {
     /// The members of a node in lists and streams.
-    /// - Parameter children: of the node; where they are not known, readers make them of `parents`.
     static func members(_ node: Node) -> [String: JSONValue] {
         var members: [String: JSONValue] = [
             "id": .string(node.id), "name": .string(node.name), "displayName": .string(node.displayName),
@@ -29,8 +28,18 @@ enum NodeJSON {
 
     static func json(_ node: Node) -> JSONValue { .object(members(node)) }
 
-    /// Nodes by sequence, each with its children where all nodes are at hand.
-    static func list(_ nodes: [Node]) -> JSONValue { .array(nodes.map(json)) }
+    /// Some of a run's nodes, whose children are not known.
+    static func part(_ nodes: [Node]) -> JSONValue {
+        .array(
+            nodes.map { node in
+                var members = members(node)
+                members["children"] = nil
+                return .object(members)
+            })
+    }
+
+    /// All nodes of a run, each with its children.
+    static func list(_ nodes: [Node]) -> JSONValue { .array(nodes.withChildren.map(json)) }
 
     private static func waitingFor(_ node: Node) -> String? {
         node.waitingLock.map { "waits for the lock \($0)" }

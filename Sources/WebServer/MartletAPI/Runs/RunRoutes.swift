@@ -51,7 +51,7 @@ extension MartletRoutes {
             query.after = cursor
         }
         let page = try await page(query, limit: limit, seen: namespaces(reader))
-        let items = try await RunSummaries(store: context.store).json(page.workflows)
+        let items = try await summaries.json(page.workflows)
         return .json(.page(items, next: page.next?.text, ["revision": .int(Int(revision))]))
     }
 
@@ -96,7 +96,7 @@ extension MartletRoutes {
 
     private func getRun(_ reader: APIReader) async throws -> HTTPReply {
         let view = try await view(reader)
-        let line = try await RunSummaries(store: context.store).json(view.summary)
+        let line = try await summaries.json(view.summary)
         let members = line.merging(view.members(medianSeconds: line["medianSeconds"]?.doubleValue)) { $1 }
         return .json(.object(members))
     }

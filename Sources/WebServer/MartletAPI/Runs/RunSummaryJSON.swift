@@ -18,16 +18,14 @@ struct RunSummaries: Sendable {
     static let valueLimit = 200
 
     let store: Store
+    let medians: PipelineMedians
 
     /// The lines of runs, in their order.
     func json(_ summaries: [WorkflowSummary]) async throws -> [JSONValue] {
         let uids = summaries.map(\.uid)
         let notes = try await store.runNotes(uids)
         let parameters = try await store.workflowParameters(uids, limit: Self.parameterLimit)
-        var medians: [PipelineName: Double] = [:]
-        for name in Set(summaries.compactMap(PipelineName.init)) {
-            medians[name] = try await store.medianSeconds(ofPipeline: name.name, namespace: name.namespace)
-        }
+        let medians = try await medians.seconds(of: Set(summaries.compactMap(PipelineName.init)))
         return summaries.map { summary in
             let median = PipelineName(summary).flatMap { medians[$0] }
             let own = parameters[summary.uid] ?? []
@@ -70,7 +68,7 @@ struct RunSummaries: Sendable {
 }
 
 /// A stored template by which runs are told apart.
-private struct PipelineName: Hashable {
+struct PipelineName: Sendable, Hashable {
     var namespace: String
     var name: String
 
@@ -84,4 +82,39 @@ private struct PipelineName: Hashable {
 extension WorkflowSummary {
     /// The stored template that the run was made from.
     var pipeline: String? { labels[RunLabels.template] ?? labels[RunLabels.clusterTemplate] }
+}
+
+/// How long the succeeded runs of pipelines usually take, looked up anew after some seconds.
+actor PipelineMedians {
+    private static let freshness = Duration.seconds(10)
+    /// Pipelines that are remembered.
+    private static let limit = 1_000
+
+    private let store: Store
+    private let clock: @Sendable () -> Duration
+    private var known: [PipelineName: (seconds: Double?, at: Duration)] = [:]
+
+    init(store: Store, clock: @escaping @Sendable () -> Duration) {
+        self.store = store
+        self.clock = clock
+    }
+
+    func seconds(of names: Set<PipelineName>) async throws -> [PipelineName: Double] {
+        let now = clock()
+        let missing = names.filter { name in known[name].map { now - $0.at > Self.freshness } ?? true }
+        if !missing.isEmpty {
+            let asked = Array(missing)
+            let queries = asked.map { name in
+                var query = WorkflowQuery(namespace: name.namespace)
+                query.pipeline = name.name
+                return query
+            }
+            let found = try await store.recentRuns(queries, limit: 1)
+            if known.count + asked.count > Self.limit { known = [:] }
+            for (name, recent) in zip(asked, found) { known[name] = (recent.medianSeconds, now) }
+        }
+        return names.reduce(into: [:]) { seconds, name in
+            if let median = known[name]?.seconds { seconds[name] = median }
+        }
+    }
 }
