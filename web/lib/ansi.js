@@ -65,7 +65,7 @@ export const LEVELS = {
   error: "ERROR|CRITICAL|FATAL|Traceback|Exception|Error:",
   warning: "WARN|ERROR|CRITICAL|FATAL|Traceback|Exception|Error:",
 };
-const [bad, warn, faint] = [new RegExp(`\\b(?:${LEVELS.error})`), /\bWARN/, /\b(?:DEBUG|TRACE)\b/];
+const [bad, warn, faint] = [new RegExp(LEVELS.error), /\bWARN/, /\b(?:DEBUG|TRACE)\b/];
 
 /** "error", "warning", "debug" or "". */
 export const level = (text) => {

@@ -222,9 +222,9 @@ class Log extends View {
 
   lines() {
     const { first, end } = visible(this.top, this.rows, ROW, this.view, 12);
-    this.first = this.wrapped ? Math.floor(this.top) : first;
-    const rows = [];
-    for (let row = this.wrapped ? Math.min(this.first, Math.max(0, end - Math.ceil(this.view / ROW) - 13)) : first; row < end; row++) rows.push(row);
+    // Wrapped lines: some before the one on top too, for the end of the log may need them to fill the view.
+    this.first = this.wrapped ? Math.max(0, Math.min(Math.floor(this.top), end - Math.ceil(this.view / ROW) - 13)) : first;
+    const rows = Array.from({ length: end - this.first }, (_, index) => this.first + index);
     const numbers = rows.map(this.number);
     if (this.state.node) this.pages.want(numbers);
     else if (this.next != null && end >= this.rows - 50) this.further();
@@ -256,14 +256,13 @@ class Log extends View {
       this.placed = true;
     }
     const { scrollTop } = this.scroller;
-    let y = visible(this.top, this.rows, ROW, this.view, 12).first * ROW;
+    let y = this.first * ROW;
     if (this.wrapped) {
       // Wrapped lines have heights of their own: the line on top is put where it belongs, the last one at the end.
-      const at = Math.min(Math.floor(this.top) - (Number(lines.firstChild?.querySelector(".n")?.textContent ?? this.number(0) + 1) - 1), lines.childElementCount - 1);
-      const first = this.state.compact || this.only ? null : lines.children[Math.max(0, at)];
+      const first = lines.children[Math.min(Math.floor(this.top) - this.first, lines.childElementCount - 1)];
       y = scrollTop - (first ? first.offsetTop + (this.top % 1) * first.offsetHeight : 0);
-      if (this.top >= last - 0.01) y = Math.max(0, scrollTop + this.view - lines.offsetHeight);
-    } else if (squeezed) y = scrollTop + visible(this.top, this.rows, ROW, this.view, 12).offset;
+      if (this.top >= last - 0.01) y = lines.offsetHeight < this.view ? 0 : scrollTop + this.view - lines.offsetHeight;
+    } else if (squeezed) y = scrollTop + (this.first - this.top) * ROW;
     lines.style.transform = `translateY(${y}px)`;
   }
 

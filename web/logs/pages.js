@@ -37,9 +37,10 @@ export class Pages {
     if (page == null || this.#going.size >= AT_ONCE) return;
     const controller = new AbortController();
     this.#going.set(page, controller);
+    const answer = this.fetch(page * PAGE, PAGE, controller.signal);
     this.#next();
     try {
-      const { lines, total } = await this.fetch(page * PAGE, PAGE, controller.signal);
+      const { lines, total } = await answer;
       this.#pages.set(page, lines);
       this.total = Math.max(this.total, total ?? 0);
       while (this.#pages.size > KEPT) this.#pages.delete(this.#pages.keys().next().value);

@@ -66,7 +66,8 @@ class Run extends View {
 
   need() {
     for (const address of [MODULES[this.tab], this.query.get("node") && "/node/node.js"].filter(Boolean)) {
-      import(address).catch(() => {
+      import(address).catch((error) => {
+        console.error(error);
         this.broken.add(address);
         this.update();
       });
@@ -172,7 +173,7 @@ class Run extends View {
           run.cron ? h("a", { href: at`/schedules/${run.namespace}/${run.cron}` }, `schedule ${run.cron}`) : run.creator && h("span", null, `by ${run.creator}`),
           run.archived && h("span", null, "archived"))),
       h("div", { class: "row actions", role: "toolbar", "aria-label": "Actions" },
-        actions(run).map(({ id, label, danger, act }, index) => h("button", { key: id, class: danger ? "danger" : index === 0 && phase !== "Succeeded" ? "primary" : "", onclick: act }, label)),
+        actions(run).map(({ id, label, danger, act }) => h("button", { key: id, class: danger ? "danger" : id === "retry" || id === "resume" ? "primary" : "", onclick: act }, label)),
         h("button", { class: "plain", onclick: () => copy(command("get", run)) }, "Copy as command")));
   }
 

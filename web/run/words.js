@@ -20,7 +20,10 @@ export function headline(run, nodes) {
   if (waiting) return `\`${waiting.displayName}\` waits for an answer.`;
   if (phase === "Suspended") return run.message || "Suspended: nothing new starts until it is resumed.";
   const bad = culprit(nodes);
-  if (bad && (phase === "Failed" || phase === "Error")) return run.message?.includes(bad.displayName) ? run.message : `\`${bad.displayName}\` failed: ${bad.message || "see its log"}`;
+  if (bad && (phase === "Failed" || phase === "Error")) {
+    const name = bad.retryAttempt ? bad.displayName.replace(/\(\d+\)$/, "") : bad.displayName;
+    return run.message?.includes(name) ? run.message : `\`${name}\` failed: ${bad.message || "see its log"}`;
+  }
   if (phase === "Running" && !run.message) {
     const active = nodes.filter((node) => node.phase === "Running" && leaf(node));
     const names = active.slice(0, 3).map(({ displayName }) => `\`${displayName}\``).join(", ");
