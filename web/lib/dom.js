@@ -45,7 +45,8 @@ function patch(host, kids, svg) {
       continue;
     }
     if (kid === old) continue;
-    if (kid.kids.length || painted.has(node)) patch(node, kid.kids, node.namespaceURI === SVG);
+    // A custom element with state paints its own children; they are not this description's.
+    if (kid.kids.length || (painted.has(node) && !("state" in kid.props))) patch(node, kid.kids, node.namespaceURI === SVG);
     dress(node, kid.props, old?.props ?? {});
     if (!old) kid.props.ref?.(node);
   }

@@ -1,16 +1,20 @@
-// Writing manifests: new ones (/submit) and stored ones. Checks while the reader types, offers parameters as a form, and
+// Writing manifests: new ones and stored ones. Checks while the reader types, offers parameters as a form, and
 // submits or stores. What is not stored yet is kept as a draft in this browser.
 
 import { api, at, may } from "../lib/api.js";
 import { quote, relative } from "../lib/format.js";
 import { ask, input, toast } from "../lib/parts.js";
-import { go, here } from "../lib/router.js";
-import { namespace, now, save, saved } from "../lib/state.js";
-import { View, h, problem } from "../lib/view.js";
+import { go } from "../lib/router.js";
+import { now, save, saved } from "../lib/state.js";
+import { sheet } from "../lib/sheet.js";
+import { View, h, skeleton } from "../lib/view.js";
+import { changed, parameterField } from "../pipelines/parts.js";
 import { cronForm, cronField } from "../schedules/form.js";
 import "./editor.js";
 import { asSchedule, asTemplate, named, outline, scheduleOf } from "./manifest.js";
 import { latest, words } from "./model.js";
+
+sheet("/editor/editor.css");
 
 const DRAFT = 200_000, DRAFT_KINDS = 20; // characters a draft may have, drafts that are kept
 
@@ -49,7 +53,7 @@ const drafts = {
   },
 };
 
-class Compose extends View {
+class Submit extends View {
   text = null;
   problems = [];
   checked = null; // the text that `problems` are of
@@ -66,35 +70,33 @@ class Compose extends View {
     this.open();
   }
 
-  changed(old) { if (old.route.path !== this.state.route.path || old.route.query.get("from") !== this.state.route.query.get("from")) this.open(); }
+  changed(old) { if (String(old.route.query) !== String(this.state.route.query)) this.open(); }
 
-  namespace() { return this.state.route.params.namespace ?? (namespace() || "default"); }
-
-  /** What is edited: {kind, namespace, name, cluster}, or null for something new. */
+  /** What the address asks for: a stored `pipeline` or `schedule` (in namespace `in`), a schedule of a pipeline
+   * (`scheduleOf`), the manifest of a run (`from`), or something new. */
+  query(name) { return this.state.route.query.get(name); }
+  namespace() { return this.query("in") || this.state.namespace || "default"; }
   target() {
-    const { view: _, params, path, query } = this.state.route;
-    return params.name ? { kind: path.startsWith("/schedules") ? "schedule" : "pipeline", name: params.name, cluster: query.get("cluster") === "true" } : null;
+    const kind = ["pipeline", "schedule"].find((k) => this.query(k));
+    return kind ? { kind, name: this.query(kind), cluster: this.query("cluster") === "true" } : null;
+  }
+  id() { return ["pipeline", "schedule", "scheduleOf", "from"].map((k) => this.query(k) != null && `${k} ${this.namespace()}/${this.query(k)}`).find(Boolean) || "new"; }
+
+  open() {
+    const target = this.target(), ns = this.namespace(), from = this.query("from");
+    this.text = this.stored = null;
+    this.values = {};
+    const path = from ? at`/runs/${from}/manifest` : target && at([`/${target.kind}s/`, "/", ""], ns, target.name);
+    if (path) return this.load("stored", (signal) => api.get(path, { cluster: target?.cluster || "" }, signal), { fresh: true, done: ({ yaml }) => this.begins(yaml) });
+    const of = this.query("scheduleOf");
+    this.begins(of == null ? START : scheduleOf(of || "my-pipeline", this.query("cluster") === "true", named(`${of || "my-pipeline"}-daily`), { cron: "0 6 * * *", timezone: zone(), policy: "Forbid" }));
   }
 
-  id() { const t = this.target(); return t ? `${t.kind}/${this.namespace()}/${t.name}` : `new/${this.state.route.query.get("schedule") ?? ""}`; }
-
-  async open() {
-    const target = this.target(), draft = drafts.get(this.id()), { query } = this.state.route;
-    this.text = this.stored = null;
-    if (target) {
-      const path = target.kind === "schedule" ? at`/schedules/${this.namespace()}/${target.name}` : at`/pipelines/${this.namespace()}/${target.name}`;
-      await this.load("stored", (signal) => api.get(path, { cluster: target.cluster || "" }, signal), { fresh: true, done: (value) => {
-        this.stored = value.yaml;
-        this.begun = draft && draft.text !== value.yaml ? draft.at : null;
-        this.take(this.begun ? draft.text : value.yaml);
-      } });
-      return;
-    }
-    const template = query.get("schedule"), from = query.get("from");
-    this.stored = template ? scheduleOf(template, query.get("cluster") === "true", named(`${template}-daily`), { cron: "0 6 * * *", timezone: zone(), policy: "Forbid" }, JSON.parse(query.get("parameters") || "{}")) : START;
-    if (from) return this.load("stored", (signal) => api.get(at`/runs/${from}/manifest`, {}, signal), { fresh: true, done: ({ yaml }) => this.take((this.stored = yaml)) });
-    this.begun = draft && draft.text !== this.stored ? draft.at : null;
-    this.take(this.begun ? draft.text : this.stored);
+  begins(text) {
+    const draft = drafts.get(this.id());
+    this.stored = text;
+    this.begun = draft && draft.text !== text ? draft.at : null;
+    this.take(this.begun ? draft.text : text);
   }
 
   take(text, typed = false) {
@@ -112,13 +114,13 @@ class Compose extends View {
   errors() { return this.problems.filter((p) => p.severity === "error"); }
 
   draw() {
-    if (this.text === null) return this.slots.stored?.error ? problem(this.slots.stored, "The manifest could not be loaded.") : this.show("stored", () => null);
+    if (this.text === null) return h("div", { class: "page" }, this.show("stored", () => null, skeleton(12)));
     const { about, text } = this, target = this.target(), run = about.kind === "Workflow" || !KINDS[about.kind];
     const allowed = may("editor", this.namespace());
     const title = target ? `Edit ${target.name}` : "New run or definition";
     const fresh = this.checked === text && !this.lintError, wrong = this.errors().length;
-    return [
-      h("header", { class: "head" }, h("h1", null, title), h("div", { class: "actions" },
+    return h("div", { class: "page" },
+      h("header", null, h("h1", { class: "grow" }, title), h("div", { class: "row" },
         run ? [
           h("button", { onclick: () => this.keepAs("template"), disabled: !allowed }, "Save as pipeline…"),
           h("button", { onclick: () => this.keepAs("schedule"), disabled: !allowed }, "Save as schedule…"),
@@ -140,8 +142,7 @@ class Compose extends View {
             h("form", { class: "fields", onsubmit: (event) => { event.preventDefault(); this.submit(); } },
               about.parameters.map((p) => input(parameterField(p), this.shown(about), () => this.update()))),
           ],
-          h("details", null, h("summary", null, "As a command"), h("m-command", { state: this.command() })))),
-    ];
+          h("details", null, h("summary", null, "As a command"), h("m-command", { state: this.command() })))));
   }
 
   /** What the form shows: what was typed into it, else what the manifest says. */
@@ -150,9 +151,7 @@ class Compose extends View {
     return new Proxy(values, { get: (_, name) => values[name] ?? about.parameters.find((p) => p.name === name)?.value ?? "" });
   }
 
-  changes() {
-    return Object.fromEntries(this.about.parameters.filter((p) => this.values[p.name] !== undefined && this.values[p.name] !== (p.value ?? "")).map((p) => [p.name, this.values[p.name]]));
-  }
+  changes() { return changed(this.about.parameters, this.values); }
 
   command() {
     const family = KINDS[this.about.kind], parameters = Object.entries(this.changes()).map(([name, value]) => ` -p ${quote(`${name}=${value}`)}`).join("");
@@ -208,21 +207,17 @@ class Compose extends View {
 
   /** Stores a run's manifest as a pipeline or schedule: the same text as another kind, under a name. */
   async keepAs(kind) {
-    const base = named(this.about.name || this.about.generated || "pipeline"), schedule = kind === "schedule";
-    const values = schedule ? cronForm({ name: base, cron: "0 6 * * *", timezone: zone() }) : null;
+    const base = named(this.about.name || this.about.generated) || "pipeline", schedule = kind === "schedule";
     const text = (v) => (schedule ? asSchedule(this.text, named(v.name), { cron: v.cron, timezone: v.timezone, policy: v.policy }) : asTemplate(this.text, named(v.name)));
     await ask({
       title: schedule ? "Save as schedule" : "Save as pipeline", action: "Save",
       words: schedule ? "It runs by itself at these times." : "A pipeline is a stored manifest that runs with other parameters each time.",
-      fields: schedule ? values : [{ name: "name", label: "Name", value: base, required: true, description: "Lower case letters, digits and dashes." }],
+      fields: schedule ? cronForm({ name: base, cron: "0 6 * * *", timezone: zone() }) : [{ name: "name", label: "Name", value: base, required: true, description: "Lower case letters, digits and dashes." }],
       command: (v) => `martlet ${schedule ? "cron" : "template"} create ${named(v.name)}.yaml -n ${quote(this.namespace())}`,
       act: (v) => this.store(text(schedule ? cronField(v) : v), false, schedule ? "schedule" : "pipeline"),
     });
   }
 }
-customElements.define("m-compose", Compose);
+customElements.define("m-submit", Submit);
 
 const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-/** A workflow's parameter as a field of a form. */
-export const parameterField = (p) => ({ name: p.name, value: p.value ?? "", options: p.enum, description: p.description, multiline: String(p.value ?? "").includes("\n"), required: p.value == null });
