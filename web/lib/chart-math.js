@@ -117,13 +117,13 @@ export function nearest(sorted, x) {
 
 /** The `d` of an SVG path over points; a gap lifts the pen, and a point alone between gaps becomes a dot. */
 export function path(xs, ys, x, y) {
-  let d = "", down = false, alone = "";
-  const end = () => { if (alone) d += `${alone}h0`; alone = ""; down = false; };
+  let d = "", down = false, alone = "", start = "";
+  const end = () => { if (alone) d += alone; alone = ""; down = false; };
   for (let i = 0; i < xs.length; i++) {
     const value = ys[i], px = x(xs[i]), py = finite(value) ? y(value) : NaN;
     if (!finite(px) || !finite(py)) { end(); continue; }
-    const point = `${Math.round(px * 10) / 10} ${Math.round(py * 10) / 10}`;
-    if (down) { d += `${alone}L${point}`; alone = ""; } else { alone = `M${point}`; down = true; }
+    const left = Math.round(px * 10) / 10, top = Math.round(py * 10) / 10;
+    if (!down) { start = `M${left} ${top}`; alone = `M${left - 1.5} ${top}h3`; down = true; } else { d += `${alone && start}L${left} ${top}`; alone = ""; }
   }
   end();
   return d;

@@ -40,7 +40,7 @@ class Pipeline extends View {
         h("dl", { class: "glance" },
           h("div", null, h("dt", null, "Last runs"), h("dd", null, barcode(p.runs, namespace))),
           h("div", null, h("dt", null, "Usually takes"), h("dd", null, p.medianSeconds == null ? "–" : span(p.medianSeconds))),
-          h("div", null, h("dt", null, "Version"), h("dd", null, p.generation, " ", h("small", null, "of ", moment(p.updatedAt))))),
+          h("div", null, h("dt", null, "Version"), h("dd", null, p.generation, h("small", null, moment(p.updatedAt))))),
         h("div", { class: "two" },
           h("section", null, h("h2", null, "Run"), this.form(p)),
           h("section", null, h("h2", null, "Last runs"), this.last(p, namespace),

@@ -7,7 +7,7 @@ import { here } from "../lib/router.js";
 import { app, change, namespace } from "../lib/state.js";
 import { sheet } from "../lib/sheet.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
-import { action, command } from "../pipelines/parts.js";
+import { action, command, list } from "../pipelines/parts.js";
 
 sheet("/settings/settings.css");
 
@@ -48,12 +48,11 @@ class Settings extends View {
   tokens() {
     return [
       h("div", { class: "lead" }, h("p", null, "A token lets a person or a program in. Only its hash is kept."), h("button", { class: "primary", onclick: () => this.create() }, "New token")),
-      this.show("tokens", ({ items }) => items.length ? h("div", { class: "wide" }, h("table", { class: "list" },
-        h("thead", null, h("tr", null, ["Name", "May", "Last used", "Expires", "Created", ""].map((words) => h("th", { scope: "col" }, words)))),
-        h("tbody", null, items.map((t) => h("tr", { key: t.id, class: t.revokedAt ? "gone" : "" },
-          h("td", null, t.name), h("td", null, roleWords(t.roles)), h("td", null, t.lastUsedAt ? moment(t.lastUsedAt) : h("span", { class: "dim" }, "never")),
-          h("td", null, t.revokedAt ? ["revoked ", moment(t.revokedAt)] : t.expiresAt ? moment(t.expiresAt) : "never"), h("td", null, moment(t.createdAt)),
-          h("td", null, !t.revokedAt && action("Revoke", () => this.revoke(t), { role: "admin", kind: "danger", label: `Revoke ${t.name}` })))))))
+      this.show("tokens", ({ items }) => items.length ? list(["Name", "May", "Last used", "Expires", "Created", ""], items.map((t) => ({
+        key: t.id, class: t.revokedAt ? "gone" : "",
+        cells: [t.name, roleWords(t.roles), t.lastUsedAt ? moment(t.lastUsedAt) : "never", t.revokedAt ? ["revoked ", moment(t.revokedAt)] : t.expiresAt ? moment(t.expiresAt) : "never", moment(t.createdAt),
+          !t.revokedAt && action("Revoke", () => this.revoke(t), { role: "admin", kind: "danger", label: `Revoke ${t.name}` })],
+      })))
         : empty("No tokens", "Without tokens the server answers this machine alone. The first token opens it to others.", "martlet token create NAME --role editor")),
     ];
   }
@@ -90,11 +89,11 @@ class Settings extends View {
   secrets() {
     return [
       h("div", { class: "lead" }, h("p", null, "Steps get secrets as files or environment. Values go in and are never shown."), h("button", { class: "primary", onclick: () => this.put() }, "New secret")),
-      this.show("secrets", ({ items }) => items.length ? h("div", { class: "wide" }, h("table", { class: "list" },
-        h("thead", null, h("tr", null, ["Name", "Keys", "Changed", ""].map((words) => h("th", { scope: "col" }, words)))),
-        h("tbody", null, items.map((s) => h("tr", { key: `${s.namespace}/${s.name}` },
-          h("td", null, s.name, !this.state.namespace && h("small", { class: "tag" }, s.namespace)), h("td", null, s.keys.map((k) => h("code", { class: "key" }, k))), h("td", null, moment(s.updatedAt)),
-          h("td", null, h("div", { class: "row" }, action("Set…", () => this.put(s), { role: "admin", label: `Set ${s.name}` }), action("Delete", () => this.remove(s), { role: "admin", kind: "danger", label: `Delete ${s.name}` }))))))))
+      this.show("secrets", ({ items }) => items.length ? list(["Name", "Keys", "Changed", ""], items.map((s) => ({
+        key: `${s.namespace}/${s.name}`,
+        cells: [[s.name, !this.state.namespace && h("small", { class: "tag" }, s.namespace)], s.keys.map((k) => h("code", { class: "key" }, k)), moment(s.updatedAt),
+          h("div", { class: "row" }, action("Set…", () => this.put(s), { role: "admin", label: `Set ${s.name}` }), action("Delete", () => this.remove(s), { role: "admin", kind: "danger", label: `Delete ${s.name}` }))],
+      })))
         : empty("No secrets", "A secret has a name and keys with values, encrypted at rest. A manifest takes one by valueFrom.secretKeyRef.", "martlet secret set hub-token token=-")),
     ];
   }
@@ -129,10 +128,10 @@ class Settings extends View {
       const pages = [first, ...this.older], items = pages.flatMap((p) => p.items), next = pages.at(-1).next;
       if (!items.length) return empty("No changes yet", "Every change stands here: who, what, from where.", null);
       return [
-        h("div", { class: "wide" }, h("table", { class: "list" },
-          h("thead", null, h("tr", null, ["When", "Who", "What", "On", "From", "Answer"].map((words) => h("th", { scope: "col" }, words)))),
-          h("tbody", null, items.map((a) => h("tr", { key: a.id, class: a.status >= 400 ? "refused" : "" },
-            h("td", null, moment(a.at)), h("td", null, a.who || h("span", { class: "dim" }, "nobody")), h("td", null, a.what), h("td", null, [a.namespace, a.target].filter(Boolean).join("/")), h("td", null, a.from), h("td", null, a.status >= 400 ? `refused (${a.status})` : "done")))))),
+        list(["When", "Who", "What", "On", "From", "Answer"], items.map((a) => ({
+          key: a.id, class: a.status >= 400 ? "refused" : "",
+          cells: [moment(a.at), a.who || h("span", { class: "dim" }, "nobody"), a.what, [a.namespace, a.target].filter(Boolean).join("/"), a.from, a.status >= 400 ? `refused (${a.status})` : "done"],
+        }))),
         next && h("button", { disabled: this.slots.more?.loading, onclick: () => this.load("more", (signal) => api.get("/audit", { after: next, limit: PAGE }, signal), { done: (page) => { this.older = [...this.older, page]; } }) }, "Show older"),
         this.slots.more?.error && h("p", { class: "problem" }, this.slots.more.error.message),
       ];
