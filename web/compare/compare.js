@@ -92,7 +92,7 @@ class Compare extends View {
     return [
       h("section", { "aria-label": "Verdict" }, h("h2", null, "Which is better?"), runs.slice(1).map((r, i) => h("p", { key: r.uid, class: "verdict" }, verdict(paired(c.evaluations, 0, i + 1), runs[0].name, r.name))),
         h("small", null, "Paired by task. The errors of both runs are taken as independent, which is cautious when both answered the same questions.")),
-      table("Evaluations", c.evaluations.map((e) => row(`${e.task} ${e.metric}`, [e.task, h("small", null, ` ${e.metric}`)], e.values.map((v, i) => v == null ? h("span", { class: "dim" }, "–") : this.value(e, v, i, across(e))))),
+      table("Evaluations", c.evaluations.map((e) => row(`${e.task} ${e.metric}`, [e.task, h("small", null, ` ${e.metric}`)], e.values.map((v, i) => v == null ? h("span", { class: "dim" }, "–") : this.value(e, v, i, across(e)))))),
     ];
   }
 

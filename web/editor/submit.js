@@ -80,7 +80,7 @@ class Submit extends View {
     const kind = ["pipeline", "schedule"].find((k) => this.query(k));
     return kind ? { kind, name: this.query(kind), cluster: this.query("cluster") === "true" } : null;
   }
-  id() { return ["pipeline", "schedule", "scheduleOf", "from"].map((k) => this.query(k) != null && `${k} ${this.namespace()}/${this.query(k)}`).find(Boolean) || "new"; }
+  draftId() { return ["pipeline", "schedule", "scheduleOf", "from"].map((k) => this.query(k) != null && `${k} ${this.namespace()}/${this.query(k)}`).find(Boolean) || "new"; }
 
   open() {
     const target = this.target(), ns = this.namespace(), from = this.query("from");
@@ -93,7 +93,7 @@ class Submit extends View {
   }
 
   begins(text) {
-    const draft = drafts.get(this.id());
+    const draft = drafts.get(this.draftId());
     this.stored = text;
     this.begun = draft && draft.text !== text ? draft.at : null;
     this.take(this.begun ? draft.text : text);
@@ -105,7 +105,7 @@ class Submit extends View {
     if (typed) {
       this.begun = null;
       clearTimeout(this.keeping);
-      this.keeping = setTimeout(() => drafts.put(this.id(), text === this.stored ? null : text), 500);
+      this.keeping = setTimeout(() => drafts.put(this.draftId(), text === this.stored ? null : text), 500);
     }
     this.check(text);
     this.update();
@@ -128,7 +128,7 @@ class Submit extends View {
         ] : h("button", { class: "primary", onclick: () => this.submit(), disabled: !allowed }, `Save ${KINDS[about.kind][0]}`))),
       !allowed && h("p", { class: "dim" }, `Your role in ${this.namespace()} only lets you look. An editor can submit this.`),
       this.begun && h("p", { class: "notice" }, `This is your draft of ${relative(new Date(this.begun).toISOString(), now())}. `,
-        h("button", { class: "plain", onclick: () => { drafts.put(this.id(), null); this.begun = null; this.take(this.stored); } }, target ? "Show what is stored" : "Begin anew")),
+        h("button", { class: "plain", onclick: () => { drafts.put(this.draftId(), null); this.begun = null; this.take(this.stored); } }, target ? "Show what is stored" : "Begin anew")),
       h("div", { class: "compose" },
         h("m-editor", { state: { text, problems: this.problems, label: `${title}: manifest in YAML` }, ref: (node) => { this.editor = node; } }),
         h("aside", null,
@@ -166,7 +166,7 @@ class Submit extends View {
       if (KINDS[this.about.kind]) await this.store(this.text, Boolean(this.target()), KINDS[this.about.kind][0]);
       else {
         const run = await api.post("/submit", { namespace: this.namespace(), text: this.text, parameters: this.changes() });
-        drafts.put(this.id(), null);
+        drafts.put(this.draftId(), null);
         go(at`/runs/${run.namespace}/${run.name}`);
       }
     } catch (error) {
@@ -197,7 +197,7 @@ class Submit extends View {
       return sure ? this.store(text, true, noun) : null;
     }
     clearTimeout(this.keeping);
-    drafts.put(this.id(), null);
+    drafts.put(this.draftId(), null);
     const { kind, namespace: where, name } = items[0];
     toast(`${name} is stored.`);
     const cluster = kind === "ClusterWorkflowTemplate";

@@ -34,7 +34,7 @@ class Pipeline extends View {
       h("header", null, h("h1", { class: "grow" }, name), cluster && h("small", { class: "tag" }, "all namespaces"),
         h("a", { class: "button", href: `/submit?${new URLSearchParams([["scheduleOf", name], ...here])}` }, "Schedule"),
         h("a", { class: "button", href: `/submit?${new URLSearchParams([["pipeline", name], ...here])}` }, "Edit"),
-        action("Delete", () => this.remove(), { namespace, kind: "danger" })),
+        action("Delete", () => this.discard(), { namespace, kind: "danger" })),
       this.show("one", (p) => [
         p.description && h("p", { class: "dim about" }, p.description),
         h("dl", { class: "glance" },
@@ -82,7 +82,7 @@ class Pipeline extends View {
       h("td", { class: "num" }, r.seconds == null ? "" : span(r.seconds)), h("td", { class: "spare" }, moment(r.startedAt))))));
   }
 
-  async remove() {
+  async discard() {
     const { namespace, name } = this.state.route.params, cluster = this.cluster();
     const gone = await ask({
       title: `Delete ${name}?`, lost: "The pipeline's definition is lost. Its runs stay, and schedules that use it fail from now on.", action: "Delete", danger: true,

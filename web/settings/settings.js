@@ -20,19 +20,19 @@ class Settings extends View {
   older = [];
 
   begin() { this.fetch(); this.listen("reset", () => this.fetch()); }
-  changed(old) { if (this.part(old) !== this.part() || old.namespace !== this.state.namespace) this.fetch(); }
-  part(state = this.state) { return state.route.query.get("part") ?? "tokens"; }
+  changed(old) { if (this.section(old) !== this.section() || old.namespace !== this.state.namespace) this.fetch(); }
+  section(state = this.state) { return state.route.query.get("part") ?? "tokens"; }
 
   fetch() {
     this.older = [];
     if (!may("admin")) return;
-    const part = this.part();
+    const part = this.section();
     this.load(part, (signal) => api.get({ tokens: "/tokens", secrets: "/secrets", audit: "/audit" }[part] ?? "/tokens",
       part === "secrets" ? { namespace: this.state.namespace } : part === "audit" ? { limit: PAGE } : {}, signal));
   }
 
   draw() {
-    const part = this.part(), { session } = app;
+    const part = this.section(), { session } = app;
     return h("div", { class: "page" },
       h("header", null, h("h1", { class: "grow" }, "Settings"),
         session?.signedIn && session.authRequired && [h("span", { class: "dim" }, `${session.name}: ${roleWords(session.roles ?? {})}`), h("button", { onclick: () => this.leave() }, "Sign out")]),
@@ -42,7 +42,7 @@ class Settings extends View {
   }
 
   async leave() {
-    try { change({ session: { ...await api.delete("/session"), authRequired: true, signedIn: false } }); } catch (error) { toast(error.message, true); }
+    try { await api.delete("/session"); change({ session: { ...app.session, name: null, roles: null, csrf: null, signedIn: false } }); } catch (error) { toast(error.message, true); }
   }
 
   tokens() {
@@ -92,7 +92,7 @@ class Settings extends View {
       this.show("secrets", ({ items }) => items.length ? list(["Name", "Keys", "Changed", ""], items.map((s) => ({
         key: `${s.namespace}/${s.name}`,
         cells: [[s.name, !this.state.namespace && h("small", { class: "tag" }, s.namespace)], s.keys.map((k) => h("code", { class: "key" }, k)), moment(s.updatedAt),
-          h("div", { class: "row" }, action("Set…", () => this.put(s), { role: "admin", label: `Set ${s.name}` }), action("Delete", () => this.remove(s), { role: "admin", kind: "danger", label: `Delete ${s.name}` }))],
+          h("div", { class: "row" }, action("Set…", () => this.put(s), { role: "admin", label: `Set ${s.name}` }), action("Delete", () => this.discard(s), { role: "admin", kind: "danger", label: `Delete ${s.name}` }))],
       })))
         : empty("No secrets", "A secret has a name and keys with values, encrypted at rest. A manifest takes one by valueFrom.secretKeyRef.", "martlet secret set hub-token token=-")),
     ];
@@ -115,7 +115,7 @@ class Settings extends View {
     if (done) { toast("The secret is stored."); this.fetch(); }
   }
 
-  async remove(s) {
+  async discard(s) {
     const done = await ask({
       title: `Delete ${s.name}?`, lost: `Its ${plural(s.keys.length, "value")} cannot be brought back. Steps that ask for it fail from now on.`, action: "Delete", danger: true,
       command: () => command(["secret", "delete", s.name], s.namespace), act: () => api.delete(at`/secrets/${s.namespace}/${s.name}`),
