@@ -22,7 +22,15 @@ class Metrics extends View {
     this.listen("metrics", ({ uid }) => this.wanted().some((r) => r.uid === uid) && this.soon(uid));
     this.listen("reset", () => this.fetchAll());
     this.addEventListener("cursor", (event) => { this.cursor = event.detail; this.update(); });
-    this.ends(() => clearTimeout(this.timer));
+    const close = (event) => {
+      const open = this.querySelector(".picker[open]");
+      if (open && (event.key === "Escape" || (event.type === "pointerdown" && !open.contains(event.target)))) open.open = false;
+    };
+    for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, close);
+    this.ends(() => {
+      clearTimeout(this.timer);
+      for (const type of ["pointerdown", "keydown"]) document.removeEventListener(type, close);
+    });
   }
 
   changed() { this.fetchAll(false); }

@@ -18,7 +18,7 @@ export function cronForm({ name, cron, timezone }) {
     { name: "weekday", label: "On", value: days[form.weekday || 1], options: days, when: is("week") },
     { name: "day", label: "On day", type: "number", value: String(form.day || 1), description: "Months without this day are left out.", when: is("month") },
     { name: "text", label: "Cron expression", value: cron, description: "Minute, hour, day of the month, month, day of the week.", when: is("custom") },
-    { name: "timezone", label: "Time zone", value: timezone, options: zones.length ? zones : null },
+    { name: "timezone", label: "Time zone", value: timezone, options: zones.length ? ["UTC", ...zones] : null },
     { name: "policy", label: "When the last run still goes", value: "Forbid", options: ["Forbid", "Allow", "Replace"], description: "Forbid leaves the new run out, Allow runs both, Replace stops the old one." },
   ];
 }
