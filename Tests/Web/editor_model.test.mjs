@@ -1,4 +1,4 @@
-// The editor's text: colours, indentation keys, comments, where problems stand, answers in order.
+// The editor's text: colours, indentation keys, where problems stand, answers in order.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -44,13 +44,6 @@ test("Tab fills to the next even column; with a selection it moves whole lines, 
   assert.deepEqual([start, end], [2, 8]);
   assert.deepEqual(apply("    a\n b", model.indent("    a\n b", 0, 8, true)), ["  a\nb", 0, 5]);
   assert.equal(apply("a\nb", model.indent("a\nb", 0, 2))[0], "  a\nb", "a line that the selection only touches stays");
-});
-
-test("comments go in at the least depth and come out again", () => {
-  const text = "  a:\n    b: c\n";
-  const [on] = apply(text, model.comment(text, 0, text.length - 1));
-  assert.equal(on, "  # a:\n  #   b: c\n");
-  assert.equal(apply(on, model.comment(on, 0, on.length - 1))[0], text);
 });
 
 test("problems stand at their line, errors first; those without a line at the first, those beyond at the last", () => {

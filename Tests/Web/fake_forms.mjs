@@ -152,7 +152,7 @@ export function routes(fake, { fail }) {
       const [from, to] = [Date.parse(body.start), Date.parse(body.end)], instants = [];
       if (!(to > from)) throw fail(400, "the end lies before the start");
       for (let t = Math.ceil(from / (6 * HOUR)) * 6 * HOUR; t < to && instants.length < 500; t += 6 * HOUR) instants.push(stamp(t));
-      return { instants, runs: body.preview ? [] : instants.map((_, i) => `backfill-${i}`) };
+      return { instants, runs: instants.slice(1).map((_, i) => `backfill-${i}`) };
     }),
     ...["suspend", "resume"].map((verb) => route("PUT", `/api/v1/cron-workflows/:ns/:name/${verb}`, ({ params }) => { one(schedules, params[1], "schedule").suspended = verb === "suspend"; return {}; })),
     route("DELETE", "/api/v1/cron-workflows/:ns/:name", ({ params }) => { schedules.delete(params[1]); return {}; }),

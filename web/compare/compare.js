@@ -73,13 +73,13 @@ class Compare extends View {
   metric(m, value, i) {
     if (value == null) return h("span", { class: "dim" }, "–");
     const best = m.best?.[i];
-    return [h("b", null, number(value)), i > 0 && this.delta(m.name, value, m.values[0]), best != null && best !== value && h("small", null, ` best ${number(best)}`)];
+    return [h("b", null, number(value)), i > 0 && this.delta(m.lowerIsBetter ?? lessIsBetter(m.name), value, m.values[0]), best != null && best !== value && h("small", null, ` best ${number(best)}`)];
   }
 
   /** The difference from the first run; better and worse by sign, word and colour. */
-  delta(name, value, base) {
+  delta(less, value, base) {
     if (base == null || value === base) return null;
-    const better = value > base !== lessIsBetter(name);
+    const better = value > base !== less;
     return h("small", { class: better ? "better" : "worse" }, ` ${signed(value - base)} ${better ? "better" : "worse"}`);
   }
 
@@ -99,7 +99,7 @@ class Compare extends View {
   value(e, v, i, x) {
     const error = 1.96 * (e.errors?.[i] ?? NaN), known = Number.isFinite(error);
     return [
-      h("b", null, number(v)), known && h("small", null, ` ± ${plain(error)}`), i > 0 && this.delta(e.metric, v, e.values[0]),
+      h("b", null, number(v)), known && h("small", null, ` ± ${plain(error)}`), i > 0 && this.delta(lessIsBetter(e.metric), v, e.values[0]),
       h("svg", { class: "whisker", viewBox: "0 0 120 14", "aria-hidden": "true" }, known && h("path", { d: `M${x(v - error)} 7H${x(v + error)}` }), h("circle", { cx: x(v), cy: 7, r: 3 })),
     ];
   }

@@ -9,7 +9,7 @@ import { now, save, saved } from "../lib/state.js";
 import { sheet } from "../lib/sheet.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { changed, parameterField } from "../pipelines/parts.js";
-import { cronForm, cronField } from "../schedules/form.js";
+import { cronOf, scheduleFields } from "../schedules/form.js";
 import "./editor.js";
 import { asSchedule, asTemplate, named, outline, scheduleOf } from "./manifest.js";
 import { latest, words } from "./model.js";
@@ -208,13 +208,13 @@ class Submit extends View {
   /** Stores a run's manifest as a pipeline or schedule: the same text as another kind, under a name. */
   async keepAs(kind) {
     const base = named(this.about.name || this.about.generated) || "pipeline", schedule = kind === "schedule";
-    const text = (v) => (schedule ? asSchedule(this.text, named(v.name), { cron: v.cron, timezone: v.timezone, policy: v.policy }) : asTemplate(this.text, named(v.name)));
+    const text = (v) => (schedule ? asSchedule(this.text, named(v.name), { ...v, cron: cronOf(v) }) : asTemplate(this.text, named(v.name)));
     await ask({
       title: schedule ? "Save as schedule" : "Save as pipeline", action: "Save",
       words: schedule ? "It runs by itself at these times." : "A pipeline is a stored manifest that runs with other parameters each time.",
-      fields: schedule ? cronForm({ name: base, cron: "0 6 * * *", timezone: zone() }) : [{ name: "name", label: "Name", value: base, required: true, description: "Lower case letters, digits and dashes." }],
+      fields: schedule ? scheduleFields(base, zone()) : [{ name: "name", label: "Name", value: base, required: true, description: "Lower case letters, digits and dashes." }],
       command: (v) => `martlet ${schedule ? "cron" : "template"} create ${named(v.name)}.yaml -n ${quote(this.namespace())}`,
-      act: (v) => this.store(text(schedule ? cronField(v) : v), false, schedule ? "schedule" : "pipeline"),
+      act: (v) => this.store(text(v), false, schedule ? "schedule" : "pipeline"),
     });
   }
 }

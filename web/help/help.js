@@ -6,7 +6,7 @@ import { sheet } from "../lib/sheet.js";
 
 sheet("/help/help.css");
 
-const EDITOR = [["Ctrl+Enter", "submit or save"], ["Ctrl+/", "comment lines"], ["Tab", "indent"], ["Esc Tab", "leave the editor"]];
+const EDITOR = [["Ctrl+Enter", "submit or save"], ["Tab", "indent"], ["Esc Tab", "leave the editor"]];
 const CHART = [["← →", "move the crosshair"], ["Shift+← →", "ten points"], ["Home End", "first and last point"], ["Esc", "take it away"]];
 
 class Help extends HTMLElement {

@@ -1,4 +1,4 @@
-// What charts compute before anything is drawn: scales, ticks, smoothing, thinning, the nearest point.
+// What charts compute before anything is drawn: scales, ticks, smoothing, the nearest point.
 // A value of null (or not finite) is a gap everywhere.
 
 const finite = Number.isFinite;
@@ -81,27 +81,6 @@ export function smooth(values, weight) {
     state = weight * state + (1 - weight) * value;
     return state / (1 - weight ** n);
   });
-}
-
-/**
- * Indices of at most about `limit` points that keep the shape: each bucket's least and greatest, its gaps, the ends.
- */
-export function thin(values, limit) {
-  const n = values.length;
-  if (n <= limit) return values.map((_, i) => i);
-  const buckets = Math.max(1, Math.floor((limit - 2) / 3)), out = [0];
-  for (let b = 0; b < buckets; b++) {
-    const start = 1 + Math.floor((b * (n - 2)) / buckets), end = 1 + Math.floor(((b + 1) * (n - 2)) / buckets);
-    let low = -1, high = -1, gap = -1;
-    for (let i = start; i < end; i++) {
-      if (!finite(values[i])) { if (gap < 0) gap = i; continue; }
-      if (low < 0 || values[i] < values[low]) low = i;
-      if (high < 0 || values[i] > values[high]) high = i;
-    }
-    out.push(...[...new Set([low, high, gap])].filter((i) => i >= 0).sort((x, y) => x - y));
-  }
-  out.push(n - 1);
-  return out;
 }
 
 /** Index of the value nearest to x in an ascending list, or -1 of an empty one. */

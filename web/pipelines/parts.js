@@ -24,7 +24,7 @@ export function barcode(runs, namespace) {
   if (!runs.length) return h("span", { class: "dim" }, "no runs yet");
   return h("span", { class: "barcode", role: "list", "aria-label": "Last runs, oldest first" }, runs.map((r) =>
     h("a", {
-      key: r.uid, role: "listitem", href: at`/runs/${namespace}/${r.name}`, class: `p-${r.phase}`,
+      key: r.uid, role: "listitem", href: at`/runs/${r.namespace ?? namespace}/${r.name}`, class: `p-${r.phase}`,
       title: `${r.name}\n${r.phase}${r.seconds == null ? "" : `, ${span(r.seconds)}`}\n${relative(r.startedAt, now())}`,
       "aria-label": `${r.phase}${r.seconds == null ? "" : ` in ${span(r.seconds)}`}, ${r.name}`,
     }, h("i", { style: { height: `${Math.max(22, 100 * Math.sqrt((r.seconds ?? 0) / longest))}%` } }))));

@@ -78,7 +78,7 @@ class Pipeline extends View {
   last(p, namespace) {
     if (!p.runs.length) return h("p", { class: "dim" }, "None yet.");
     return h("table", { class: "list" }, h("tbody", null, [...p.runs].reverse().slice(0, 10).map((r) => h("tr", { key: r.uid },
-      h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${namespace}/${r.name}` }, r.name)),
+      h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${r.namespace ?? namespace}/${r.name}` }, r.name)),
       h("td", { class: "num" }, r.seconds == null ? "" : span(r.seconds)), h("td", { class: "spare" }, moment(r.startedAt))))));
   }
 

@@ -98,21 +98,28 @@ class Settings extends View {
     ];
   }
 
+  /** Two questions for a new one: which keys, then their values. Values are in the second dialog alone. */
   async put(old) {
-    const done = await ask({
-      title: old ? `Set ${old.name}` : "New secret", action: "Store", danger: false,
-      lost: old && "The values that are stored now are replaced, keys that are not named here among them.",
+    let target = old;
+    const split = (v) => ({ name: v.name.trim(), namespace: v.where.trim(), keys: [...new Set(v.keys.split(/[\s,]+/).filter(Boolean))] });
+    target ??= await ask({
+      title: "New secret", action: "Next",
       fields: [
-        !old && { name: "name", label: "Name", required: true, description: "Lower case letters, digits and dashes." },
-        !old && { name: "where", label: "Namespace", value: namespace() || "default", required: true },
-        { name: "key", label: "Key", value: old?.keys[0] ?? "", required: true },
-        { name: "value", label: "Value", type: "password", required: true },
-      ].filter(Boolean),
-      // The value stays out of the command: shells keep what is typed.
-      command: (v) => command(["secret", "set", old?.name ?? (v.name || "NAME"), `${v.key || "KEY"}=-`], old?.namespace ?? v.where),
-      act: (v) => api.put(at`/secrets/${old?.namespace ?? v.where.trim()}/${old?.name ?? v.name.trim()}`, { values: { [v.key.trim()]: v.value } }),
+        { name: "name", label: "Name", required: true, description: "Lower case letters, digits and dashes." },
+        { name: "where", label: "Namespace", value: namespace() || "default", required: true },
+        { name: "keys", label: "Keys", required: true, description: "One, or several with commas between." },
+      ],
+    }).then((v) => v && split(v));
+    if (!target) return;
+    const { keys, name, namespace: where } = target, stored = old ?? this.slots.secrets?.value?.items.find((s) => s.name === name && s.namespace === where);
+    const done = await ask({
+      title: `Values of ${name}`, action: "Store", lost: stored && `The values that ${name} has now are lost.`,
+      fields: keys.map((key) => ({ name: key, type: "password", required: true })),
+      // Values stay out of the command: shells keep what is typed.
+      command: () => command(["secret", "set", name, "--replace", ...keys.map((key) => `${key}=@${key}.txt`)], where),
+      act: (v) => api.put(at`/secrets/${where}/${name}`, { values: v }),
     });
-    if (done) { toast("The secret is stored."); this.fetch(); }
+    if (done) { toast(`${name} is stored.`); this.fetch(); }
   }
 
   async discard(s) {
