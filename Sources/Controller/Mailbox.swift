@@ -3,14 +3,28 @@
 package import Scheduling
 import Synchronization
 
+/// What became of a command that was given to the controller of this process.
+package enum CommandOutcome: Sendable, Hashable {
+    /// Carried out, and on the disk.
+    case saved
+    /// This process does not drive the run.
+    case notDriven
+    /// Carried out in memory, but it cannot be saved now; it will be.
+    case unsaved(problem: String)
+}
+
 /// Something for the loop to do.
 package enum Incoming: Sendable {
     case event(uid: String, Event)
-    /// Commands of other processes, locks that others released: look whether there are any.
+    /// A command whose sender waits until it is saved. With `takes` the run is taken over for it if need be.
+    case command(uid: String, Command, takes: Bool, AsyncStream<CommandOutcome>.Continuation)
+    /// Commands of other processes, locks that others released, new runs: look whether there are any.
     case poll
-    /// Take over a run that is stored.
-    case drive(uid: String)
-    /// A save failed for want of space: try again.
+    /// Take over a run that is stored; the lock is the run's, if whoever asks holds it.
+    case drive(uid: String, lock: DriverLock?)
+    /// A run that waits for its turn is not wanted any more.
+    case withdraw(uid: String)
+    /// Something is left to save.
     case saveAgain
     case stop
 }
@@ -43,7 +57,15 @@ package final class Mailbox: Sendable {
         }
     }
 
+    /// How many items wait for the loop.
+    package var count: Int { waiting.withLock { $0.count } }
+
+    /// No more is read. Whoever waits for an answer hears that nobody will give it.
     package func close() {
+        for case .command(_, _, _, let answer) in takeAll() {
+            answer.yield(.notDriven)
+            answer.finish()
+        }
         wake.finish()
         end.yield()
         end.finish()
