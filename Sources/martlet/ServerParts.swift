@@ -39,7 +39,7 @@ struct ServerParts: Sendable {
             while let ended = await group.next() {
                 switch ended {
                 case .stopRequest: log.notice("server stops")
-                case .service: await controller.stop()
+                case .service: controller.stop()
                 case .controller: group.cancelAll()
                 case .part(let name, let error):
                     if isStopping && (error == nil || error is CancellationError) { continue }
@@ -64,7 +64,7 @@ struct ServerParts: Sendable {
         group.addTask {
             let error = await Self.failure { try await Self.serve(service, until: serviceStops, onReady) }
             // The controller is told to stop whether the service ended well or not.
-            if let error { await controller.stop(); return .part("service", error) }
+            if let error { controller.stop(); return .part("service", error) }
             return .service
         }
         group.addTask {

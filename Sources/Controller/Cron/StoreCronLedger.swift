@@ -98,7 +98,7 @@ package struct StoreCronLedger: CronLedger {
 
     package func delete(_ uid: String) async throws {
         do {
-            try await operations.delete(uid, force: false)
+            _ = try await operations.delete(uid, force: false)
         } catch let error as OperationError where error.reason == .notFound {
             // Somebody was faster.
         }
