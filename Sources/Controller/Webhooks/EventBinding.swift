@@ -136,7 +136,8 @@ package struct EventBinding: Sendable {
     // MARK: An event
 
     /// What an event begins; nil when the selector does not hold.
-    /// - Throws: `OperationError` (`invalid`) when an expression of the binding cannot be computed from the event.
+    /// - Throws: `OperationError` (`invalid`) when an expression of the binding cannot be computed from the
+    ///   event.
     package func options(for event: IncomingEvent, at now: Timestamp) throws(OperationError)
         -> SubmissionOptions?
     {

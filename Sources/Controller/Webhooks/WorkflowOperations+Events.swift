@@ -16,16 +16,19 @@ extension WorkflowOperations {
     /// Bindings of one namespace that an event is compared with.
     package static let bindingLimit = 1_000
 
-    /// Begins what the bindings of the event's namespace want. When this returns, every run that it tells of is on disk.
+    /// Begins what the bindings of the event's namespace want. When this returns, every run that it tells of
+    /// is on disk.
     ///
-    /// All bindings are computed and checked before the first run is stored; where one fails at that, none begins, so
-    /// that the sender may send the event again. A failure behind that is told beside what was begun.
+    /// All bindings are computed and checked before the first run is stored; where one fails at that, none
+    /// begins, so that the sender may send the event again. A failure behind that is told beside what was
+    /// begun.
     package func deliver(_ event: IncomingEvent, creator: String? = nil) async throws -> [BindingOutcome] {
         let rows = try await store.definitions(.workflowEventBinding, namespace: event.namespace)
         guard rows.count <= Self.bindingLimit else {
             throw OperationError(
                 .exhausted,
-                "namespace \"\(event.namespace)\" has \(rows.count) event bindings; \(Self.bindingLimit) are compared"
+                "namespace \"\(event.namespace)\" has \(rows.count) event bindings; "
+                    + "\(Self.bindingLimit) are compared"
             )
         }
         var plans: [(binding: String, submission: EventBinding.Submission?, options: SubmissionOptions)] = []

@@ -1,5 +1,5 @@
-// The bytes of one artifact, or of one file in it, found in the store, and sent with the headers that keep what
-// strangers wrote from acting in our name.
+// The bytes of one artifact, or of one file in it, found in the store, and sent with the headers that keep
+// what strangers wrote from acting in our name.
 
 import Artifacts
 import Crypto
@@ -46,7 +46,8 @@ enum ArtifactContent: Sendable {
 
     private static func elsewhere(_ artifact: Artifact, _ place: String) -> ServiceError {
         .unimplemented(
-            "the bytes of artifact \"\(artifact.name)\" lie in \(place.shortened), and this server has no copy; "
+            "the bytes of artifact \"\(artifact.name)\" lie in \(place.shortened), and this server "
+                + "has no copy; "
                 + "fetch them there")
     }
 
@@ -122,10 +123,11 @@ struct ArtifactReply: Sendable {
     /// Whether a browser is to show it, rather than to save it.
     let isInline: Bool
 
-    /// No script of an artifact may run as ours, nor may it load or send anything: it is shown as if it came from
-    /// nowhere.
+    /// No script of an artifact may run as ours, nor may it load or send anything: it is shown as if it came
+    /// from nowhere.
     private static let policy =
-        "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self' "
+            + "'unsafe-inline'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
     private func headers(type: String, etag: String, name: String) -> [(name: String, value: String)] {
@@ -227,7 +229,8 @@ struct ArtifactReply: Sendable {
             <html lang="en"><head><meta charset="utf-8"><title>\(title)</title>
             <style>
             :root { color-scheme: light dark } body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem }
-            td { padding: .1rem 2rem .1rem 0 } td + td { text-align: right; font-variant-numeric: tabular-nums }
+            td { padding: .1rem 2rem .1rem 0 }
+            td + td { text-align: right; font-variant-numeric: tabular-nums }
             </style></head><body><h1>\(title)</h1>
             <table>
             \(rows)</table></body></html>

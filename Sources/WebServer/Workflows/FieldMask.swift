@@ -2,8 +2,8 @@
 
 import Text
 
-/// A list of paths such as `items.metadata.name,items.status.phase`; with a minus in front, of those to leave out.
-/// Lists are passed through: the paths go on inside their elements.
+/// A list of paths such as `items.metadata.name,items.status.phase`; with a minus in front, of those to leave
+/// out. Lists are passed through: the paths go on inside their elements.
 struct FieldMask: Sendable, Hashable {
     /// Longer texts are cut: no client needs more, and each member of an answer is compared with each path.
     static let pathLimit = 200
@@ -24,7 +24,8 @@ struct FieldMask: Sendable, Hashable {
     /// Whether everything is wanted.
     var isAll: Bool { paths.isEmpty }
 
-    /// The mask of a watch's events, below `object`. Clients name fields from `result.object` on, or from the object on.
+    /// The mask of a watch's events, below `object`. Clients name fields from `result.object` on, or from the
+    /// object on.
     func ofWatch() -> FieldMask {
         var mask = self
         mask.paths = paths.map { path in

@@ -1,4 +1,5 @@
-// The lines of a run's logs, merged, chosen and counted: once through for what is there, or on as they are written.
+// The lines of a run's logs, merged, chosen and counted: once through for what is there, or on as they are
+// written.
 
 import Executors
 import Scheduling
@@ -83,7 +84,8 @@ struct LogFollower: Sendable {
 
     init(_ run: LoggedRun, _ logs: StepLogs) { self.logs = logs }
 
-    /// Whether the pods that are asked for by name have ended. Without a name more may come until the run ends.
+    /// Whether the pods that are asked for by name have ended. Without a name more may come until the run
+    /// ends.
     func hasEnded(_ run: LoggedRun) -> Bool {
         guard run.options.podName != nil else { return false }
         let pods = run.pods
@@ -113,7 +115,8 @@ struct LogFollower: Sendable {
             if !isAtEnd {
                 hasMore = true
             } else if node.phase.isFulfilled || run.isFinished {
-                // The phase was known before the log was read, so that an ended node's log is complete by now.
+                // The phase was known before the log was read, so that an ended node's log is complete by
+                // now.
                 take(file.finish(), file.podName, run.options)
                 done.insert(node.id)
                 files[node.id] = nil

@@ -34,8 +34,8 @@ enum StreamFraming: Sendable, Hashable {
         return frame(bytes)
     }
 
-    /// Shows that the connection lives. Argo's command line takes each line of more than six bytes for a result, so
-    /// that comments must be short, and ids and names of events must not be sent.
+    /// Shows that the connection lives. Argo's command line takes each line of more than six bytes for a
+    /// result, so that comments must be short, and ids and names of events must not be sent.
     var heartbeat: [UInt8] { self == .events ? Array(":\n\n".utf8) : [] }
 
     /// What went wrong after the stream had begun, as grpc-gateway says it.
@@ -51,7 +51,8 @@ enum StreamFraming: Sendable, Hashable {
     }
 }
 
-/// Sends what a producer makes, piece by piece, with heartbeats in silence, until it ends or the client goes away.
+/// Sends what a producer makes, piece by piece, with heartbeats in silence, until it ends or the client goes
+/// away.
 struct ResultStream: Sendable {
     /// Pieces that may wait between the producer and the connection.
     static let queueLimit = 16

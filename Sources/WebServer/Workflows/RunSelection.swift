@@ -1,4 +1,5 @@
-// Which runs a list or a watch is about: selectors of labels and fields, names, times, and what its reader may see.
+// Which runs a list or a watch is about: selectors of labels and fields, names, times, and what its reader
+// may see.
 
 import Controller
 import Persistence

@@ -1,5 +1,5 @@
-// A directory as a .tgz, made while it is sent: tar (POSIX.1-2001, ustar and pax) inside gzip (RFC 1952) whose blocks
-// are stored. Most artifacts are weights or images, which shrink by nothing.
+// A directory as a .tgz, made while it is sent: tar (POSIX.1-2001, ustar and pax) inside gzip (RFC 1952)
+// whose blocks are stored. Most artifacts are weights or images, which shrink by nothing.
 
 import Artifacts
 import Glibc

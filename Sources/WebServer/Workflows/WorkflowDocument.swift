@@ -40,8 +40,8 @@ enum DocumentDetail: Int, Sendable, Comparable {
 }
 
 enum WorkflowDocument {
-    /// A run before anything has looked at it is shown as running: it was taken, and clients that wait for its end
-    /// take any other word for the end.
+    /// A run before anything has looked at it is shown as running: it was taken, and clients that wait for
+    /// its end take any other word for the end.
     static func shownPhase(_ summary: WorkflowSummary) -> String {
         summary.phase.isEmpty ? Phase.running.rawValue : summary.phase
     }

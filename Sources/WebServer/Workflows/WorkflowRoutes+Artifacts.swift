@@ -25,7 +25,8 @@ extension WorkflowRoutes {
     var artifactRoutes: [ServiceRoute] {
         let service = "ArtifactService_"
         let files =
-            "/artifact-files/{namespace}/{idDiscriminator}/{id}/{nodeId}/{artifactDiscriminator}/{artifactName}"
+            "/artifact-files/{namespace}/{idDiscriminator}/{id}/{nodeId}"
+            + "/{artifactDiscriminator}/{artifactName}"
         return [
             named(
                 "/artifacts/{namespace}/{name}/{nodeId}/{artifactName}", service + "GetOutputArtifact",
@@ -123,7 +124,8 @@ extension WorkflowRoutes {
         }
     }
 
-    /// The last part of an address with a slash: relative, so that it leads nowhere else, whatever the path is.
+    /// The last part of an address with a slash: relative, so that it leads nowhere else, whatever the path
+    /// is.
     private static func slashed(_ path: String) -> String {
         "./" + (path.split(separator: "/").last.map(String.init) ?? "") + "/"
     }

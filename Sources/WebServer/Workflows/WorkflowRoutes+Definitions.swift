@@ -1,5 +1,5 @@
-// Workflow templates, cluster templates and cron workflows: one set of routes for the three, as their bodies differ in
-// a word only.
+// Workflow templates, cluster templates and cron workflows: one set of routes for the three, as their bodies
+// differ in a word only.
 
 import Controller
 import Crypto
@@ -154,7 +154,8 @@ extension WorkflowRoutes {
         let own = metadata?["name"]?.stringValue ?? ""
         guard own.isEmpty || own == name else {
             throw ServiceError.invalid(
-                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")"
+                "the name of the object (\"\(own.shortened)\") does not match the path's "
+                    + "(\"\(name.shortened)\")"
             )
         }
         if own.isEmpty { object = object.with(["metadata", "name"], .string(name)) }
@@ -185,10 +186,7 @@ extension WorkflowRoutes {
             door.kind.isClusterWide
             ? context.defaultNamespace
             : try namespace(ofWrite: request, body: body, object: object, .viewer)
-        let documents = try Self.documents(object, kind: door.kind.rawValue)
-        let lint = try await context.operations.lint(documents, namespace: namespace, strict: true)
-        try Self.check(lint.diagnostics)
-        return .json(documents.first?.json ?? object)
+        return try await linted(object, kind: door.kind.rawValue, namespace: namespace)
     }
 
     private func setSuspended(_ request: ServiceRequest, _ isSuspended: Bool) async throws -> HTTPReply {

@@ -142,8 +142,8 @@ extension WorkflowRoutes {
         }
     }
 
-    /// The runs whose events are told at once: the one that is asked for by name, and for a reader who goes on from an
-    /// event the newest.
+    /// The runs whose events are told at once: the one that is asked for by name, and for a reader who goes
+    /// on from an event the newest.
     private func known(_ wish: EventWish, _ uid: String?) async throws -> [RunIdentity] {
         if let uid { return try await context.store.workflow(uid: uid).map { [$0.summary.identity] } ?? [] }
         guard wish.after != nil, let namespace = wish.namespace else { return [] }

@@ -76,7 +76,8 @@ extension WorkflowRoutes {
                     .namespaced(row.method == "GET" ? .viewer : .editor)
                 ) { _ in
                     throw ServiceError.unimplemented(
-                        "there is no Argo Events here, and so no \(path): a POST to /api/v1/events/NAMESPACE with a "
+                        "there is no Argo Events here, and so no \(path): a POST to "
+                            + "/api/v1/events/NAMESPACE with a "
                             + "WorkflowEventBinding begins runs on events")
                 }
             }

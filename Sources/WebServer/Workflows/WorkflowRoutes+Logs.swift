@@ -52,7 +52,8 @@ struct LogOptions: Sendable {
         } else if let moment = text("logOptions.sinceTime") {
             guard let moment = Timestamp(rfc3339: moment) else {
                 throw ServiceError.invalid(
-                    "logOptions.sinceTime is \"\(moment.shortened)\"; write a moment such as 2026-01-31T12:00:00Z"
+                    "logOptions.sinceTime is \"\(moment.shortened)\"; write a moment such as "
+                        + "2026-01-31T12:00:00Z"
                 )
             }
             earliest = moment.logText
@@ -190,8 +191,9 @@ extension WorkflowRoutes {
             result: ["content": .string(options.text(entry.line)), "podName": .string(entry.podName)])
     }
 
-    /// The whole log as one JSON object, for clients that take the answer for one: the generated client of Argo's
-    /// interface reads `result`, Hera reads `content` and `podName` beside it. Nil for a log that is too long.
+    /// The whole log as one JSON object, for clients that take the answer for one: the generated client of
+    /// Argo's interface reads `result`, Hera reads `content` and `podName` beside it. Nil for a log that is
+    /// too long.
     private func wholeLog(_ run: LoggedRun) async throws -> HTTPReply? {
         let logs = StepLogs(dataDirectory: context.dataDirectory)
         let options = run.options

@@ -1,4 +1,5 @@
-// `workflow-events`: the changes of runs as they come, from a list's resource version on, without gaps and repeats.
+// `workflow-events`: the changes of runs as they come, from a list's resource version on, without gaps and
+// repeats.
 
 import Controller
 import Persistence
@@ -8,6 +9,8 @@ extension WorkflowRoutes {
     /// Runs that a watch without a resource version is told of at its beginning.
     private static let backlogLimit = 10_000
     private static let backlogPage = 100
+    /// Behind an object of more bytes a watch rests a while.
+    private static let calmBytes = 64 << 10
 
     var streamRoutes: [ServiceRoute] {
         [
@@ -74,7 +77,8 @@ extension WorkflowRoutes {
         guard let text = query["listOptions.resourceVersion"], !text.isEmpty, text != "0" else { return nil }
         guard let revision = Int64(text), revision > 0 else {
             throw .invalid(
-                "listOptions.resourceVersion is \"\(text.shortened)\"; give the metadata.resourceVersion of a list"
+                "listOptions.resourceVersion is \"\(text.shortened)\"; give the "
+                    + "metadata.resourceVersion of a list"
             )
         }
         return revision
@@ -126,13 +130,17 @@ extension WorkflowRoutes {
             Array("{\"result\":{\"object\":".utf8) + object.text
             + Array(",\"type\":\"\(type.rawValue)\"}}".utf8)
         try await outlet.send(outlet.framing.frame(bytes))
+        // A run of thousands of nodes takes long to read. Meanwhile its changes become one.
+        if object.text.count > Self.calmBytes {
+            try await context.surroundings.sleep(.milliseconds(min(1_000, object.text.count >> 12)))
+        }
     }
 
-    /// A run at a change, made once for all who want the same; nil for one that is gone, of which a later change
-    /// tells.
+    /// A run at a change, made once for all who want the same; nil for one that is gone, of which a later
+    /// change tells.
     private func object(_ change: RunChange, _ watch: RunWatch) async throws -> WatchedObject? {
-        let key = FrameKey(uid: change.uid, revision: change.revision, mask: watch.mask)
-        return try await frames.object(key) {
+        let key = WatchedKey(uid: change.uid, revision: change.revision, mask: watch.mask)
+        return try await watched.value(for: key) {
             var object: JSONValue
             if change.isDeleted {
                 object = WorkflowDocument.json(deleted: change)
@@ -140,7 +148,8 @@ extension WorkflowRoutes {
                 guard let found = try await document(change.uid, watch.detail) else { return nil }
                 object = found
             }
-            // The document may be newer than the change. Who goes on from its version must not miss what came between.
+            // The document may be newer than the change. Who goes on from its version must not miss what came
+            // between.
             object = Self.versioned(object, change.revision)
             let created = object["metadata"]?["creationTimestamp"]?.stringValue.flatMap {
                 Timestamp(rfc3339: $0)
@@ -215,8 +224,8 @@ struct RunWatch: Sendable {
         }
         guard selection.covers(phase: change.phase) else {
             remember(change.uid, false)
-            // It left the selection. One that was never in it is told of once, too: the list that the watcher began
-            // with may have had it.
+            // It left the selection. One that was never in it is told of once, too: the list that the watcher
+            // began with may have had it.
             return had == false ? nil : .told(.deleted)
         }
         remember(change.uid, true)

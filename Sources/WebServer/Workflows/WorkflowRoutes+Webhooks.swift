@@ -120,7 +120,8 @@ extension WorkflowRoutes {
         let name = request.parameters["name"] ?? own
         guard own.isEmpty || own == name else {
             throw ServiceError.invalid(
-                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")"
+                "the name of the object (\"\(own.shortened)\") does not match the path's "
+                    + "(\"\(name.shortened)\")"
             )
         }
         let isLegal =

@@ -47,8 +47,8 @@ extension WorkflowRoutes {
         return .json(text: try await listText(request, selection))
     }
 
-    /// A list's answer as text, which is made run by run: pages may be long, and their values need not be in memory
-    /// together with it.
+    /// A list's answer as text, which is made run by run: pages may be long, and their values need not be in
+    /// memory together with it.
     func listText(_ request: ServiceRequest, _ selection: RunSelection) async throws -> String {
         let mask = FieldMask(request.query["fields"])
         let detail = DocumentDetail(mask, below: ["items"])
@@ -188,10 +188,7 @@ extension WorkflowRoutes {
         let body = try await request.json()
         let manifest = try Self.object("workflow", of: body)
         let namespace = try namespace(ofWrite: request, body: body, object: manifest, .viewer)
-        let documents = try Self.documents(manifest, kind: "Workflow")
-        let lint = try await context.operations.lint(documents, namespace: namespace, strict: true)
-        try Self.check(lint.diagnostics)
-        return .json(documents.first?.json ?? manifest)
+        return try await linted(manifest, kind: "Workflow", namespace: namespace)
     }
 
     private func submitWorkflow(_ request: ServiceRequest) async throws -> HTTPReply {
@@ -200,7 +197,8 @@ extension WorkflowRoutes {
         let word = body["resourceKind"]?.stringValue ?? ""
         guard let kind = StoredSource.kind(named: word) else {
             throw ServiceError.invalid(
-                "resourceKind is \"\(word.shortened)\"; it is one of WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow"
+                "resourceKind is \"\(word.shortened)\"; it is one of WorkflowTemplate, "
+                    + "ClusterWorkflowTemplate, CronWorkflow"
             )
         }
         guard let name = body["resourceName"]?.stringValue, !name.isEmpty else {

@@ -1,5 +1,5 @@
-// Argo Server's REST interface: the same paths, bodies, statuses and streams, so that Argo's clients find here what
-// they know.
+// Argo Server's REST interface: the same paths, bodies, statuses and streams, so that Argo's clients find
+// here what they know.
 
 import Artifacts
 import Controller
@@ -10,8 +10,8 @@ import WorkflowLanguage
 
 struct WorkflowRoutes: RouteGroup {
     let context: ServiceContext
-    /// Frames of watches, made once for all watchers that want the same.
-    let frames = FrameCache()
+    /// Objects of watches, made once for all watchers that want the same.
+    let watched = WatchedObjects(limit: 256)
     /// What came of webhook events, for `stream/events`.
     let webhookEvents = RecentEvents()
 
@@ -35,7 +35,8 @@ struct WorkflowRoutes: RouteGroup {
         }
         guard let found, found.namespace == namespace else {
             throw ServiceError.notFound(
-                "workflows.argoproj.io \"\(name.shortened)\" not found in namespace \"\(namespace.shortened)\"; "
+                "workflows.argoproj.io \"\(name.shortened)\" not found in namespace "
+                    + "\"\(namespace.shortened)\"; "
                     + "GET /api/v1/workflows/\(namespace.shortened) lists those there are")
         }
         return found
@@ -85,8 +86,8 @@ struct WorkflowRoutes: RouteGroup {
 
     // MARK: Bodies
 
-    /// The namespace that something is written to: the path's, which is what the caller was found to have a role
-    /// in; where that is empty, the body's or the default one, after a look at the roles.
+    /// The namespace that something is written to: the path's, which is what the caller was found to have a
+    /// role in; where that is empty, the body's or the default one, after a look at the roles.
     func namespace(
         ofWrite request: ServiceRequest, body: JSONValue, object: JSONValue, _ role: Role = .editor
     ) throws -> String {
@@ -95,7 +96,8 @@ struct WorkflowRoutes: RouteGroup {
         guard path.isEmpty else {
             guard own.isEmpty || own == path else {
                 throw ServiceError.invalid(
-                    "the namespace of the provided object (\"\(own.shortened)\") does not match the namespace sent "
+                    "the namespace of the provided object (\"\(own.shortened)\") does not match the "
+                        + "namespace sent "
                         + "on the request (\"\(path.shortened)\")")
             }
             return path
@@ -138,28 +140,10 @@ struct WorkflowRoutes: RouteGroup {
         return selector
     }
 
-    /// - Throws: `ServiceError` with all problems when a manifest has errors.
-    static func check(_ diagnostics: [Diagnostic]) throws(ServiceError) {
-        let errors = diagnostics.filter { $0.severity == .error }
-        guard let first = errors.first else { return }
-        let place = first.path.isEmpty ? "" : first.path + ": "
-        let remedy = first.remedy.map { "; \($0)" } ?? ""
-        let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""
-        throw .invalid(place + first.message + remedy + more, diagnostics: diagnostics)
-    }
-
-    /// Documents as the linter takes them, from JSON that may lack its kind.
-    static func documents(_ object: JSONValue, kind: String) throws(ServiceError) -> [ManifestDocument] {
-        var members = object.objectValue ?? [:]
-        if let other = members["kind"]?.stringValue, !other.isEmpty, other != kind {
-            throw .invalid("the object is of kind \(other.shortened); this path takes \(kind)")
-        }
-        members["kind"] = .string(kind)
-        members["apiVersion"] = .string("argoproj.io/v1alpha1")
-        members["status"] = nil
-        let text = JSONValue.object(members).compactText
-        let (documents, diagnostics) = ManifestReader.read(Array(text.utf8), file: "body")
-        try check(diagnostics)
-        return documents
+    /// Checks an object as `martlet lint` does, and answers it as it was understood.
+    func linted(_ object: JSONValue, kind: String, namespace: String) async throws -> HTTPReply {
+        let lint = try await context.operations.lint(object, kind: kind, namespace: namespace, strict: true)
+        try SentDocument.refuse(lint.diagnostics, "the \(kind)")
+        return .json(try SentDocument.read(object, kind: kind).json)
     }
 }
