@@ -32,7 +32,15 @@ package enum Incoming: Sendable {
 /// A queue with many writers and one reader, who takes all that is there at once: what comes while one transaction
 /// is on its way to the disk is saved together in the next.
 package final class Mailbox: Sendable {
-    private let waiting = Mutex<[Incoming]>([])
+    private struct Contents {
+        var items: [Incoming] = []
+        /// When the first of the items came.
+        var since = ContinuousClock.now
+        /// The same of the items that were taken last.
+        var takenSince = ContinuousClock.now
+    }
+
+    private let waiting = Mutex(Contents())
     package let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
@@ -46,19 +54,26 @@ package final class Mailbox: Sendable {
     }
 
     package func post(_ item: Incoming) {
-        waiting.withLock { $0.append(item) }
+        waiting.withLock { contents in
+            if contents.items.isEmpty { contents.since = .now }
+            contents.items.append(item)
+        }
         wake.yield()
     }
 
     package func takeAll() -> [Incoming] {
-        waiting.withLock { items in
-            defer { items = [] }
-            return items
+        waiting.withLock { contents in
+            contents.takenSince = contents.items.isEmpty ? .now : contents.since
+            defer { contents.items = [] }
+            return contents.items
         }
     }
 
+    /// When the oldest of the items that were taken last had come.
+    var takenSince: ContinuousClock.Instant { waiting.withLock { $0.takenSince } }
+
     /// How many items wait for the loop.
-    package var count: Int { waiting.withLock { $0.count } }
+    package var count: Int { waiting.withLock { $0.items.count } }
 
     /// No more is read. Whoever waits for an answer hears that nobody will give it.
     package func close() {

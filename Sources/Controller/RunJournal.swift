@@ -28,6 +28,10 @@ struct RunJournal: Sendable {
     private var isSuspended = false
     private var shutdown: Shutdown?
     private var eventCount = 0
+    /// The nodes that entered another phase in the last change.
+    private(set) var entered: [Node] = []
+    /// The phase that the run entered in it; nil if it stayed.
+    private(set) var enteredPhase: Phase?
 
     /// The progress of the run: `N/M`.
     var progress: String { total.text }
@@ -57,12 +61,15 @@ struct RunJournal: Sendable {
     /// What there is to tell of a saved change.
     /// - Parameter nodes: those that changed, by sequence.
     mutating func note(_ nodes: [Node], _ state: WorkflowState, at now: Timestamp) -> [EventRow] {
+        entered = []
+        enteredPhase = state.phase == phase ? nil : state.phase
         var events = events(of: state, at: now)
         for node in nodes {
             let last = open[node.id]
             // Of a node that ended before nothing is told, whatever is still noted in it.
             guard last != nil || node.sequence > newest else { continue }
             newest = max(newest, node.sequence)
+            if node.phase != last?.phase { entered.append(node) }
             let told = Self.told(node)
             total.done += told.progress.done - (last?.progress.done ?? 0)
             total.all += told.progress.all - (last?.progress.all ?? 0)

@@ -12,6 +12,7 @@ extension WorkflowController {
         switch effect {
         case .launch(let launch):
             await executor.launch(launch, values: try await values(for: launch, uid))
+            settings.observers.noteLaunch(launch, of: runs[uid]?.state, turn: turn)
         case .cancel(let key, let immediately): await executor.cancel(key, immediately: immediately)
         case .acquireLocks(let id, let keys, let priority): try await acquire(keys, for: id, priority, uid)
         case .releaseLocks(let id): try await releaseLocks(of: id, uid)
@@ -26,7 +27,7 @@ extension WorkflowController {
         case .removeWorkingFiles(let id): await executor.removeWorkingFiles(workflowUID: uid, nodeID: id)
         case .deleteArtifacts(_, let list): try await delete(list, uid)
         case .emitMetrics(let id, let metrics):
-            if let state = runs[uid]?.state { settings.onEmit(state, id, metrics) }
+            if let state = runs[uid]?.state { settings.observers.emit(metrics, node: id, of: state) }
         case .finished:
             try await releaseAllLocks(of: uid)
             close(uid)

@@ -39,7 +39,10 @@ extension WorkflowController {
         for uid in touched.sorted() {
             let effects = heldEffects[uid] ?? []
             guard let (change, keyed) = runs[uid]?.takeChange(effects, at: moment) else { continue }
-            if let change { unsaved.append(change) }
+            if var change {
+                if let run = runs[uid] { settings.observers.note(run, in: &change) }
+                unsaved.append(change)
+            }
             unsavedEffects += keyed.map { (uid, $0.0, $0.key) }
             due.set(uid, runs[uid]?.state.nextTimer)
             if runs[uid]?.state.isFinished == true { giveBackPlace(uid) }
@@ -79,7 +82,10 @@ extension WorkflowController {
     private func saveChanges() async throws -> Bool {
         while !unsaved.isEmpty {
             do {
+                let start = ContinuousClock.now
                 try await store.apply(unsaved)
+                settings.observers.metrics?.observeSave(
+                    seconds: (ContinuousClock.now - start).inSeconds, changes: unsaved.count)
                 break
             } catch StoreError.superseded(let uid) {
                 giveUp(uid, "another process has taken this run over")
@@ -101,6 +107,7 @@ extension WorkflowController {
     /// Notes that the store cannot write now, and tries again a little later.
     func report(_ problem: StoreError) {
         storageProblem = problem.message
+        settings.observers.metrics?.countSaveFailure()
         watchers.signalAll()
         saveAlarm.set(after: Self.fullDiskPause)
     }

@@ -3,7 +3,7 @@
 package import Artifacts
 package import Executors
 package import Persistence
-package import Scheduling
+import Scheduling
 import Synchronization
 package import Text
 import WorkflowLanguage
@@ -16,9 +16,8 @@ package struct ControllerSettings: Sendable {
     package var limits = RunLimits()
     /// Called behind each save, from the controller: must be quick.
     package var onSaved: @Sendable () -> Void = {}
-    /// Called for `metrics` of templates and workflows that are to be emitted; the node's id is empty for those of the
-    /// workflow. Must be quick.
-    package var onEmit: @Sendable (WorkflowState, NodeID, [JSONValue]) -> Void = { _, _, _ in }
+    /// Who is told of launches, phases, ends, and the metrics of manifests.
+    package var observers = ControllerObservers()
 
     package init() {}
 }
@@ -66,6 +65,8 @@ package actor WorkflowController {
     var seenRevision: Int64?
     var seenDataVersion = -1
     var pollCount = 0
+    /// When the oldest event of this turn of the loop came in.
+    var turn = ContinuousClock.now
     private let alarm: Alarm
     let saveAlarm: Alarm
     private let pollAlarm: Alarm
@@ -139,6 +140,7 @@ package actor WorkflowController {
     private func step(_ items: [Incoming]) async throws -> Bool {
         var stops = false
         var polls = false
+        turn = mailbox.takenSince
         try await takeUp(items)
         for item in items {
             switch item {
@@ -157,6 +159,7 @@ package actor WorkflowController {
             touched.insert(uid)
         }
         try await save()
+        settings.observers.noteTurn(since: turn, waiting: mailbox.count)
         if let next = due.next { alarm.set(after: next - now()) }
         if !wanted.isEmpty, storageProblem == nil { mailbox.post(.saveAgain) }
         return stops

@@ -117,4 +117,9 @@ package struct WorkflowPage: Sendable, Hashable {
     package var workflows: [WorkflowSummary]
     /// Where the next page begins; nil after the last.
     package var next: WorkflowCursor?
+
+    package init(workflows: [WorkflowSummary], next: WorkflowCursor? = nil) {
+        self.workflows = workflows
+        self.next = next
+    }
 }

@@ -59,7 +59,7 @@ package struct StoreCronLedger: CronLedger {
             return .refused(
                 "a workflow named \"\(request.child.name)\" exists already, which no schedule made; delete it")
         }
-        await operations.controller?.drive(request.child.uid)
+        operations.controller?.drive(request.child.uid)
         return .begun
     }
 
@@ -98,7 +98,7 @@ package struct StoreCronLedger: CronLedger {
 
     package func delete(_ uid: String) async throws {
         do {
-            try await operations.delete(uid, force: false)
+            _ = try await operations.delete(uid, force: false)
         } catch let error as OperationError where error.reason == .notFound {
             // Somebody was faster.
         }

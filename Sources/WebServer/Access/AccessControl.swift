@@ -2,6 +2,7 @@
 // This is the one place where that is decided.
 
 import Logging
+import Persistence
 import Synchronization
 import Text
 
@@ -28,7 +29,7 @@ final class AccessControl: Sendable {
     }
 
     let mode: Mode
-    let store: any AccessStore
+    let store: Store
     let sessions = SessionTable()
     let isSecure: Bool
     private let limiter = AttemptLimiter()
@@ -42,7 +43,7 @@ final class AccessControl: Sendable {
     private let usesNoted = Mutex<[String: Timestamp]>([:])
 
     init(
-        mode: Mode, store: any AccessStore, origins: OriginCheck, isSecure: Bool,
+        mode: Mode, store: Store, origins: OriginCheck, isSecure: Bool,
         surroundings: ServerSurroundings, now: @escaping @Sendable () -> Timestamp, logger: Logger
     ) {
         self.mode = mode
@@ -239,7 +240,7 @@ final class AccessControl: Sendable {
         {
             return known.token
         }
-        let token = try await store.token(hash: hash)
+        let token = try await store.token(sha256: hash).map { AccessToken($0, hash: hash) }
         cache.withLock { cache in
             if cache.count >= Self.cacheLimit { cache = [:] }
             cache[hash] = Cached(token: token, readAt: moment)
@@ -250,7 +251,7 @@ final class AccessControl: Sendable {
     private func noteUse(of token: AccessToken) async {
         let moment = now()
         let isDue = usesNoted.withLock { noted in
-            if let last = noted[token.id] ?? token.lastUsedAt, moment - last < Self.useNoteSpan {
+            if let last = noted[token.id], moment - last < Self.useNoteSpan {
                 return false
             }
             if noted.count >= Self.cacheLimit { noted = [:] }
@@ -259,7 +260,7 @@ final class AccessControl: Sendable {
         }
         guard isDue else { return }
         do {
-            try await store.noteTokenUse(id: token.id, at: moment)
+            try await store.noteTokenUse(token.id, at: moment)
         } catch {
             logger.warning("use of a token not noted", metadata: ["cause": "\(error)"])
         }

@@ -1,6 +1,7 @@
 // Signing in and out, tokens, and the audit log, as `/api/martlet/v1` has them.
 
-package import Text
+import Persistence
+import Text
 
 struct AccessRoutes: RouteGroup {
     private static let auditPage = 100
@@ -89,8 +90,7 @@ struct AccessRoutes: RouteGroup {
 
     private func createToken(_ request: ServiceRequest) async throws -> HTTPReply {
         let order = try TokenOrder(try await request.json(), now: now())
-        let (text, token) = order.token(now: now())
-        try await access.store.insertToken(token)
+        let (text, token) = try await order.create(in: access.store, now: now())
         access.forgetTokens()
         request.note.target("\(token.name) \(token.id)")
         guard case .object(var members) = token.json else { throw ServiceError.internalError }
@@ -99,7 +99,7 @@ struct AccessRoutes: RouteGroup {
     }
 
     private func revokeToken(_ request: ServiceRequest) async throws -> HTTPReply {
-        guard try await access.store.revokeToken(id: request["id"], at: now()) else {
+        guard try await access.store.revokeToken(request["id"], at: now()) else {
             throw ServiceError.notFound("there is no token with the id \"\(request["id"].shortened)\"")
         }
         access.forgetTokens()
@@ -129,46 +129,8 @@ struct AccessRoutes: RouteGroup {
     }
 }
 
-/// What a new token shall be.
-package struct TokenOrder: Sendable, Hashable {
-    private static let longestName = 100
-
-    package var name: String
-    package var roles: [String: Role]
-    package var expiresAt: Timestamp?
-
-    /// - Throws: `TokenOrderError` for a name or a namespace that cannot be one, or a moment that is over.
-    package init(
-        name: String, roles: [String: Role], expiresAt: Timestamp?, now: Timestamp
-    ) throws(TokenOrderError) {
-        guard !name.isEmpty, name.utf8.count <= Self.longestName,
-            name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
-        else {
-            throw TokenOrderError(
-                "a token's name has 1 to \(Self.longestName) bytes without control characters: who or what uses it"
-            )
-        }
-        guard !roles.isEmpty, roles.count <= 100 else {
-            throw TokenOrderError("a token needs a role in 1 to 100 namespaces; `*` stands for all")
-        }
-        for namespace in roles.keys where namespace != "*" {
-            let isName =
-                !namespace.isEmpty && namespace.utf8.count <= 63
-                && namespace.utf8.allSatisfy { byte in
-                    PercentEncoding.isUnreserved(byte) && byte != UInt8(ascii: "~")
-                }
-            guard isName else {
-                throw TokenOrderError(
-                    "\"\(namespace.shortened)\" is no name of a namespace; `*` stands for all")
-            }
-        }
-        if let expiresAt, expiresAt <= now { throw TokenOrderError("the token would have expired already") }
-        self.name = name
-        self.roles = roles
-        self.expiresAt = expiresAt
-    }
-
-    /// `{name, roles: {namespace: role}, expiresAt | ttlSeconds}`.
+extension TokenOrder {
+    /// As it is asked for: `{name, roles: {namespace: role}, expiresAt | ttlSeconds}`.
     init(_ json: JSONValue, now: Timestamp) throws {
         guard let name = json["name"]?.stringValue else {
             throw ServiceError.invalid("`name` is missing: who or what will use the token")
@@ -205,59 +167,34 @@ package struct TokenOrder: Sendable, Hashable {
         }
         return now + .milliseconds(Int64(seconds * 1_000))
     }
-
-    /// A new token, and what of it is stored.
-    func token(now: Timestamp) -> (text: String, token: AccessToken) {
-        let text = TokenText.make()
-        let hash = TokenText.hash(text)
-        // The id says nothing of the token beyond what finding its hash would.
-        let id = String(TokenText.hash("id " + hash).prefix(16))
-        return (
-            text,
-            AccessToken(id: id, name: name, hash: hash, roles: roles, createdAt: now, expiresAt: expiresAt)
-        )
-    }
 }
 
-/// Why a token cannot be made so, in words for people.
-package struct TokenOrderError: Error, Sendable, CustomStringConvertible {
-    package var description: String
-    init(_ description: String) { self.description = description }
-}
-
-extension AccessToken {
-    /// Without the hash, which nobody needs.
-    var json: JSONValue {
-        func text(_ moment: Timestamp?) -> JSONValue {
-            moment.map { .string($0.rfc3339Milliseconds) } ?? .null
-        }
+extension TokenRow {
+    fileprivate var json: JSONValue {
+        func text(_ moment: Timestamp?) -> JSONValue { moment.map { .string($0.withMilliseconds) } ?? .null }
         return .object([
-            "id": .string(id), "name": .string(name),
-            "roles": .object(roles.mapValues { .string($0.rawValue) }), "createdAt": text(createdAt),
-            "expiresAt": text(expiresAt), "lastUsedAt": text(lastUsedAt), "revokedAt": text(revokedAt),
+            "id": .string(id), "name": .string(name), "roles": .object(roles.mapValues { .string($0) }),
+            "createdAt": text(createdAt), "expiresAt": text(expiresAt), "lastUsedAt": text(lastUsedAt),
+            "revokedAt": text(revokedAt),
         ])
     }
 }
 
-extension AuditEntry {
-    var json: JSONValue {
+extension AuditRow {
+    fileprivate var json: JSONValue {
         .object([
-            "id": .string("\(id)"), "at": .string(at.rfc3339Milliseconds), "who": .string(who),
-            "what": .string(what), "namespace": .string(namespace), "target": .string(target),
-            "from": .string(from), "status": .int(status),
+            "id": .string("\(id)"), "at": .string(at.withMilliseconds), "who": .string(who),
+            "what": .string(what),
+            "namespace": .string(namespace), "target": .string(target), "from": .string(source),
+            "status": .int(status),
         ])
     }
 }
 
 extension Timestamp {
     /// As the service's own API writes times: `2026-11-21T22:01:02.345Z`.
-    var rfc3339Milliseconds: String {
-        let milliseconds = String(nanoseconds.flooredRemainder(by: 1_000_000_000) / 1_000_000)
-        let fraction = String(repeating: "0", count: 3 - milliseconds.count) + milliseconds
-        return rfc3339.dropLast() + ".\(fraction)Z"
+    fileprivate var withMilliseconds: String {
+        let milliseconds = (nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000 / 1_000_000
+        return rfc3339.dropLast() + ".\(String(1_000 + milliseconds).dropFirst())Z"
     }
-}
-
-extension Int64 {
-    fileprivate func flooredRemainder(by divisor: Int64) -> Int64 { (self % divisor + divisor) % divisor }
 }

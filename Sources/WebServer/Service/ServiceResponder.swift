@@ -3,6 +3,7 @@
 
 import Controller
 import Logging
+import Persistence
 import Text
 
 /// Told of every answer: metrics.
@@ -26,7 +27,6 @@ final class ServiceResponder: Sendable {
     let router: ServiceRouter
     let access: AccessControl
     let streams = StreamRegistry()
-    private let audit: AuditLog
     private let limits: Limits
     private let requestGate: RequestGate
     private let streamGate: RequestGate
@@ -47,7 +47,6 @@ final class ServiceResponder: Sendable {
         self.surroundings = surroundings
         self.now = now
         self.logger = logger
-        audit = AuditLog(store: access.store)
         requestGate = RequestGate(limit: limits.requests)
         streamGate = RequestGate(limit: limits.streams)
     }
@@ -164,12 +163,12 @@ final class ServiceResponder: Sendable {
         let target =
             progress.note.target
             ?? ["name", "uid", "id", "key", "discriminator", "path"].lazy.compactMap { parameters[$0] }.first
-        let entry = AuditEntry(
+        let entry = AuditRow(
             at: now(), who: progress.principal?.name ?? Principal.nobody.name, what: match.route.operation,
             namespace: parameters["namespace"] ?? progress.note.namespace ?? "", target: target ?? "",
-            from: call.peer, status: status)
+            source: call.peer, status: status)
         do {
-            try await audit.append(entry)
+            try await access.store.appendAudit([entry])
         } catch {
             logger.error(
                 "audit entry not written",

@@ -2,7 +2,7 @@
 
 package import Controller
 import Glibc
-package import Logging
+import Logging
 import NIOCore
 import Text
 
@@ -18,10 +18,10 @@ package struct ServiceServer: Sendable {
     /// - Throws: `CertificateError`; `ServiceStartError` when the settings cannot be served so.
     package init(
         settings: ServiceSettings, operations: WorkflowOperations, feed: RunFeed,
-        checks: [ReadinessCheck] = [], logger: Logger
+        checks: [ReadinessCheck] = [], log: ServiceLog
     ) throws {
         self.settings = settings
-        self.logger = logger
+        logger = log.logger
         surroundings = .system
         certificates = try settings.tls.map(ServerCertificates.init)
         readiness = ReadinessWatch(checks: checks, surroundings: surroundings)
@@ -30,19 +30,19 @@ package struct ServiceServer: Sendable {
             dataDirectory: operations.dataDirectory, version: settings.version, surroundings: surroundings,
             logger: logger)
         responder = Self.responder(
-            settings, context, store: MemoryAccessStore(), readiness: readiness, isSecure: certificates != nil
+            settings, context, readiness: readiness, isSecure: certificates != nil
         )
     }
 
     /// The service behind its sockets; tests call it without any.
     static func responder(
-        _ settings: ServiceSettings, _ context: ServiceContext, store: any AccessStore,
-        readiness: ReadinessWatch, isSecure: Bool = false, groups: [any RouteGroup]? = nil,
+        _ settings: ServiceSettings, _ context: ServiceContext, readiness: ReadinessWatch,
+        isSecure: Bool = false, groups: [any RouteGroup]? = nil,
         observer: (any RequestObserver)? = nil
     ) -> ServiceResponder {
         let mode = settings.accessMode
         let access = AccessControl(
-            mode: mode, store: store,
+            mode: mode, store: context.store,
             origins: OriginCheck(
                 checksHost: mode == .open && settings.isLoopback, allowedHosts: settings.allowedHosts),
             isSecure: isSecure, surroundings: context.surroundings, now: context.now, logger: context.logger)

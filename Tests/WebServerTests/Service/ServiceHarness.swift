@@ -50,7 +50,6 @@ final class ServiceHarness: Sendable {
     let operations: WorkflowOperations
     let feed: RunFeed
     let context: ServiceContext
-    let access: any AccessStore
     let responder: ServiceResponder
     let readiness: ReadinessWatch
     let clock: StandingClock
@@ -59,8 +58,8 @@ final class ServiceHarness: Sendable {
     ///   - configure: changes the settings; the defaults are those of a loopback address, where no token is asked for.
     ///   - groups: the routes; all of the service when nil.
     init(
-        clock: StandingClock = StandingClock(), access: any AccessStore = MemoryAccessStore(),
-        checks: [ReadinessCheck] = [], configure: (inout ServiceSettings) -> Void = { _ in },
+        clock: StandingClock = StandingClock(), checks: [ReadinessCheck] = [],
+        configure: (inout ServiceSettings) -> Void = { _ in },
         groups: ((ServiceContext) -> [any RouteGroup])? = nil
     ) throws {
         folder = try HubFolder()
@@ -78,22 +77,19 @@ final class ServiceHarness: Sendable {
         context = ServiceContext(
             store: store, operations: operations, feed: feed, artifacts: artifacts,
             dataDirectory: folder.path, version: "0.0.0-test", surroundings: surroundings, logger: logger)
-        self.access = access
         self.clock = clock
         readiness = ReadinessWatch(checks: checks, surroundings: .system)
         var settings = ServiceSettings()
         configure(&settings)
         responder = ServiceServer.responder(
-            settings, context, store: access, readiness: readiness, groups: groups?(context))
+            settings, context, readiness: readiness, groups: groups?(context))
     }
 
     /// Makes a token and returns its text.
     func token(_ roles: [String: Role], name: String = "test", ttl: Duration? = nil) async throws -> String {
         let order = try TokenOrder(
             name: name, roles: roles, expiresAt: ttl.map { clock.now + $0 }, now: clock.now)
-        let (text, token) = order.token(now: clock.now)
-        try await access.insertToken(token)
-        return text
+        return try await order.create(in: store, now: clock.now).text
     }
 
     // MARK: Calls
