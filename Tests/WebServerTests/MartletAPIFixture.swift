@@ -5,6 +5,7 @@ import Controller
 import Executors
 import Persistence
 import Scheduling
+import Synchronization
 import Testing
 import Text
 import WorkflowLanguage
@@ -16,17 +17,29 @@ final class MartletAPIFixture: Sendable {
     /// Monday, 18 November 2024, 18:17:06 UTC.
     static let start = Timestamp(seconds: 1_731_953_826)
 
-    /// - Parameter sleep: what streams wait with between two looks; the default waits until it is cancelled.
-    init(
-        access: any AccessStore = MemoryAccessStore(),
-        configure: (inout ServiceSettings) -> Void = { _ in },
-        sleep: @escaping @Sendable (Duration) async throws -> Void = MartletAPIFixture.forever
-    ) throws {
-        service = try ServiceHarness(access: access, configure: configure) { context in
+    /// - Parameter isHurried: every look at the clock is a second later, and nobody sleeps; otherwise streams wait until
+    ///   they are woken.
+    init(isHurried: Bool = false, configure: (inout ServiceSettings) -> Void = { _ in }) throws {
+        service = try ServiceHarness(configure: configure) { context in
             var context = context
-            context.surroundings.sleep = sleep
+            context.surroundings.sleep = isHurried ? Self.notAtAll : Self.forever
+            if isHurried {
+                let seconds = Mutex(0)
+                context.surroundings.now = {
+                    .seconds(
+                        seconds.withLock { seconds in
+                            seconds += 1
+                            return seconds
+                        })
+                }
+            }
             return [MartletRoutes(context)]
         }
+    }
+
+    @Sendable static func notAtAll(_ span: Duration) async throws {
+        try Task.checkCancellation()
+        await Task.yield()
     }
 
     @Sendable static func forever(_ span: Duration) async throws {

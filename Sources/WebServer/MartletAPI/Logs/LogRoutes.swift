@@ -2,7 +2,7 @@
 
 import Executors
 import Glibc
-import NIOPosix
+import Persistence
 import Scheduling
 import Text
 
@@ -44,7 +44,8 @@ extension MartletRoutes {
         if let found = try await context.store.node(uid, text) {
             node = found
         } else {
-            node = try self.node(reader, of: view(reader))
+            let view = try await view(reader)
+            node = try self.node(reader, of: view)
         }
         guard var log = NodeLog(node, workflowUID: uid) else {
             throw ServiceError.notFound("node \(node.displayName) of type \(node.type.rawValue) has no log")
