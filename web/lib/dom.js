@@ -45,7 +45,8 @@ function patch(host, kids, svg) {
       continue;
     }
     if (kid === old) continue;
-    if (kid.kids.length || painted.has(node)) patch(node, kid.kids, node.namespaceURI === SVG);
+    // An element described without children may be a view, whose children are its own.
+    if (kid.kids.length || old?.kids.length) patch(node, kid.kids, node.namespaceURI === SVG);
     dress(node, kid.props, old?.props ?? {});
     if (!old) kid.props.ref?.(node);
   }
