@@ -55,7 +55,7 @@ export function toast(words, bad = false) {
   if (!bad) setTimeout(close, 4000);
 }
 
-/** Asks in a dialog. `fields`: [{name, label, value, options?, description?, multiline?, required?}]; `lost`: what will
+/** Asks in a dialog. `fields`: [{name, label, value, options?, description?, multiline?, required?, when?(values)}]; `lost`: what will
  * be lost, for what destroys; `command(values)`: the same as a command; `act(values)` does it, and what it throws is
  * shown in the dialog, which stays open. Resolves to the values, or to null when it was left. */
 export function ask({ title, words, lost, fields = [], action = "OK", danger = false, command, act }) {
@@ -67,7 +67,7 @@ export function ask({ title, words, lost, fields = [], action = "OK", danger = f
     h("h2", { id: "asked" }, title),
     words && h("p", null, words),
     lost && h("p", { class: "lost" }, lost),
-    fields.map((field) => input(field, values, draw)),
+    fields.map((field) => (field.when?.(values) ?? true) && input(field, values, draw)),
     error && h("p", { class: "problem", role: "alert" }, error),
     command && h("details", null, h("summary", null, "As a command"), h("m-command", { state: command(values) })),
     h("footer", null,
