@@ -134,7 +134,7 @@ class Submit extends View {
         h("aside", null,
           h("h2", null, "Problems"),
           h("p", { class: "dim", role: "status" }, this.lintError ? `The check failed: ${this.lintError.message} It is checked again when you type.`
-            : !fresh ? "Checking…" : !this.problems.length ? "None. It can be submitted." : `${plural(wrong, "error")}, ${plural(this.problems.length - wrong, "warning")}`),
+            : !fresh ? "Checking…" : !this.problems.length ? "None." : `${plural(wrong, "error")}, ${plural(this.problems.length - wrong, "warning")}`),
           h("ol", { class: "problems" }, this.problems.slice(0, 100).map((p, i) => h("li", { key: i, class: p.severity },
             h("button", { class: "plain", onclick: () => this.editor.jump(p.line || 1, p.column || 1) }, words(p)), p.remedy && h("small", null, p.remedy)))),
           run && about.parameters.length > 0 && [
