@@ -26,11 +26,14 @@ class Pipelines extends View {
       this.show("list", ({ items }) => items.length ? list(["Name", "Last runs", "Usually takes", "Changed"], items.map((p) => ({
         key: `${p.cluster} ${p.namespace}/${p.name}`,
         cells: [
-          [h("a", { class: "item", href: place(p) }, p.name), (p.cluster || !this.state.namespace) && h("small", { class: "tag" }, p.cluster ? "all namespaces" : p.namespace), p.description && h("p", { class: "dim cut" }, p.description)],
+          [h("a", { class: "item", href: place(p) }, p.name), (p.cluster || !this.state.namespace) && h("small", { class: "tag" },
+            p.cluster ? "all namespaces" : p.namespace), p.description && h("p", { class: "dim cut" }, p.description)],
           barcode(p.runs, p.namespace), p.medianSeconds == null ? "–" : span(p.medianSeconds), moment(p.updatedAt),
         ],
       })), { spare: [3], numbers: [2] })
-        : empty("No pipelines yet", "A pipeline is a stored manifest that runs with other parameters each time. Its last runs stand here as a bar code.", "martlet template create pipeline.yaml"), skeleton(8)));
+        : empty("No pipelines yet",
+          "A pipeline is a stored manifest that runs with other parameters each time. Its last runs stand here as a bar code.",
+          "martlet template create pipeline.yaml"), skeleton(8)));
   }
 }
 customElements.define("m-pipelines", Pipelines);

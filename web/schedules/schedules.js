@@ -22,11 +22,15 @@ class Schedules extends View {
       this.show("list", ({ items }) => items.length ? list(["Name", "Next", "Last ten", "State", ""], items.map((s) => ({
         key: `${s.namespace}/${s.name}`,
         cells: [
-          [h("a", { class: "item", href: at`/schedules/${s.namespace}/${s.name}` }, s.name), !this.state.namespace && h("small", { class: "tag" }, s.namespace), h("p", { class: "dim cut" }, s.words)],
-          nextFire(s), s.runs.length ? dots(s.runs, s.namespace) : h("span", { class: "dim" }, "none yet"), stateOf(s), actions(s, () => this.fetch(), true),
+          [h("a", { class: "item", href: at`/schedules/${s.namespace}/${s.name}` }, s.name),
+            !this.state.namespace && h("small", { class: "tag" }, s.namespace), h("p", { class: "dim cut" }, s.words)],
+          nextFire(s), s.runs.length ? dots(s.runs, s.namespace) : h("span", { class: "dim" }, "none yet"), stateOf(s),
+            actions(s, () => this.fetch(), true),
         ],
       })))
-        : empty("No schedules yet", "A schedule starts a pipeline at set times. When it fires next and how its last runs ended stands here.", "martlet cron create schedule.yaml"), skeleton(6)));
+        : empty("No schedules yet",
+          "A schedule starts a pipeline at set times. When it fires next and how its last runs ended stands here.",
+          "martlet cron create schedule.yaml"), skeleton(6)));
   }
 }
 customElements.define("m-schedules", Schedules);
