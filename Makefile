@@ -122,6 +122,10 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
 	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"
 
+.PHONY: web-list
+web-list: ## Write the list of the page's files anew, after one was added to web/ or removed.
+	@sh Sources/CWebPage/write_list.sh
+
 .PHONY: soak
 soak: release ## Rude clients against the model server for three minutes.
 	python3 Tests/Soak/soak.py --martlet "$(RELEASED)" $(ARGS)

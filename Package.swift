@@ -43,6 +43,7 @@ let package = Package(
             name: "Persistence",
             dependencies: [
                 "Scheduling", "WorkflowLanguage", "Text", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             resources: [.embedInCode("migrations")], swiftSettings: strict),
@@ -91,7 +92,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         // Where both halves meet.
-        .target(name: "CWebPage", cSettings: [.unsafeFlags(["-std=c23"])]),
+        .target(name: "CWebPage", exclude: ["write_list.sh"], cSettings: [.unsafeFlags(["-std=c23"])]),
         .target(
             name: "WebServer",
             dependencies: [

@@ -17,6 +17,8 @@ package struct CommandRun: Sendable {
     /// Besides this process's own environment.
     package var environment: [String: String] = [:]
     package var timeout = Duration.seconds(3600)
+    /// The file that the program reads as its standard input.
+    package var standardInput = "/dev/null"
 
     package init(_ arguments: [String]) { self.arguments = arguments }
 
@@ -55,7 +57,7 @@ package struct CommandRun: Sendable {
         posix_spawnattr_setpgroup(&attributes, 0)
         let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
         posix_spawnattr_setflags(&attributes, Int16(flags))
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 0, standardInput, O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
         var values: [UnsafeMutablePointer<CChar>?] = []

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -92,6 +94,12 @@ int32_t martlet_spawn_detached(const char *path, const char *argument, const cha
 int32_t martlet_spawn_captured(const char *path, const char *option, const char *argument, int output_fd) {
     char *arguments[] = {(char *)path, (char *)option, (char *)argument, NULL};
     return spawn(arguments, "/dev/null", output_fd);
+}
+
+int martlet_is_in_memory(const char *path) {
+    struct statfs status;
+    if (statfs(path, &status) != 0) return 0;
+    return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC;
 }
 
 int martlet_poller_open(void) {

@@ -17,16 +17,23 @@ struct DrivenRun {
     var takenCommands: Set<Int64> = []
     /// Lock requests that wait for others to let go.
     var waitingLocks: [NodeID: LockRequest] = [:]
+    /// Whether it may hold locks, or stand in a queue for some: it asked, or an earlier driver may have.
+    var mayHoldLocks: Bool
     var effectCount = 0
+    var journal: RunJournal
+    /// Whether it takes one of the places that the limits give.
+    var isCounted = false
 
     init(state: WorkflowState, epoch: Int, lock: DriverLock) {
         self.state = state
         self.epoch = epoch
         self.lock = lock
+        mayHoldLocks = state.startedAt != nil || !state.nodes.isEmpty
+        journal = RunJournal(state)
     }
 
     /// What has changed since the last call, with rows for the effects that need one; nil if nothing has.
-    mutating func takeChange(_ effects: [Effect]) -> (
+    mutating func takeChange(_ effects: [Effect], at now: Timestamp) -> (
         change: WorkflowChange?, effects: [(Effect, key: String?)]
     ) {
         let (nodes, removed, isHeaderChanged) = state.takeChanges()
@@ -36,6 +43,10 @@ struct DrivenRun {
                 phase: state.phase?.rawValue ?? "", message: state.message, startedAt: state.startedAt,
                 finishedAt: state.finishedAt, state: state.headerJSON, labels: state.metadata.labels,
                 annotations: state.metadata.annotations)
+        }
+        if isHeaderChanged || !nodes.isEmpty {
+            change.events = journal.note(nodes, state, at: now)
+            change.progress = journal.progress
         }
         var keyed: [(Effect, key: String?)] = []
         for effect in effects {

@@ -14,8 +14,13 @@ package struct SubmissionOptions: Sendable {
     package var entrypoint: String?
     package var parameters: [(name: String, value: String)] = []
     package var labels: [String: String] = [:]
+    package var annotations: [String: String] = [:]
     package var serviceAccountName: String?
     package var priority: Int?
+    /// Whoever asked for the run, for its `creator` label.
+    package var creator: String?
+    /// Whether unknown fields of the manifest are errors; otherwise they are left aside.
+    package var strict = false
 
     package init() {}
 }
@@ -26,7 +31,8 @@ package enum Submission {
 
     /// The definition of a run of a manifest, with a name and an identity of its own. Nothing is stored yet.
     package static func definition(
-        of manifest: JSONValue, catalog: TemplateCatalog, options: SubmissionOptions, at now: Timestamp
+        of manifest: JSONValue, catalog: TemplateCatalog, options: SubmissionOptions, at now: Timestamp,
+        uid: String = newUID()
     ) -> RunDefinition {
         var manifest = manifest
         let metadata = ObjectMetadata(manifest["metadata"])
@@ -38,7 +44,7 @@ package enum Submission {
         manifest = decorated(manifest, options)
         let namespace = options.namespace ?? (metadata.namespace.isEmpty ? "default" : metadata.namespace)
         return RunDefinition(
-            manifest: manifest, catalog: catalog, uid: newUID(), name: name, namespace: namespace,
+            manifest: manifest, catalog: catalog, uid: uid, name: name, namespace: namespace,
             createdAt: now,
             seed: UInt64.random(in: 0 ... .max), parameters: options.parameters,
             entrypoint: options.entrypoint
@@ -47,11 +53,13 @@ package enum Submission {
 
     private static func decorated(_ manifest: JSONValue, _ options: SubmissionOptions) -> JSONValue {
         guard var members = manifest.objectValue else { return manifest }
-        if !options.labels.isEmpty {
-            var metadata = members["metadata"]?.objectValue ?? [:]
-            var labels = metadata["labels"]?.objectValue ?? [:]
-            for (key, value) in options.labels { labels[key] = .string(value) }
-            metadata["labels"] = .object(labels)
+        var labels = options.labels
+        if let creator = options.creator { labels[creatorLabel] = labelValue(creator) }
+        var metadata = members["metadata"]?.objectValue ?? [:]
+        for (field, texts) in [("labels", labels), ("annotations", options.annotations)] where !texts.isEmpty
+        {
+            let own = metadata[field]?.objectValue ?? [:]
+            metadata[field] = .object(own.merging(texts.mapValues(JSONValue.string)) { $1 })
             members["metadata"] = .object(metadata)
         }
         var spec = members["spec"]?.objectValue ?? [:]
@@ -59,6 +67,20 @@ package enum Submission {
         if let priority = options.priority { spec["priority"] = .int(priority) }
         members["spec"] = .object(spec)
         return .object(members)
+    }
+
+    /// The label that tells who asked for a run.
+    package static let creatorLabel = "workflows.argoproj.io/creator"
+
+    /// A text as Kubernetes allows it as value of a label: at most 63 letters, digits, `-`, `_` and `.`.
+    package static func labelValue(_ text: String) -> String {
+        func isWord(_ character: Character) -> Bool {
+            character.isASCII && (character.isLetter || character.isNumber)
+        }
+        let legal = text.map { isWord($0) || "-_.".contains($0) ? $0 : "-" }.prefix(63)
+        var trimmed = legal.drop { !isWord($0) }
+        while let last = trimmed.last, !isWord(last) { trimmed.removeLast() }
+        return String(trimmed)
     }
 
     /// A name from a prefix, as Kubernetes makes one: the prefix and five random letters.

@@ -12,13 +12,10 @@ extension WorkflowController {
         switch effect {
         case .launch(let launch):
             await executor.launch(launch, values: try await values(for: launch, uid))
+            settings.observers.noteLaunch(launch, of: runs[uid]?.state, turn: turn)
         case .cancel(let key, let immediately): await executor.cancel(key, immediately: immediately)
         case .acquireLocks(let id, let keys, let priority): try await acquire(keys, for: id, priority, uid)
-        case .releaseLocks(let id):
-            runs[uid]?.waitingLocks[id] = nil
-            if try await !store.releaseLocks(workflowUID: uid, nodeID: id).isEmpty {
-                for other in runs.keys.sorted() { try await askForLocksAgain(other) }
-            }
+        case .releaseLocks(let id): try await releaseLocks(of: id, uid)
         case .lookUpCache(let id, let cache, let key, let maxAge):
             let outputs = try await cached(cache, key, maxAge, uid)
             mailbox.post(.event(uid: uid, .cacheAnswered(id, outputs)))
@@ -29,15 +26,15 @@ extension WorkflowController {
                 namespace: namespace(uid), cache: cache)
         case .removeWorkingFiles(let id): await executor.removeWorkingFiles(workflowUID: uid, nodeID: id)
         case .deleteArtifacts(_, let list): try await delete(list, uid)
-        case .emitMetrics: break
+        case .emitMetrics(let id, let metrics):
+            if let state = runs[uid]?.state { settings.observers.emit(metrics, node: id, of: state) }
         case .finished:
-            try await store.releaseAllLocks(uid)
-            for other in runs.keys.sorted() where other != uid { try await askForLocksAgain(other) }
+            try await releaseAllLocks(of: uid)
             close(uid)
         }
     }
 
-    private func namespace(_ uid: String) -> String { runs[uid]?.state.definition.namespace ?? "default" }
+    func namespace(_ uid: String) -> String { runs[uid]?.state.definition.namespace ?? "default" }
 
     /// ConfigMaps and Secrets that a launch may read. Secrets come from the store each time and are kept nowhere else.
     private func values(for launch: Launch, _ uid: String) async throws -> LaunchValues {
@@ -67,67 +64,6 @@ extension WorkflowController {
         for artifact in list {
             guard let key = artifact.location?.settings["key"]?.stringValue else { continue }
             try artifacts.delete(key: key, namespace: namespace(uid))
-        }
-    }
-
-    // MARK: Locks
-
-    private func acquire(_ keys: [LockKey], for id: NodeID, _ priority: Int, _ uid: String) async throws {
-        guard let state = runs[uid]?.state else { return }
-        var wanted: [LockRequest.Key] = []
-        for key in keys {
-            switch try await limit(of: key, state) {
-            case .success(let limit): wanted.append(.init(key: key.text, limit: limit))
-            case .failure(let problem):
-                mailbox.post(.event(uid: uid, .refused(id, message: problem.message)))
-                return
-            }
-        }
-        let request = LockRequest(
-            holder: LockHolder(workflowUID: uid, nodeID: id), keys: wanted, priority: priority,
-            createdAt: state.definition.createdAt, sequence: state.nodes[id]?.sequence ?? 0)
-        try await ask(request)
-    }
-
-    private func ask(_ request: LockRequest) async throws {
-        let (uid, id) = (request.holder.workflowUID, request.holder.nodeID)
-        switch try await store.requestLocks(request) {
-        case .acquired:
-            runs[uid]?.waitingLocks[id] = nil
-            mailbox.post(.event(uid: uid, .locksAcquired(id)))
-        case .waiting(let key, let message, _):
-            runs[uid]?.waitingLocks[id] = request
-            mailbox.post(.event(uid: uid, .locksWaiting(id, lock: key, message: message)))
-        }
-    }
-
-    func askForLocksAgain(_ uid: String) async throws {
-        let waiting = (runs[uid]?.waitingLocks.values).map(Array.init) ?? []
-        for request in waiting.sorted(by: { $0.sequence < $1.sequence }) { try await ask(request) }
-    }
-
-    private func limit(of key: LockKey, _ state: WorkflowState) async throws -> Result<Int, ControllerError> {
-        switch key.limit {
-        case .mutex: return .success(1)
-        case .configMap(let name, let field):
-            let stored = try await store.catalog(namespace: key.namespace).configMaps[name]
-            let map = stored ?? state.definition.catalog.configMaps[name]
-            guard let text = map?.values[field] else {
-                return .failure(
-                    ControllerError(
-                        "the semaphore's ConfigMap \"\(name)\" has no key \"\(field)\"; load it first"))
-            }
-            guard let limit = Int(text.trimmed), limit > 0 else {
-                return .failure(
-                    ControllerError(
-                        "the semaphore's size \"\(text)\" in ConfigMap \"\(name)\" is not a positive number"))
-            }
-            return .success(limit)
-        case .database(let field):
-            guard let limit = try await store.syncLimit(namespace: key.namespace, key: field) else {
-                return .failure(ControllerError("no limit is set for the semaphore \"\(field)\""))
-            }
-            return .success(limit)
         }
     }
 }

@@ -3,49 +3,91 @@
 package import Artifacts
 package import Executors
 package import Persistence
-package import Scheduling
+import Scheduling
+import Synchronization
 package import Text
 import WorkflowLanguage
 
+/// Which runs a controller drives, and how many at a time.
+package struct ControllerSettings: Sendable {
+    /// Whether it drives every run of the data directory that nobody else drives: those stored before it began, by
+    /// other processes meanwhile, and those whose driver died. Otherwise only those it is told to drive.
+    package var servesAll = false
+    package var limits = RunLimits()
+    /// Called behind each save, from the controller: must be quick.
+    package var onSaved: @Sendable () -> Void = {}
+    /// Who is told of launches, phases, ends, and the metrics of manifests.
+    package var observers = ControllerObservers()
+
+    package init() {}
+}
+
 /// Drives runs in this process.
 package actor WorkflowController {
-    /// How often commands and locks of other processes are looked for.
+    /// How often commands, locks and runs of other processes are looked for.
     static let pollInterval = Duration.milliseconds(200)
-    /// How long a save that found the disk full waits before the next try.
+    /// How long a save that found the disk full or the database busy waits before the next try.
     static let fullDiskPause = Duration.milliseconds(500)
+    /// How many runs are taken over before events are looked at again.
+    static let takesAtOnce = 256
 
     let store: Store
     let executor: any Executor
     let artifacts: LocalArtifactStore?
+    let settings: ControllerSettings
     private let metrics: MetricsSource?
     let dataDirectory: String
     package nonisolated let mailbox = Mailbox()
-    let now: @Sendable () -> Timestamp
+    nonisolated let watchers = RunWatchers()
+    /// Who may begin; under a mutex so that a submission can look without waiting for the loop.
+    nonisolated let admission: Mutex<RunAdmission>
+    nonisolated let now: @Sendable () -> Timestamp
     var runs: [String: DrivenRun] = [:]
+    /// Runs that were given events, or have done effects, since they were last saved.
+    var touched: Set<String> = []
+    /// What they asked for in that time.
+    var heldEffects: [String: [Effect]] = [:]
     /// Changes and effects that could not be saved because the disk is full; in order, before all newer ones.
-    private var unsaved: [WorkflowChange] = []
-    private var unsavedEffects: [(uid: String, effect: Effect, key: String?)] = []
+    var unsaved: [WorkflowChange] = []
+    var unsavedEffects: [(uid: String, effect: Effect, key: String?)] = []
+    /// Runs whose end is saved and told: what is left is to note that their effects are done.
+    var closing: Set<String> = []
+    /// Those who wait until a command is saved.
+    var answers: [AsyncStream<CommandOutcome>.Continuation] = []
+    var due = DueRuns()
+    /// Runs with requests for locks that wait.
+    var lockWaiters: Set<String> = []
+    /// Unfinished runs that another process drives: looked at again when it may have died.
+    var foreign: Set<String> = []
+    /// Runs that are to be taken over, a few at a time.
+    var wanted = FIFO<String>()
+    /// The newest revision whose changes were looked at for new runs; nil before the first look.
+    var seenRevision: Int64?
+    var seenDataVersion = -1
+    var pollCount = 0
+    /// When the oldest event of this turn of the loop came in.
+    var turn = ContinuousClock.now
     private let alarm: Alarm
-    private let saveAlarm: Alarm
+    let saveAlarm: Alarm
     private let pollAlarm: Alarm
-    private var seenDataVersion = -1
-    /// Why runs were not taken over, by uid.
-    private var refusals: [String: String] = [:]
-    private var finished: Set<String> = []
-    private var watchers: [String: AsyncStream<Void>.Continuation] = [:]
     /// Why saving does not work at the moment, for whoever shows the run.
-    package private(set) var storageProblem: String?
+    package internal(set) var storageProblem: String?
+    /// Whether the loop runs.
+    package private(set) var isServing = false
 
     package init(
         store: Store, executor: any Executor, artifacts: LocalArtifactStore?, metrics: MetricsSource? = nil,
-        dataDirectory: String, now: @escaping @Sendable () -> Timestamp
+        dataDirectory: String, settings: ControllerSettings = ControllerSettings(),
+        now: @escaping @Sendable () -> Timestamp
     ) {
         self.metrics = metrics
         self.store = store
         self.executor = executor
         self.artifacts = artifacts
         self.dataDirectory = dataDirectory
+        self.settings = settings
         self.now = now
+        admission = Mutex(RunAdmission(limits: settings.limits))
         let mailbox = mailbox
         alarm = Alarm { mailbox.post(.poll) }
         saveAlarm = Alarm { mailbox.post(.saveAgain) }
@@ -54,14 +96,17 @@ package actor WorkflowController {
 
     /// Serves until `stop()`; running steps go on after it, and are found again by the next driver.
     ///
-    /// - Throws: what the store throws, except that a full disk is waited out.
+    /// - Throws: what the store throws, except that a full disk and a busy database are waited out.
     package func run() async throws {
         pollAlarm.repeatEvery(Self.pollInterval)
+        isServing = true
         defer {
+            isServing = false
             pollAlarm.cancel()
             alarm.cancel()
             saveAlarm.cancel()
         }
+        if settings.servesAll { mailbox.post(.poll) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (executor, mailbox) = (executor, mailbox)
             group.addTask {
@@ -76,7 +121,7 @@ package actor WorkflowController {
             }
             // When the loop has ended, the executor ends its streams, and with them the other tasks.
             for await _ in mailbox.ended { await executor.shutDown() }
-            for watcher in watchers.values { watcher.finish() }
+            watchers.end()
             try await group.waitForAll()
         }
     }
@@ -93,187 +138,49 @@ package actor WorkflowController {
 
     /// Handles what has come in, saves it, and carries out what follows; true when it was told to stop.
     private func step(_ items: [Incoming]) async throws -> Bool {
-        var effects: [String: [Effect]] = [:]
         var stops = false
         var polls = false
+        turn = mailbox.takenSince
+        try await takeUp(items)
         for item in items {
             switch item {
-            case .event(let uid, let event): handle(event, uid, &effects)
-            case .drive(let uid): try await take(uid, &effects)
+            case .event(let uid, let event): handle(event, uid)
+            case .command(let uid, let command, _, let answer): obey(command, uid, answer)
+            case .withdraw(let uid): admission.withLock { $0.withdraw(uid) }
             case .poll: polls = true
-            case .saveAgain: break
+            case .drive, .saveAgain: break
             case .stop: stops = true
             }
         }
-        if polls { try await poll(&effects) }
+        if polls { try await poll() }
         let moment = now()
-        for (uid, run) in runs {
-            if let next = run.state.nextTimer, next <= moment { handle(.timer, uid, &effects) }
+        while let uid = due.popDue(at: moment) {
+            if let next = runs[uid]?.state.nextTimer, next <= moment { handle(.timer, uid) }
+            touched.insert(uid)
         }
-        try await save(effects)
-        setAlarm()
+        try await save()
+        settings.observers.noteTurn(since: turn, waiting: mailbox.count)
+        if let next = due.next { alarm.set(after: next - now()) }
+        if !wanted.isEmpty, storageProblem == nil { mailbox.post(.saveAgain) }
         return stops
     }
 
-    private func handle(_ event: Event, _ uid: String, _ effects: inout [String: [Effect]]) {
+    func handle(_ event: Event, _ uid: String) {
         guard runs[uid] != nil else { return }
         let new = runs[uid]?.state.handle(event, at: now()) ?? []
-        effects[uid, default: []] += new
+        touched.insert(uid)
+        if !new.isEmpty { heldEffects[uid, default: []] += new }
     }
 
-    private func setAlarm() {
-        guard let next = runs.values.compactMap(\.state.nextTimer).min() else { return }
-        alarm.set(after: next - now())
-    }
-
-    // MARK: Saving
-
-    /// Saves all changes in one transaction, then carries out the effects. On a full disk both wait, and with them
-    /// everything that would start.
-    private func save(_ effects: [String: [Effect]]) async throws {
-        for uid in runs.keys.sorted() {
-            guard let (change, keyed) = runs[uid]?.takeChange(effects[uid] ?? []) else { continue }
-            if let change { unsaved.append(change) }
-            unsavedEffects += keyed.map { (uid, $0.0, $0.key) }
-        }
-        guard !unsaved.isEmpty || !unsavedEffects.isEmpty else { return }
-        do {
-            if !unsaved.isEmpty { try await store.apply(unsaved) }
-        } catch StoreError.full(let path) {
-            storageProblem = StoreError.full(path: path).message
-            for watcher in watchers.values { watcher.yield() }
-            saveAlarm.set(after: Self.fullDiskPause)
-            return
-        } catch StoreError.superseded(let uid) {
-            // Another process drives this run now: it is no longer ours to write.
-            runs[uid] = nil
-            unsaved.removeAll { $0.uid == uid }
-            unsavedEffects.removeAll { $0.uid == uid }
-            refuse(uid, "another process has taken this run over")
-            mailbox.post(.saveAgain)
+    private func obey(
+        _ command: Scheduling.Command, _ uid: String, _ answer: AsyncStream<CommandOutcome>.Continuation
+    ) {
+        guard let run = runs[uid], !run.state.isFinished else {
+            answer.yield(.notDriven)
+            answer.finish()
             return
         }
-        storageProblem = nil
-        let changed = Set(unsaved.map(\.uid))
-        unsaved = []
-        let due = unsavedEffects
-        unsavedEffects = []
-        for (uid, effect, key) in due {
-            do {
-                try await perform(effect, uid)
-                if let key { runs[uid]?.doneEffects.append(key) }
-            } catch StoreError.full {
-                unsavedEffects.append((uid, effect, key))
-                saveAlarm.set(after: Self.fullDiskPause)
-            }
-        }
-        for uid in changed { watchers[uid]?.yield() }
-    }
-
-    // MARK: Taking runs over
-
-    /// Takes over a stored run and goes on with it.
-    private func take(_ uid: String, _ effects: inout [String: [Effect]]) async throws {
-        guard runs[uid] == nil else { return }
-        guard let lock = try DriverLock.take(runDirectory: "\(dataDirectory)/runs/\(uid)") else {
-            refuse(uid, "another process drives this run; `martlet watch` shows it, `martlet stop` ends it")
-            return
-        }
-        let epoch = try await store.claimRun(uid)
-        guard let stored = try await store.loadRun(uid),
-            var definition = RunDefinition(stored: stored.row.manifest)
-        else {
-            refuse(uid, "the run's definition cannot be read: it was written by another version of martlet")
-            return
-        }
-        definition.zones = TimeZones.mentioned(in: definition.manifest)
-        let state = WorkflowState(
-            definition: definition, header: stored.row.state, nodes: stored.nodes, at: now())
-        var run = DrivenRun(state: state, epoch: epoch, lock: lock)
-        run.effectCount = stored.effects.count
-        runs[uid] = run
-        for row in stored.effects {
-            guard let effect = Effect(row: row, uid: uid) else { continue }
-            unsavedEffects.append((uid, effect, row.key))
-        }
-        handle(.attached, uid, &effects)
-        // Whoever waits for a change looks now: a run that already waits for a person has none to offer.
-        if runs[uid]?.state.isFinished == true { close(uid) } else { watchers[uid]?.yield() }
-    }
-
-    /// Notes that a run has ended and that its end is saved.
-    func close(_ uid: String) {
-        finished.insert(uid)
-        watchers[uid]?.yield()
-    }
-
-    /// Forgets a run; its lock is given back.
-    package func forget(_ uid: String) {
-        runs[uid] = nil
-        watchers[uid]?.finish()
-        watchers[uid] = nil
-    }
-
-    // MARK: For those who ask
-
-    /// Begins or goes on with a stored run. Returns when the request is queued.
-    package func drive(_ uid: String) { mailbox.post(.drive(uid: uid)) }
-
-    package func send(_ command: Scheduling.Command, to uid: String) {
-        mailbox.post(.event(uid: uid, .command(command)))
-    }
-
-    package func stop() { mailbox.post(.stop) }
-
-    /// The run as it is now, for showing; nil if this process does not drive it.
-    package func state(of uid: String) -> WorkflowState? { runs[uid]?.state }
-
-    /// Whether nothing of the run happens without a person.
-    package func waitsForPerson(_ uid: String) -> Bool { runs[uid]?.state.waitsForPerson ?? false }
-
-    /// Whether the run has ended and its end is on disk.
-    package func isFinished(_ uid: String) -> Bool { finished.contains(uid) }
-
-    /// A signal after each saved change of a run; one consumer a run.
-    package func changes(of uid: String) -> AsyncStream<Void> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        watchers[uid] = continuation
-        continuation.yield()
-        return stream
-    }
-
-    /// Why this process does not drive a run that it was asked to drive.
-    package func refusal(of uid: String) -> String? { refusals[uid] }
-
-    private func refuse(_ uid: String, _ reason: String) {
-        refusals[uid] = reason
-        watchers[uid]?.yield()
-    }
-
-    // MARK: Other processes
-
-    private func poll(_ effects: inout [String: [Effect]]) async throws {
-        guard !runs.isEmpty else { return }
-        let version = try await store.dataVersion()
-        guard version != seenDataVersion else { return }
-        seenDataVersion = version
-        for uid in runs.keys.sorted() {
-            try await takeCommands(uid, &effects)
-            try await askForLocksAgain(uid)
-        }
-    }
-
-    private func takeCommands(_ uid: String, _ effects: inout [String: [Effect]]) async throws {
-        for command in try await store.takeCommands(uid) {
-            guard runs[uid]?.takenCommands.insert(command.id).inserted == true else { continue }
-            if let known = Scheduling.Command(verb: command.verb, payload: command.payload) {
-                handle(.command(known), uid, &effects)
-                runs[uid]?.finishedCommands.append(.init(id: command.id))
-            } else {
-                runs[uid]?.finishedCommands.append(
-                    .init(id: command.id, error: "this martlet does not know the verb \"\(command.verb)\""))
-            }
-        }
+        handle(.command(command), uid)
+        answers.append(answer)
     }
 }

@@ -7,6 +7,7 @@ package enum DefinitionKind: String, Sendable, Hashable, CaseIterable {
     case workflowTemplate = "WorkflowTemplate"
     case clusterWorkflowTemplate = "ClusterWorkflowTemplate"
     case cronWorkflow = "CronWorkflow"
+    case workflowEventBinding = "WorkflowEventBinding"
     case configMap = "ConfigMap"
     case secret = "Secret"
 

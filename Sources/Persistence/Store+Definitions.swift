@@ -50,24 +50,38 @@ extension Store {
     }
 
     /// Writes what the controller notes beside a document; its generation stays.
-    /// - Throws: `StoreError.notFound`.
+    /// - Parameter version: the resource version under which the caller read the document.
+    /// - Returns: the new resource version.
+    /// - Throws: `StoreError.notFound`; `conflict` if the document was changed since `version`.
+    @discardableResult
     package func setDefinitionStatus(
-        _ kind: DefinitionKind, namespace: String, name: String, status: JSONValue
-    ) async throws {
+        _ kind: DefinitionKind, namespace: String, name: String, status: JSONValue,
+        ifVersion version: Int? = nil
+    ) async throws -> Int {
         let text = status.compactText
-        try await write { database in
+        return try await writeTogether { database in
+            if let version {
+                let found = try database.integer(
+                    "SELECT resource_version FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
+                    [kind.rawValue, kind.isClusterWide ? "" : namespace, name])
+                if let found, Int(found) != version {
+                    throw StoreError.conflict(
+                        kind: kind.rawValue, name: name, expected: version, found: Int(found))
+                }
+            }
+            let next = try database.nextResourceVersion()
             try database.run(
                 """
                 UPDATE definitions SET status = ?, resource_version = ?
                 WHERE kind = ? AND namespace = ? AND name = ?
                 """,
                 [
-                    text, database.nextResourceVersion(), kind.rawValue, kind.isClusterWide ? "" : namespace,
-                    name,
+                    text, next, kind.rawValue, kind.isClusterWide ? "" : namespace, name,
                 ])
             guard database.changesCount > 0 else {
                 throw StoreError.notFound(kind: kind.rawValue, name: name)
             }
+            return next
         }
     }
 
@@ -104,7 +118,9 @@ extension Store {
             try database.run(
                 "DELETE FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
                 [kind.rawValue, kind.isClusterWide ? "" : namespace, name])
-            return database.changesCount > 0
+            guard database.changesCount > 0 else { return false }
+            _ = try database.next(.resourceVersion)
+            return true
         }
     }
 
@@ -116,7 +132,7 @@ extension Store {
             let rows = try database.rows(
                 """
                 SELECT kind, \(DefinitionRow.columns) FROM definitions
-                WHERE namespace IN (?, '') AND kind <> 'CronWorkflow'
+                WHERE namespace IN (?, '') AND kind NOT IN ('CronWorkflow', 'WorkflowEventBinding')
                 """, [namespace])
             for row in rows {
                 guard let kind = DefinitionKind(rawValue: row["kind"]) else { continue }
@@ -185,12 +201,5 @@ extension Database {
         ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
     }
 
-    fileprivate func nextResourceVersion() throws -> Int {
-        let version = try integer(
-            "UPDATE counters SET value = value + 1 WHERE name = 'resource_version' RETURNING value", [])
-        guard let version else {
-            throw StoreError.invalid(detail: "the counter of resource versions is missing")
-        }
-        return Int(version)
-    }
+    fileprivate func nextResourceVersion() throws -> Int { Int(try next(.resourceVersion)) }
 }

@@ -5,38 +5,20 @@ package import Scheduling
 import Text
 
 extension Store {
-    /// Stores a new run.
+    /// Stores a new run. Calls that come at the same time wait for the disk together.
     /// - Throws: `StoreError.nameTaken` if its namespace has a run of that name, archived ones included.
     package func insertWorkflow(_ workflow: WorkflowRow) async throws {
-        let summary = workflow.summary
-        let labels = JSONValue(labels: summary.labels).compactText
-        let annotations = JSONValue(labels: summary.annotations).compactText
-        let (manifest, state) = (workflow.manifest.compactText, workflow.state.compactText)
-        try await write { database in
-            let taken = try database.integer(
-                "SELECT id FROM workflows WHERE namespace = ? AND name = ?",
-                [summary.namespace, summary.name])
-            if taken != nil {
-                throw StoreError.nameTaken(
-                    kind: "workflow", namespace: summary.namespace, name: summary.name)
-            }
-            try database.run(
-                """
-                INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at,
-                    finished_at, priority, labels, annotations, driver_epoch, archived)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [
-                    summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
-                    summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
-                    summary.finishedAt?.nanoseconds, summary.priority, labels, annotations,
-                    summary.driverEpoch, summary.archived,
-                ])
-            let key = database.lastInsertedRowID
-            try database.run(
-                "INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, manifest])
-            try database.run("INSERT INTO workflow_states (workflow, state) VALUES (?, ?)", [key, state])
-            try database.replaceLabels(of: key, with: summary.labels)
+        let prepared = PreparedWorkflow(workflow)
+        try await writeTogether { try $0.insert(prepared) }
+    }
+
+    /// Stores new runs in one transaction; one that is refused leaves the others.
+    /// - Returns: for each run whether it is stored, or why not.
+    package func insertWorkflows(_ workflows: [WorkflowRow]) async throws -> [Result<Void, StoreError>] {
+        let path = path
+        let prepared = workflows.map(PreparedWorkflow.init)
+        return try await write { database in
+            try prepared.map { workflow in try database.undoable(path: path) { try $0.insert(workflow) } }
         }
     }
 
@@ -62,20 +44,11 @@ extension Store {
         }
     }
 
-    /// Deletes a run and everything that hangs on it; a run that is not there is no error.
-    /// - Returns: whether there was one.
-    @discardableResult
-    package func deleteWorkflow(_ uid: String) async throws -> Bool {
-        try await write { database in
-            try database.run("DELETE FROM workflows WHERE uid = ?", [uid])
-            return database.changesCount > 0
-        }
-    }
-
     package func setArchived(_ uid: String, _ archived: Bool) async throws {
         try await write { database in
             try database.run(
-                "UPDATE workflows SET archived = ? WHERE id = ?", [archived, database.workflowKey(uid)])
+                "UPDATE workflows SET archived = ?, revision = ? WHERE id = ?",
+                [archived, database.next(.runRevision), database.workflowKey(uid)])
         }
     }
 
@@ -121,12 +94,41 @@ extension Store {
     }
 }
 
+/// A new run with its JSON written out.
+struct PreparedWorkflow: Sendable {
+    var summary: WorkflowSummary
+    var labels: String
+    var annotations: String
+    var manifest: String
+    var state: String
+    var parameters: [(name: String, value: String)]
+    var lifetime: TimeToLive?
+
+    init(_ row: WorkflowRow) {
+        summary = row.summary
+        labels = JSONValue(labels: row.labels).compactText
+        annotations = JSONValue(labels: row.annotations).compactText
+        manifest = row.manifest.compactText
+        state = row.state.compactText
+        parameters = RunArguments.parameters(of: row.manifest)
+        lifetime = TimeToLive(manifest: row.manifest)
+    }
+}
+
 extension WorkflowSummary {
     /// The columns that `init(row:path:)` reads.
-    static let columns = """
-        workflows.uid, namespace, name, phase, message, created_at, started_at, finished_at, priority, labels,
-        annotations, driver_epoch, archived
+    static let columns = columns(time: "workflows.created_at")
+    static let columnCount = 15
+
+    /// - Parameter time: where the moment of creation is read: a list's order must be that of the index it walks.
+    static func columns(time: String) -> String {
         """
+        workflows.uid, workflows.namespace, workflows.name, workflows.phase, workflows.message, \(time),
+        workflows.started_at, workflows.finished_at, workflows.priority, workflows.labels,
+        workflows.annotations, workflows.driver_epoch, workflows.archived, workflows.revision,
+        workflows.progress
+        """
+    }
 
     init(row: Row, path: String) throws {
         self.init(
@@ -135,7 +137,7 @@ extension WorkflowSummary {
             finishedAt: (row[7] as Int64?).map(Timestamp.init(column:)), priority: row[8],
             labels: try JSONValue(column: row[9], of: "workflows", path: path).textMembers,
             annotations: try JSONValue(column: row[10], of: "workflows", path: path).textMembers,
-            driverEpoch: row[11], archived: row[12])
+            driverEpoch: row[11], archived: row[12], revision: row[13], progress: row[14])
     }
 }
 
@@ -158,26 +160,88 @@ extension Database {
         }
     }
 
-    fileprivate func nodes(of workflow: Int64, path: String) throws -> [Node] {
-        let statement = try cachedStatement(
-            sql: "SELECT sequence, body FROM nodes WHERE workflow = ? ORDER BY sequence, id")
-        let rows = try Row.fetchCursor(statement, arguments: [workflow])
-        var nodes: [Node] = []
-        while let row = try rows.next() {
-            let body = try JSONValue(column: row[1], of: "nodes", path: path)
-            guard let node = Node(row: body, sequence: row[0]) else {
-                throw StoreError.corrupt(path: path, detail: "a row of nodes is not a node")
-            }
-            nodes.append(node)
+    func insert(_ new: PreparedWorkflow) throws {
+        let summary = new.summary
+        let taken = try integer(
+            "SELECT id FROM workflows WHERE namespace = ? AND name = ?", [summary.namespace, summary.name])
+        if taken != nil {
+            throw StoreError.nameTaken(kind: "workflow", namespace: summary.namespace, name: summary.name)
         }
-        return nodes
+        try run(
+            """
+            INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at, finished_at,
+                priority, labels, annotations, driver_epoch, archived, progress, revision)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
+                summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
+                summary.finishedAt?.nanoseconds, summary.priority, new.labels, new.annotations,
+                summary.driverEpoch, summary.archived, summary.progress, next(.runRevision),
+            ])
+        let key = lastInsertedRowID
+        try run("INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, new.manifest])
+        try run("INSERT INTO workflow_states (workflow, state) VALUES (?, ?)", [key, new.state])
+        try run("INSERT INTO workflow_names (rowid, name) VALUES (?, ?)", [key, summary.name])
+        try replaceLabels(of: key, with: summary.labels)
+        try replaceParameters(of: key, with: new.parameters)
+        try replaceLifetime(of: key, with: new.lifetime)
     }
 
     func replaceLabels(of workflow: Int64, with labels: [String: String]) throws {
         try run("DELETE FROM workflow_labels WHERE workflow = ?", [workflow])
         for (key, value) in labels {
             try run(
-                "INSERT INTO workflow_labels (key, value, workflow) VALUES (?, ?, ?)", [key, value, workflow])
+                """
+                INSERT INTO workflow_labels (key, value, created_at, workflow)
+                SELECT ?, ?, created_at, id FROM workflows WHERE id = ?
+                """, [key, value, workflow])
+        }
+    }
+
+    func replaceParameters(of workflow: Int64, with parameters: [(name: String, value: String)]) throws {
+        try run("DELETE FROM workflow_parameters WHERE workflow = ?", [workflow])
+        for (position, parameter) in parameters.enumerated() {
+            try run(
+                """
+                INSERT INTO workflow_parameters (name, value, created_at, workflow, position)
+                SELECT ?, ?, created_at, id, ? FROM workflows WHERE id = ?
+                """, [parameter.name, parameter.value, position, workflow])
+        }
+    }
+
+    func replaceLifetime(of workflow: Int64, with lifetime: TimeToLive?) throws {
+        try run("DELETE FROM workflow_lifetimes WHERE workflow = ?", [workflow])
+        guard let lifetime else { return }
+        try run(
+            "INSERT INTO workflow_lifetimes (workflow, after_success, after_failure) VALUES (?, ?, ?)",
+            [workflow, lifetime.secondsAfterSuccess, lifetime.secondsAfterFailure])
+        guard let row = try row("SELECT phase, finished_at FROM workflows WHERE id = ?", [workflow]) else {
+            return
+        }
+        try noteEnd(of: workflow, phase: row[0], finishedAt: row.timestamp("finished_at"))
+    }
+
+    /// Decides when a run with a lifetime may go; a run that goes on again may not.
+    func noteEnd(of workflow: Int64, phase: String, finishedAt: Timestamp?) throws {
+        let found = try row(
+            "SELECT after_success, after_failure FROM workflow_lifetimes WHERE workflow = ?", [workflow])
+        guard let found else { return }
+        let lifetime = TimeToLive(secondsAfterSuccess: found[0], secondsAfterFailure: found[1])
+        let expiry = finishedAt.flatMap { lifetime.expiry(phase: phase, finishedAt: $0) }
+        try run(
+            "UPDATE workflow_lifetimes SET expires_at = ? WHERE workflow = ?",
+            [expiry?.nanoseconds, workflow])
+    }
+
+    /// Fills the tables of arguments and lifetimes from the definitions of runs that are older than these tables.
+    func fillArguments() throws {
+        let rows = try Row.fetchCursor(self, sql: "SELECT workflow, manifest FROM workflow_manifests")
+        while let row = try rows.next() {
+            // A definition that cannot be read keeps the database from being opened no more than before.
+            guard let manifest = try? JSONValue(parsing: row[1] as String) else { continue }
+            try replaceParameters(of: row[0], with: RunArguments.parameters(of: manifest))
+            try replaceLifetime(of: row[0], with: TimeToLive(manifest: manifest))
         }
     }
 }

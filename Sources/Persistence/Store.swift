@@ -18,11 +18,13 @@ package final class Store: Sendable {
     /// The database file.
     package let path: String
     package let isReadOnly: Bool
-    private let pool: DatabasePool
+    let pool: DatabasePool
     /// Looks at nothing but the version counter, so that polling never waits behind a long read.
     private let versionReader: DatabaseQueue
     private let schemaVersion: Int
     private let calls: Mutex<Calls>
+    /// Small writes that share a transaction; see `writeTogether`.
+    let sharedWrites = Mutex(SharedWrites())
 
     /// The calls that use the connections now. GRDB reads through a null pointer where a closed connection is
     /// used, so connections close when the last call has left.
@@ -129,20 +131,12 @@ extension Store {
     /// still has to save how it ended, so this goes through the callback form, which goes on.
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
     {
-        let (known, path) = (schemaVersion, path)
-        guard !isReadOnly else {
-            throw StoreError.invalid(detail: "\(path) was opened for reading only and cannot be written")
-        }
+        try refuseIfReadOnly()
         return try await call {
             try await withCheckedThrowingContinuation { continuation in
                 pool.asyncWrite(
-                    { database in
-                        // A newer Martlet may have migrated the file since this process opened it.
-                        let found =
-                            try Int.fetchOne(database.cachedStatement(sql: "PRAGMA user_version")) ?? 0
-                        guard found == known else {
-                            throw StoreError.newerSchema(path: path, found: found, known: known)
-                        }
+                    { [self] database in
+                        try checkSchema(database)
                         return try body(database)
                     },
                     completion: { _, result in continuation.resume(with: result) })
@@ -150,8 +144,22 @@ extension Store {
         }
     }
 
+    func refuseIfReadOnly() throws {
+        guard !isReadOnly else {
+            throw StoreError.invalid(detail: "\(path) was opened for reading only and cannot be written")
+        }
+    }
+
+    /// A newer Martlet may have migrated the file since this process opened it.
+    func checkSchema(_ database: Database) throws {
+        let found = try Int.fetchOne(database.cachedStatement(sql: "PRAGMA user_version")) ?? 0
+        guard found == schemaVersion else {
+            throw StoreError.newerSchema(path: path, found: found, known: schemaVersion)
+        }
+    }
+
     /// Keeps the connections open for the time of a call, and gives its errors the store's names.
-    private func call<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    func call<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
         let isOpen = calls.withLock { calls in
             if !calls.isClosed { calls.count += 1 }
             return !calls.isClosed

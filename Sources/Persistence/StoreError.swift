@@ -23,6 +23,8 @@ package enum StoreError: Error, Sendable, Hashable {
     case conflict(kind: String, name: String, expected: Int, found: Int)
     /// Another process has taken over driving the run; this one must stop.
     case superseded(uid: String)
+    /// What changed after this revision is not known any more, or the revision is of another database.
+    case expired(revision: Int64)
     /// A limit or a rule of the schema was broken by the caller.
     case invalid(detail: String)
     /// Reading or writing the file failed.
@@ -61,6 +63,8 @@ package enum StoreError: Error, Sendable, Hashable {
             """
         case .superseded(let uid):
             "workflow \(uid) is driven by another process now; this one no longer may write its state"
+        case .expired(let revision):
+            "the changes after revision \(revision) are not kept any more; read the list again and go on from there"
         case .invalid(let detail): detail
         case .io(let path, let detail):
             "\(path) cannot be read or written: \(detail); check the disk and the file's permissions"

@@ -41,10 +41,13 @@ package struct HeaderUpdate: Sendable, Hashable {
     package var state: JSONValue?
     package var labels: [String: String]?
     package var annotations: [String: String]?
+    /// Nodes done and nodes in all: "3/5".
+    package var progress: String?
 
     package init(
         phase: String, message: String = "", startedAt: Timestamp? = nil, finishedAt: Timestamp? = nil,
-        state: JSONValue? = nil, labels: [String: String]? = nil, annotations: [String: String]? = nil
+        state: JSONValue? = nil, labels: [String: String]? = nil, annotations: [String: String]? = nil,
+        progress: String? = nil
     ) {
         self.phase = phase
         self.message = message
@@ -53,6 +56,7 @@ package struct HeaderUpdate: Sendable, Hashable {
         self.state = state
         self.labels = labels
         self.annotations = annotations
+        self.progress = progress
     }
 }
 
@@ -73,6 +77,8 @@ package struct WorkflowChange: Sendable, Hashable {
     /// If given, the change is refused unless this is still the run's driver epoch.
     package var driverEpoch: Int?
     package var header: HeaderUpdate?
+    /// "3/5", where the header is not written; nil leaves what is stored.
+    package var progress: String?
     /// Replaces what the run was made from: a retry with other arguments.
     package var manifest: JSONValue?
     /// Nodes that are new or have changed, whole.
@@ -83,11 +89,14 @@ package struct WorkflowChange: Sendable, Hashable {
     package var doneEffects: [String]
     package var events: [EventRow]
     package var finishedCommands: [FinishedCommand]
+    /// What is to be told of this change, kept in the outbox with it.
+    package var notifications: [NewNotification] = []
 
     package init(
         uid: String, driverEpoch: Int? = nil, header: HeaderUpdate? = nil, nodes: [Node] = [],
         deletedNodes: [NodeID] = [], newEffects: [EffectRow] = [], doneEffects: [String] = [],
-        events: [EventRow] = [], finishedCommands: [FinishedCommand] = []
+        events: [EventRow] = [], finishedCommands: [FinishedCommand] = [],
+        progress: String? = nil
     ) {
         self.uid = uid
         self.driverEpoch = driverEpoch
@@ -98,5 +107,12 @@ package struct WorkflowChange: Sendable, Hashable {
         self.doneEffects = doneEffects
         self.events = events
         self.finishedCommands = finishedCommands
+        self.progress = progress
+    }
+
+    /// Whether readers see a difference. The driver's own notes are none of theirs.
+    var isVisible: Bool {
+        header != nil || progress != nil || manifest != nil || !nodes.isEmpty || !deletedNodes.isEmpty
+            || !events.isEmpty
     }
 }

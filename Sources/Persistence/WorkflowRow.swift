@@ -20,12 +20,16 @@ package struct WorkflowSummary: Sendable, Hashable {
     /// Goes up when a process takes the run over; see `Store.claimRun`.
     package var driverEpoch: Int
     package var archived: Bool
+    /// Of the newest change; see `Store.runChanges`. The store gives it: what an insert says is left aside.
+    package var revision: Int64
+    /// Nodes done and nodes in all, such as "3/5"; empty before the run's driver has said so.
+    package var progress: String
 
     package init(
         uid: String, namespace: String, name: String, phase: String = "", message: String = "",
         createdAt: Timestamp, startedAt: Timestamp? = nil, finishedAt: Timestamp? = nil, priority: Int = 0,
         labels: [String: String] = [:], annotations: [String: String] = [:], driverEpoch: Int = 0,
-        archived: Bool = false
+        archived: Bool = false, revision: Int64 = 0, progress: String = ""
     ) {
         self.uid = uid
         self.namespace = namespace
@@ -40,6 +44,8 @@ package struct WorkflowSummary: Sendable, Hashable {
         self.annotations = annotations
         self.driverEpoch = driverEpoch
         self.archived = archived
+        self.revision = revision
+        self.progress = progress
     }
 }
 

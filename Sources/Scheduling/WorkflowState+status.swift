@@ -64,8 +64,14 @@ extension WorkflowState {
 
     /// `N/M`: how much of how much is done.
     package struct Progress: Sendable, Hashable {
-        package var done = 0
-        package var all = 0
+        package var done: Int
+        package var all: Int
+
+        package init(done: Int = 0, all: Int = 0) {
+            self.done = done
+            self.all = all
+        }
+
         package var text: String { "\(done)/\(all)" }
     }
 
@@ -90,7 +96,8 @@ extension WorkflowState {
         return (total, sums)
     }
 
-    private static func progress(of node: Node) -> Progress {
+    /// What a node that does work of its own adds to the progress of the run.
+    package static func progress(of node: Node) -> Progress {
         let parts = node.progress.split(separator: "/").compactMap { Int($0) }
         if parts.count == 2, parts[1] > 0 {
             return Progress(

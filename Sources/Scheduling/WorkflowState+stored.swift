@@ -24,6 +24,15 @@ extension WorkflowState {
         return object.json
     }
 
+    /// The run as it is shown before a scheduler has looked at it: with the phase and message of its row.
+    package func accepted(as phase: Phase, message: String = "") -> WorkflowState {
+        guard self.phase == nil else { return self }
+        var copy = self
+        copy.phase = phase
+        copy.message = message
+        return copy
+    }
+
     /// A run as it was stored. Call `handle(.attached)` to go on with it.
     package init(definition: RunDefinition, header: JSONValue, nodes: [Node], at now: Timestamp) {
         self.init(definition: definition, at: now)

@@ -40,6 +40,8 @@ struct StepSpec {
     var memoryBytes: Int?
     var cgroupParent: CString?
     var processors: CString?
+    /// What logs and the kept output must not show, longest first.
+    var covered: [CString] = []
 
     init(directory: AttemptDirectory) throws(SpecError) {
         guard let bytes = directory.read("spec", limit: Self.sizeLimit) else {
@@ -120,6 +122,7 @@ struct StepSpec {
         case "memoryBytes": memoryBytes = try fields.number(of: key)
         case "cgroupParent": cgroupParent = try fields.value(of: key)
         case "processors": processors = try fields.value(of: key)
+        case "cover": covered.append(try fields.value(of: key))
         default: return false
         }
         return true

@@ -14,6 +14,7 @@ final class Supervision {
         var descriptor: Int32
         var stream: LogStream
         let feedsTail: Bool
+        var mask: SecretMask
         var lastInput = 0
     }
 
@@ -79,10 +80,12 @@ final class Supervision {
             let isMain = container.role == .main
             pipes.append(
                 Pipe(
-                    descriptor: output, stream: LogStream(name: "stdout", container: name), feedsTail: isMain)
-            )
+                    descriptor: output, stream: LogStream(name: "stdout", container: name), feedsTail: isMain,
+                    mask: SecretMask(spec.covered)))
             pipes.append(
-                Pipe(descriptor: error, stream: LogStream(name: "stderr", container: name), feedsTail: false))
+                Pipe(
+                    descriptor: error, stream: LogStream(name: "stderr", container: name), feedsTail: false,
+                    mask: SecretMask(spec.covered)))
         }
     }
 
@@ -180,15 +183,24 @@ final class Supervision {
     private func readOnce(_ index: Int) {
         let length = read(pipes[index].descriptor, chunk.baseAddress, chunk.count)
         if length > 0 {
-            let bytes = UnsafeRawBufferPointer(rebasing: chunk[0..<length])
-            log.stamp()
-            pipes[index].stream.append(bytes, to: &log)
+            take(UnsafeRawBufferPointer(rebasing: chunk[0..<length]), from: index, isEnd: false)
             pipes[index].lastInput = now()
-            if pipes[index].feedsTail { tail.append(bytes) }
         } else if length == 0 || (errno != EAGAIN && errno != EINTR) {
             close(pipes[index].descriptor)
             pipes[index].descriptor = -1
         }
+    }
+
+    /// Puts output into the log and the kept tail, secrets covered.
+    private func take(_ bytes: UnsafeRawBufferPointer, from index: Int, isEnd: Bool) {
+        log.stamp()
+        guard !pipes[index].mask.isEmpty else { return keep(bytes, from: index) }
+        pipes[index].mask.covering(bytes, isEnd: isEnd).withUnsafeBytes { keep($0, from: index) }
+    }
+
+    private func keep(_ bytes: UnsafeRawBufferPointer, from index: Int) {
+        pipes[index].stream.append(bytes, to: &log)
+        if pipes[index].feedsTail { tail.append(bytes) }
     }
 
     private func showPartialLines(at present: Int) {
@@ -289,7 +301,8 @@ final class Supervision {
                 break
             }
         }
-        log.stamp()
+        // What waited as the possible beginning of a secret was none.
+        take(UnsafeRawBufferPointer(start: nil, count: 0), from: index, isEnd: true)
         pipes[index].stream.flushPartial(to: &log)
     }
 }

@@ -9,7 +9,7 @@ enum CommandList {
         WatchCommand.self, WaitCommand.self, RetryCommand.self, ResubmitCommand.self, StopCommand.self,
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
-        BackupCommand.self,
+        SecretCommand.self, BackupCommand.self, ServerCommand.self, TokenCommand.self,
         DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
         EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,
         TokenizerCommand.self, GenerateCommand.self, ChatCommand.self, ServeCommand.self,

@@ -1,6 +1,7 @@
 // `martlet stop`, `terminate`, `suspend` and `resume`: what people ask of a run that has not ended.
 
 import ArgumentParser
+import Controller
 import Scheduling
 import Text
 import WorkflowLanguage
@@ -135,17 +136,15 @@ struct RunControl {
         _ command: Scheduling.Command, to names: [String], word: String, goesOn: Bool = true,
         reportsOutcome: Bool = false
     ) async throws {
-        let access = try RunAccess(data)
-        let delivery = CommandDelivery(access: access, execution: execution)
+        let access = try RunAccess(data, execution: execution.settings)
         var worst: Int32 = 0
         for name in names {
             let state = try await access.state(of: name)
-            try check(command, state)
-            let outcome = try await delivery.deliver(command, to: state)
+            let delivery = try await access.operations.deliver(command, to: state.uid)
             let line = "workflow \(state.name) \(word)"
             // Standard output belongs to the run's own JSON.
             if output == .json { Output.note(line) } else { Output.line(line) }
-            guard goesOn, case .carriedOutHere = outcome else { continue }
+            guard goesOn, delivery == .here else { continue }
             var driver = try RunDriver(
                 store: access.store, data: data.location, execution: execution.settings)
             driver.output = output
@@ -154,21 +153,5 @@ struct RunControl {
             if reportsOutcome { worst = max(worst, status) }
         }
         if worst != 0 { throw ExitCode(worst) }
-    }
-
-    /// A selector must choose something: a verb that changes nothing would look like one that did.
-    private func check(_ command: Scheduling.Command, _ state: WorkflowState) throws {
-        let selector: NodeSelector?
-        switch command {
-        case .stop(_, let given), .resume(let given), .set(let given, _, _, _): selector = given
-        case .terminate, .suspend, .interrupt: return
-        }
-        guard let selector, !state.isFinished else { return }
-        let waiting = state.nodes.values.filter { $0.type == .suspend && $0.phase == .running }
-        guard !waiting.contains(where: selector.matches) else { return }
-        let names = waiting.map(\.displayName).sorted().joined(separator: ", ")
-        throw CommandError(
-            "workflow \(state.name) has no suspend node that waits and matches \"\(selector.source)\"; "
-                + (names.isEmpty ? "none waits" : "these wait: \(names)"))
     }
 }

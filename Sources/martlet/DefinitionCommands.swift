@@ -1,6 +1,7 @@
 // `create`, `update`, `list`, `get`, `delete` and `lint`, the same for each kind of stored definition.
 
 import ArgumentParser
+import Controller
 import Persistence
 import Text
 import WorkflowLanguage

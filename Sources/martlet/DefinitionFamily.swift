@@ -34,12 +34,13 @@ enum CronFamily: DefinitionFamily {
 
 /// Stored definitions of one kind.
 struct DefinitionShelf<Family: DefinitionFamily> {
-    let store: Store
+    let access: RunAccess
     let data: DataOptions
+    var store: Store { access.store }
 
     init(_ data: DataOptions) throws {
         self.data = data
-        store = try data.openStore()
+        access = try RunAccess(data)
     }
 
     /// Checks manifests and stores those of the family.
@@ -60,24 +61,19 @@ struct DefinitionShelf<Family: DefinitionFamily> {
             let namespace =
                 data.namespace == "default" && !metadata.namespace.isEmpty
                 ? metadata.namespace : data.namespace
-            let name = metadata.name.isEmpty ? Submission.generated(metadata.generateName) : metadata.name
             rows.append(
                 try await told {
-                    try await store.putDefinition(
-                        Family.kind, namespace: namespace, name: name, body: document.json,
-                        at: Environment.now(),
-                        if: condition)
+                    try await access.operations.store(
+                        Family.kind, document.json, namespace: namespace, if: condition)
                 })
         }
         return rows
     }
 
     func diagnostics(_ manifests: Manifests, strict: Bool) async throws -> [Diagnostic] {
-        var options = ValidationOptions()
-        options.strict = strict
-        let stored = try await store.catalog(namespace: data.namespace)
-        return manifests.diagnostics
-            + Linter.lint(manifests.documents, catalog: manifests.catalog(over: stored), options: options)
+        let lint = try await access.operations.lint(
+            manifests.documents, namespace: data.namespace, strict: strict)
+        return manifests.diagnostics + lint.diagnostics
     }
 
     func row(_ name: String) async throws -> DefinitionRow {
@@ -93,25 +89,13 @@ struct DefinitionShelf<Family: DefinitionFamily> {
             return try await body()
         } catch let error as StoreError {
             throw CommandError(error.message)
+        } catch let error as OperationError {
+            throw CommandError(error.message)
         }
     }
 }
 
 extension DefinitionRow {
-    /// The document with what the store knows of it, as Kubernetes shows it.
-    var documentJSON: JSONValue {
-        var members = body.objectValue ?? [:]
-        var metadata = members["metadata"]?.objectValue ?? [:]
-        metadata["name"] = .string(name)
-        if !namespace.isEmpty { metadata["namespace"] = .string(namespace) }
-        metadata["creationTimestamp"] = .string(createdAt.rfc3339)
-        metadata["generation"] = .int(generation)
-        metadata["resourceVersion"] = .string("\(resourceVersion)")
-        members["metadata"] = .object(metadata)
-        if status != .null { members["status"] = status }
-        return .object(members)
-    }
-
     /// Name, namespace and age, as `argo template get` begins.
     func header(now: Timestamp, zone: TimeZoneRules = LocalZone.rules) -> String {
         var facts = [("Name:", name)]

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Artifacts
+import Controller
 import Executors
 import Persistence
 import Scheduling
@@ -19,9 +20,6 @@ struct DeleteCommand: AsyncParsableCommand {
               martlet delete --status Failed --prefix test-
               martlet delete --all
             """)
-
-    /// How long `--force` waits for the run's end.
-    static let endLimit = Duration.seconds(60)
 
     @Argument(help: "Names of runs, or @latest.")
     var names: [String] = []
@@ -52,12 +50,12 @@ struct DeleteCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let access = try RunAccess(data)
+        let access = try RunAccess(data, execution: execution.settings)
         var refused = 0
         for uid in try await chosen(access) {
             do {
                 try await delete(uid, access)
-            } catch let error as CommandError {
+            } catch let error as OperationError {
                 // One that stays must not keep the others.
                 Output.error(error.message)
                 refused += 1
@@ -93,60 +91,12 @@ struct DeleteCommand: AsyncParsableCommand {
     }
 
     private func delete(_ uid: String, _ access: RunAccess) async throws {
-        var state = try await access.state(uid: uid)
-        let hasBegun = state.startedAt != nil && !state.isFinished
-        if (hasBegun || access.isDriven(uid)) && !force && !state.isFinished {
-            throw CommandError(
-                "workflow \(state.name) has not ended; `martlet terminate \(state.name)` ends it, --force "
-                    + "ends it and deletes it")
+        let state = try await access.operations.state(uid)
+        if dryRun {
+            try access.operations.checkDeletable(state, force: force)
+            return Output.line("Workflow '\(state.name)' deleted (dry-run)")
         }
-        if dryRun { return Output.line("Workflow '\(state.name)' deleted (dry-run)") }
-        if hasBegun || (access.isDriven(uid) && !state.isFinished) { state = try await end(state, access) }
-        let count = try deleteArtifacts(of: state)
-        try await access.store.releaseAllLocks(uid)
-        try await access.store.deleteWorkflow(uid)
-        let directory = AttemptPaths.workflow(data.path, uid: uid)
-        if !Disk.removeTree(directory) { Output.warning("some files of \(directory) could not be deleted") }
+        let count = try await access.operations.delete(uid, force: force)
         Output.line("Workflow '\(state.name)' deleted" + (count > 0 ? " with \(count) artifacts" : ""))
-    }
-
-    /// Ends a run, so that no step goes on without anybody knowing of it.
-    private func end(_ state: WorkflowState, _ access: RunAccess) async throws -> WorkflowState {
-        let delivery = CommandDelivery(access: access, execution: execution)
-        if case .carriedOutHere = try await delivery.deliver(.terminate, to: state) {
-            var driver = try RunDriver(
-                store: access.store, data: data.location, execution: execution.settings)
-            driver.output = .quiet
-            driver.waits = false
-            _ = try await driver.drive(state.uid)
-        }
-        let deadline = ContinuousClock.now + Self.endLimit
-        while ContinuousClock.now < deadline {
-            let now = try await access.state(uid: state.uid)
-            if now.isFinished { return now }
-            try await Task.sleep(for: RunAccess.pollInterval)
-        }
-        throw CommandError("workflow \(state.name) has not ended within 60 s; try again later")
-    }
-
-    private func deleteArtifacts(of state: WorkflowState) throws -> Int {
-        let keys = Self.doomedKeys(of: state)
-        guard !keys.isEmpty else { return 0 }
-        let artifacts = try ExecutorFactory.artifactStore(data.location)
-        for key in keys { try artifacts.delete(key: key, namespace: state.definition.namespace) }
-        return keys.count
-    }
-
-    /// Keys of the artifacts that go with the run.
-    static func doomedKeys(of state: WorkflowState) -> [String] {
-        var keys: Set<String> = []
-        for node in state.nodes.values {
-            for artifact in node.outputs.artifacts where !artifact.deleted {
-                let strategy = artifact.garbageCollection ?? state.definition.spec.artifactGCStrategy
-                guard strategy == "OnWorkflowDeletion" else { continue }
-                if let key = artifact.location?.settings["key"]?.stringValue { keys.insert(key) }
-            }
-        }
-        return keys.sorted()
     }
 }

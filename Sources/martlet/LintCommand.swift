@@ -1,6 +1,7 @@
 // `martlet lint`: all problems of manifests at once.
 
 import ArgumentParser
+import Controller
 import Glibc
 import Persistence
 import Text
@@ -48,7 +49,7 @@ struct LintCommand: AsyncParsableCommand {
         var options = ValidationOptions()
         options.strict = strict
         let found = Linter.lint(
-            manifests.documents, catalog: fixtures.catalog(over: manifests.catalog(over: stored)),
+            manifests.documents, catalog: stored.including(manifests.documents).including(fixtures.documents),
             options: options)
         let diagnostics = manifests.diagnostics + fixtures.diagnostics + found
         show(diagnostics)

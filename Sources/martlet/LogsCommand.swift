@@ -1,6 +1,7 @@
 // `martlet logs`: what the steps of a run wrote, in the order in which they wrote it.
 
 import ArgumentParser
+import Executors
 import Persistence
 import Scheduling
 import Text

@@ -52,15 +52,6 @@ struct Manifests {
     func documents(of kinds: Set<String>) -> [ManifestDocument] {
         documents.filter { kinds.contains($0.kind) }
     }
-
-    /// The catalog with the stored definitions and, over them, those of these documents.
-    func catalog(over stored: TemplateCatalog) -> TemplateCatalog {
-        var catalog = stored
-        // Only schedules name zones, and reading the machine's list takes longer than all the rest of a lint.
-        if documents.contains(where: { $0.kind == "CronWorkflow" }) { catalog.timeZones = TimeZones.names() }
-        for document in documents { catalog.add(document.json) }
-        return catalog
-    }
 }
 
 extension Diagnostic {

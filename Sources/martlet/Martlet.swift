@@ -1,6 +1,7 @@
 // The command line: one file a subcommand.
 
 import ArgumentParser
+import Controller
 import Glibc
 
 /// `martlet`.
@@ -39,6 +40,10 @@ struct Martlet: AsyncParsableCommand {
         } catch let error as CommandError {
             Output.error(error.message)
             Glibc.exit(error.status)
+        } catch let error as OperationError {
+            let failure = CommandError(error)
+            Output.error(failure.message)
+            Glibc.exit(failure.status)
         } catch {
             let code = exitCode(for: error)
             if code == .validationFailure {
@@ -70,6 +75,16 @@ struct CommandError: Error {
     init(_ message: String, status: Int32 = 1) {
         self.message = message
         self.status = status
+    }
+}
+
+extension CommandError {
+    /// A refusal with the exit status that its reason has on the command line.
+    init(_ error: OperationError) {
+        switch error.reason {
+        case .invalid, .conflict, .unavailable: self.init(error.message, status: 2)
+        case .notFound, .precondition, .exhausted: self.init(error.message)
+        }
     }
 }
 

@@ -41,55 +41,13 @@ struct ResubmitCommand: AsyncParsableCommand {
 
     func run() async throws {
         let access = try RunAccess(data)
-        let old = try await access.state(of: name)
-        let definition = Resubmission.definition(
-            of: old.definition, parameters: try ParameterOption.pairs(parameter), priority: priority,
-            at: Environment.now())
-        try RunRequest.checkArguments(of: definition)
-        var resumed: WorkflowState?
-        if memoized {
-            do {
-                resumed = try old.resubmitted(as: definition, at: Environment.now())
-            } catch {
-                throw CommandError(error.message)
-            }
-        }
-        do {
-            try await Submission.store(definition, in: access.store)
-            if var resumed { try await access.store.apply([resumed.wholeChange(epoch: nil)]) }
-        } catch let error as StoreError {
-            throw CommandError(error.message, status: 2)
-        }
+        let new = try await access.operations.resubmit(
+            try await access.uid(of: name), memoized: memoized,
+            parameters: try ParameterOption.pairs(parameter), priority: priority)
         var driver = try RunDriver(store: access.store, data: data.location, execution: execution.settings)
         driver.output = output
         driver.waits = !noWait
-        let status = try await driver.drive(definition.uid)
+        let status = try await driver.drive(new.uid)
         if status != 0 { throw ExitCode(status) }
-    }
-}
-
-enum Resubmission {
-    /// The label that tells where a run came from.
-    static let label = "workflows.argoproj.io/resubmitted-from-workflow"
-
-    /// The definition of a new run like an old one, with the arguments that the old one was given and others
-    /// over them.
-    static func definition(
-        of old: RunDefinition, parameters: [(name: String, value: String)], priority: Int? = nil,
-        at now: Timestamp
-    ) -> RunDefinition {
-        let metadata = ObjectMetadata(old.manifest["metadata"])
-        var options = SubmissionOptions()
-        options.generateName = metadata.generateName.isEmpty ? old.name + "-" : metadata.generateName
-        options.namespace = old.namespace
-        options.entrypoint = old.spec.entrypoint.isEmpty ? nil : old.spec.entrypoint
-        options.labels = [label: old.name]
-        options.priority = priority
-        options.parameters =
-            old.spec.arguments.parameters.compactMap { parameter in
-                parameter.value.map { (parameter.name, $0) }
-            }
-            + parameters
-        return Submission.definition(of: old.manifest, catalog: old.catalog, options: options, at: now)
     }
 }

@@ -59,7 +59,7 @@ struct RetryCommand: AsyncParsableCommand {
         var worst: Int32 = 0
         for name in names {
             let uid = try await access.uid(of: name)
-            try await Self.prepare(uid, request, access)
+            _ = try await access.operations.retry(uid, request)
             var driver = try RunDriver(
                 store: access.store, data: data.location, execution: execution.settings)
             driver.output = output
@@ -67,40 +67,5 @@ struct RetryCommand: AsyncParsableCommand {
             worst = max(worst, try await driver.drive(uid))
         }
         if worst != 0 { throw ExitCode(worst) }
-    }
-
-    /// Saves the run as it is before it goes on. The lock is given back at the end: the driver takes it anew.
-    private static func prepare(_ uid: String, _ request: RetryRequest, _ access: RunAccess) async throws {
-        guard let lock = try DriverLock.take(runDirectory: access.runDirectory(uid)) else {
-            throw CommandError(
-                "another process drives this run; `martlet watch` shows it, `martlet stop` ends it", status: 2
-            )
-        }
-        defer { withExtendedLifetime(lock) {} }
-        let state = try await access.state(uid: uid)
-        var retried: WorkflowState
-        do {
-            retried = try state.retried(request, at: Environment.now())
-        } catch {
-            throw CommandError(error.message)
-        }
-        let epoch = try await access.store.claimRun(uid)
-        var change = retried.wholeChange(epoch: epoch)
-        if !request.parameters.isEmpty { change.manifest = retried.definition.json }
-        try await access.store.apply([change])
-    }
-}
-
-extension WorkflowState {
-    /// Everything that is not saved yet, as one change.
-    mutating func wholeChange(epoch: Int?) -> WorkflowChange {
-        let (changed, removed, _) = takeChanges()
-        return WorkflowChange(
-            uid: uid, driverEpoch: epoch,
-            header: HeaderUpdate(
-                phase: phase?.rawValue ?? Phase.pending.rawValue, message: message, startedAt: startedAt,
-                finishedAt: finishedAt, state: headerJSON, labels: metadata.labels,
-                annotations: metadata.annotations),
-            nodes: changed, deletedNodes: removed)
     }
 }

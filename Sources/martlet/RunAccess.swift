@@ -12,14 +12,25 @@ struct RunAccess {
 
     let store: Store
     let data: DataOptions
+    let operations: WorkflowOperations
 
-    init(_ data: DataOptions) throws {
+    /// - Parameter execution: how steps run where a verb needs a run that nobody drives.
+    init(_ data: DataOptions, execution: ExecutionSettings? = nil) throws {
         self.data = data
-        store = try data.openStore()
+        let (store, location) = (try data.openStore(), data.location)
+        self.store = store
+        var borrowed: (@Sendable () throws -> WorkflowController)?
+        if let execution {
+            borrowed = { try ExecutorFactory.controller(store, execution, location) }
+        }
+        operations = WorkflowOperations(
+            store: store, artifacts: try ExecutorFactory.artifactStore(location),
+            dataDirectory: location.path, controller: nil, borrowed: borrowed, now: Environment.now)
     }
 
+    /// - Parameter name: a name in the namespace, `@latest`, or the uid of a run of any namespace.
     func uid(of name: String) async throws -> String {
-        try await RunLookup.uid(of: name, in: store, namespace: data.namespace)
+        try await RunLookup.uid(of: name, in: operations, namespace: data.namespace)
     }
 
     /// - Parameter name: a name, a uid, or `@latest`.
@@ -27,12 +38,10 @@ struct RunAccess {
 
     func state(uid: String) async throws -> WorkflowState {
         do {
-            if let state = try await StoredState.load(uid, from: store) { return state }
-        } catch let error as StoreError {
+            return try await operations.state(uid)
+        } catch let error as OperationError {
             throw CommandError(error.message, status: 2)
         }
-        throw CommandError(
-            "workflow \(uid) has been deleted, or was written by another version of martlet", status: 2)
     }
 
     func runDirectory(_ uid: String) -> String { "\(data.path)/runs/\(uid)" }
@@ -49,6 +58,20 @@ struct RunAccess {
                 + (waits
                     ? "`martlet resume \(state.name)` releases it and goes on"
                     : "`martlet run --resume \(state.name)` goes on with it"))
+    }
+}
+
+/// Finding stored runs by what people call them.
+enum RunLookup {
+    static func uid(of name: String, in operations: WorkflowOperations, namespace: String) async throws
+        -> String
+    {
+        do {
+            return try await operations.uid(of: name, namespace: namespace)
+        } catch let error as OperationError where error.reason == .notFound && name != "@latest" {
+            guard let uid = try? await operations.uid(of: name, namespace: "") else { throw error }
+            return uid
+        }
     }
 }
 

@@ -24,7 +24,8 @@ struct RunDriver {
     }
 
     /// - Returns: the exit status that DESIGN gives the outcome.
-    mutating func drive(_ uid: String) async throws -> Int32 {
+    /// - Parameter lock: the run's, if the caller took it when the run was stored.
+    mutating func drive(_ uid: String, lock: DriverLock? = nil) async throws -> Int32 {
         let (controller, output, waits) = (controller, output, waits)
         let signals = SignalWatch { signal in
             if signal == SIGINT {
@@ -37,7 +38,7 @@ struct RunDriver {
         }
         defer { signals.cancel() }
         let changes = await controller.changes(of: uid)
-        await controller.drive(uid)
+        await controller.drive(uid, lock: lock)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
@@ -77,7 +78,9 @@ struct RunDriver {
 
     private func report(_ uid: String, _ signals: SignalWatch) async throws -> Int32 {
         if let refusal = await controller.refusal(of: uid) { throw CommandError(refusal, status: 2) }
-        guard let state = try await StoredState.load(uid, from: store) else {
+        guard let stored = try await store.loadRun(uid),
+            let state = WorkflowState(stored, at: Environment.now())
+        else {
             throw CommandError("the run has been deleted", status: 2)
         }
         switch output {
@@ -100,16 +103,5 @@ struct RunDriver {
         case .failed: return 1
         default: return 2
         }
-    }
-}
-
-/// Loading a stored run's state without driving it.
-enum StoredState {
-    static func load(_ uid: String, from store: Store) async throws -> WorkflowState? {
-        guard let stored = try await store.loadRun(uid),
-            let definition = RunDefinition(stored: stored.row.manifest)
-        else { return nil }
-        return WorkflowState(
-            definition: definition, header: stored.row.state, nodes: stored.nodes, at: Environment.now())
     }
 }

@@ -1,6 +1,7 @@
 // The options that choose among stored runs; `list` and `delete` share them.
 
 import ArgumentParser
+import Controller
 import Persistence
 import Text
 
@@ -41,7 +42,11 @@ struct RunFilter: ParsableArguments {
     func query(namespace: String?, now: Timestamp) throws -> WorkflowQuery {
         var query = WorkflowQuery(namespace: namespace, archived: false, limit: 1_000)
         query.phases = try phases()
-        query.labels = try selector.map(LabelSelector.parse) ?? []
+        do throws(OperationError) {
+            if let selector { query.labels = try LabelSelector.parse(selector) }
+        } catch {
+            throw CommandError(error.message, status: 64)
+        }
         query.namePrefix = prefix
         if let since { query.createdAfter = try now - Self.span(since, "--since") }
         if let older { query.finishedBefore = try now - Self.span(older, "--older") }

@@ -68,26 +68,30 @@ struct RunRequest: Sendable, Hashable {
     func run() async throws {
         let uid: String
         let store: Store
+        var lock: DriverLock?
         if let resume {
             store = try data.openStore()
-            uid = try await RunLookup.uid(of: resume, in: store, namespace: data.namespace)
+            let operations = WorkflowOperations(
+                store: store, artifacts: try ExecutorFactory.artifactStore(data), dataDirectory: data.path,
+                controller: nil, now: Environment.now)
+            uid = try await RunLookup.uid(of: resume, in: operations, namespace: data.namespace)
         } else {
-            (uid, store) = try await submit(file ?? "-")
+            (uid, store, lock) = try await submit(file ?? "-")
         }
         var driver = try RunDriver(store: store, data: data, execution: execution)
         driver.output = output
         driver.waits = waits
-        let status = try await driver.drive(uid)
+        let status = try await driver.drive(uid, lock: lock)
         if status != 0 { throw ExitCode(status) }
     }
 
-    private func submit(_ file: String) async throws -> (String, Store) {
+    private func submit(_ file: String) async throws -> (String, Store, DriverLock?) {
         let manifests = try Manifests.read(submission.load + [file])
         let workflows = manifests.documents(of: ["Workflow"])
         let exists = Environment.exists(data.path + "/martlet.db")
         let store = exists ? try data.openStore() : nil
         let stored = try await store?.catalog(namespace: data.namespace) ?? TemplateCatalog()
-        let catalog = manifests.catalog(over: stored)
+        let catalog = stored.including(manifests.documents)
         var options = ValidationOptions()
         options.strict = submission.strict
         let diagnostics =
@@ -111,52 +115,18 @@ struct RunRequest: Sendable, Hashable {
         let definition = Submission.definition(
             of: workflow.json, catalog: catalog, options: try submission.options(namespace: data.namespace),
             at: Environment.now())
-        try Self.checkArguments(of: definition)
+        try ArgumentCheck.check(definition)
         let opened = try store ?? data.openStore()
         do {
             try await Submission.keepSecrets(
                 of: manifests.documents.map(\.json), namespace: definition.namespace, in: opened,
                 at: Environment.now())
+            // Held before anybody can see the run: a server on this directory must not begin it.
+            let lock = try DriverLock.take(runDirectory: "\(data.path)/runs/\(definition.uid)")
             try await Submission.store(definition, in: opened)
+            return (definition.uid, opened, lock)
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }
-        return (definition.uid, opened)
-    }
-}
-
-extension RunRequest {
-    /// Every argument of the workflow needs a value now, and one of its enum if it has one.
-    static func checkArguments(of definition: RunDefinition) throws {
-        for parameter in definition.spec.arguments.parameters {
-            guard let value = parameter.valueOrDefault else {
-                if parameter.valueFrom != nil { continue }
-                throw CommandError(
-                    "spec.arguments.parameters: \(parameter.name) has no value; give it with -p \(parameter.name)=VALUE",
-                    status: 2)
-            }
-            if let allowed = parameter.enum, !allowed.contains(value) {
-                throw CommandError(
-                    "spec.arguments.parameters: \(parameter.name) is \"\(value)\"; it must be one of "
-                        + allowed.joined(separator: ", "), status: 2)
-            }
-        }
-    }
-}
-
-/// Finding stored runs by what people call them.
-enum RunLookup {
-    /// The uid of a run by name, uid or `@latest`.
-    static func uid(of name: String, in store: Store, namespace: String) async throws -> String {
-        if name == "@latest" {
-            guard let latest = try await store.latestWorkflow(namespace: namespace) else {
-                throw CommandError("no workflows found in namespace \"\(namespace)\"")
-            }
-            return latest.uid
-        }
-        if let row = try await store.workflow(namespace: namespace, name: name) { return row.uid }
-        if let row = try await store.workflow(uid: name) { return row.uid }
-        throw CommandError(
-            "no workflow is named \"\(name)\" in namespace \"\(namespace)\"; see `martlet list`")
     }
 }

@@ -67,24 +67,35 @@ struct SubmitCommand: AsyncParsableCommand {
         var options = try submission.request.options(namespace: data.namespace)
         options.serviceAccountName = serviceaccount
         options.priority = priority
+        options.strict = submission.strict
         let (manifests, workflows) = try await workflows(access)
-        let stored = try await access.store.catalog(namespace: data.namespace)
-        let catalog = manifests.catalog(over: stored)
-        var checks = ValidationOptions()
-        checks.strict = submission.strict
-        let diagnostics =
-            manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
+        let lint = try await access.operations.lint(
+            manifests.documents, namespace: data.namespace, strict: submission.strict)
+        let diagnostics = manifests.diagnostics + lint.diagnostics
         for diagnostic in diagnostics { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }
         if diagnostics.contains(where: { $0.severity == .error }) { throw ExitCode(2) }
+        let catalog = try await access.store.catalog(namespace: data.namespace)
+            .including(manifests.documents)
         // All are checked before the first is stored.
-        let definitions = workflows.map {
-            Submission.definition(of: $0.json, catalog: catalog, options: options, at: Environment.now())
+        for dryRun in dryRun ? [true] : [true, false] {
+            if !dryRun { try await keepSecrets(manifests, access) }
+            var states: [WorkflowState] = []
+            for workflow in workflows {
+                states.append(
+                    try await access.operations.create(
+                        workflow.json, catalog: catalog,
+                        namespace: options.namespace ?? namespace(of: workflow), options: options,
+                        dryRun: dryRun))
+            }
+            guard dryRun == self.dryRun else { continue }
+            for state in states { show(state) }
+            if !dryRun { try await followUp(states.map(\.uid), access) }
         }
-        for definition in definitions { try RunRequest.checkArguments(of: definition) }
-        if !dryRun { try await store(definitions, manifests, access) }
-        for definition in definitions { show(definition) }
-        guard !dryRun else { return }
-        try await followUp(definitions, access)
+    }
+
+    private func namespace(of document: ManifestDocument) -> String {
+        let namespace = ObjectMetadata(document.json["metadata"]).namespace
+        return namespace.isEmpty ? data.namespace : namespace
     }
 
     /// The documents to check, and those of them to submit.
@@ -105,25 +116,17 @@ struct SubmitCommand: AsyncParsableCommand {
         return (manifests, workflows)
     }
 
-    private func store(_ definitions: [RunDefinition], _ manifests: Manifests, _ access: RunAccess)
-        async throws
-    {
-        do {
-            for definition in definitions {
-                try await Submission.keepSecrets(
-                    of: manifests.documents.map(\.json), namespace: definition.namespace, in: access.store,
-                    at: Environment.now())
-                try await Submission.store(definition, in: access.store)
-            }
-        } catch let error as StoreError {
-            throw CommandError(error.message, status: 2)
+    private func keepSecrets(_ manifests: Manifests, _ access: RunAccess) async throws {
+        try await OperationError.naming {
+            try await Submission.keepSecrets(
+                of: manifests.documents.map(\.json), namespace: data.namespace, in: access.store,
+                at: Environment.now())
         }
     }
 
-    private func show(_ definition: RunDefinition) {
-        let state = WorkflowState(definition: definition, at: definition.createdAt)
+    private func show(_ state: WorkflowState) {
         switch output {
-        case .name: Output.line(definition.name)
+        case .name: Output.line(state.name)
         case .json: Output.line(state.documentJSON.prettyText)
         case .yaml: Output.text(ManifestPrinter.yaml(state.documentJSON))
         case nil, .wide:
@@ -131,79 +134,38 @@ struct SubmitCommand: AsyncParsableCommand {
             Output.text(TreeRenderer.render(state: state, options: options))
         }
         if !dryRun {
+            let namespace = state.definition.namespace
             Output.note(
-                "stored; no process drives it yet: `martlet run --resume \(definition.name)"
-                    + (definition.namespace == "default" ? "" : " -n \(definition.namespace)") + "` does")
+                "stored; no process drives it yet: `martlet run --resume \(state.name)"
+                    + (namespace == "default" ? "" : " -n \(namespace)") + "` does")
         }
     }
 
-    private func followUp(_ definitions: [RunDefinition], _ access: RunAccess) async throws {
-        if wait, try await !RunWait.allSucceeded(definitions.map(\.uid), access) { throw ExitCode(1) }
+    private func followUp(_ uids: [String], _ access: RunAccess) async throws {
+        if wait, try await !RunWait.allSucceeded(uids, access) { throw ExitCode(1) }
         guard watch else { return }
         var succeeded = true
-        for definition in definitions {
-            let state = try await RunWatch(access: access).watch(definition.uid)
+        for uid in uids {
+            let state = try await RunWatch(access: access).watch(uid)
             succeeded = succeeded && state.phase == .succeeded
         }
         if !succeeded { throw ExitCode(1) }
     }
 }
 
-/// What `--from` names.
-struct StoredSource: Hashable {
-    let kind: DefinitionKind
-    let name: String
-    let namespace: String
-
+extension StoredSource {
+    /// What `--from` names.
     /// - Throws: `CommandError` for text that is not KIND/NAME.
     init(_ text: String, namespace: String) throws {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        self.namespace = namespace
-        name = parts.count == 2 ? String(parts[1]) : ""
-        switch parts[0].lowercased() {
-        case "workflowtemplate", "workflowtemplates", "wftmpl": kind = .workflowTemplate
-        case "clusterworkflowtemplate", "clusterworkflowtemplates", "cwft": kind = .clusterWorkflowTemplate
-        case "cronworkflow", "cronworkflows", "cronwf", "cwf": kind = .cronWorkflow
-        default:
+        guard let kind = Self.kind(named: String(parts[0])) else {
             throw CommandError(
                 "--from \(text): the kind is one of workflowtemplate, clusterworkflowtemplate, cronwf",
                 status: 64)
         }
-        if name.isEmpty { throw CommandError("--from \(text): write KIND/NAME", status: 64) }
-    }
-
-    /// A workflow that runs what is stored.
-    func manifest(in store: Store) async throws -> JSONValue {
-        guard let row = try await store.definition(kind, namespace: namespace, name: name) else {
-            let known = try await store.definitions(kind, namespace: namespace).map(\.name)
-            throw CommandError(
-                "there is no \(kind.rawValue) \"\(name)\""
-                    + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))"),
-                status: 2)
+        guard parts.count == 2, !parts[1].isEmpty else {
+            throw CommandError("--from \(text): write KIND/NAME", status: 64)
         }
-        return manifest(of: row.body)
-    }
-
-    func manifest(of body: JSONValue) -> JSONValue {
-        var spec: JSONValue = ["workflowTemplateRef": ["name": .string(name)]]
-        var metadata: [String: JSONValue] = ["generateName": .string(name + "-")]
-        var labels: [String: JSONValue] = [:]
-        switch kind {
-        case .clusterWorkflowTemplate:
-            spec = ["workflowTemplateRef": ["name": .string(name), "clusterScope": true]]
-            labels["workflows.argoproj.io/cluster-workflow-template"] = .string(name)
-        case .cronWorkflow:
-            let own = body["spec"]?["workflowMetadata"]
-            spec = body["spec"]?["workflowSpec"] ?? [:]
-            labels = own?["labels"]?.objectValue ?? [:]
-            labels["workflows.argoproj.io/cron-workflow"] = .string(name)
-            metadata["annotations"] = own?["annotations"]
-        default: labels["workflows.argoproj.io/workflow-template"] = .string(name)
-        }
-        metadata["labels"] = .object(labels)
-        return [
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": .object(metadata),
-            "spec": spec,
-        ]
+        self.init(kind, name: String(parts[1]), namespace: namespace)
     }
 }

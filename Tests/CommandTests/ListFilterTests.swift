@@ -1,6 +1,7 @@
 // Which runs `list` and `delete` mean, and the table that `list` prints.
 
 import ArgumentParser
+import Controller
 import Persistence
 import Scheduling
 import Testing
@@ -73,7 +74,7 @@ struct ListFilterTests {
         "Text that is no label selector is refused",
         arguments: ["a in x", "a within (x)", "=b", "!", "a in ()"])
     func badLabels(text: String) {
-        #expect(throws: CommandError.self) { try LabelSelector.parse(text) }
+        #expect(throws: OperationError.self) { try LabelSelector.parse(text) }
     }
 
     @Test("The table has Argo's columns")

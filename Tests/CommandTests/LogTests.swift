@@ -1,6 +1,7 @@
 // Log files: read in any pieces, merged by time, and printed with the pod's name.
 
 import Artifacts
+import Executors
 import Glibc
 import Scheduling
 import Testing

@@ -140,9 +140,9 @@ struct VerbTests {
                 artifact("d", "OnWorkflowDeletion", deleted: true),
             ]
         }
-        #expect(DeleteCommand.doomedKeys(of: run.state(.succeeded)) == ["key-b"])
+        #expect(WorkflowOperations.doomedKeys(of: run.state(.succeeded)) == ["key-b"])
         let all = run.state(.succeeded, spec: ["artifactGC": ["strategy": "OnWorkflowDeletion"]])
-        #expect(DeleteCommand.doomedKeys(of: all) == ["key-a", "key-b"])
+        #expect(WorkflowOperations.doomedKeys(of: all) == ["key-a", "key-b"])
     }
 
     @Test("Without a terminal each change of a node is one line")

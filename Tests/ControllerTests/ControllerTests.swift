@@ -82,13 +82,13 @@ struct ControllerTests {
         _ uid: String, _ controller: WorkflowController,
         until isEnough: @escaping @Sendable (WorkflowController) async throws -> Bool
     ) async throws {
-        let changes = await controller.changes(of: uid)
-        await controller.drive(uid)
+        let changes = controller.changes(of: uid)
+        controller.drive(uid)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
                 for await _ in changes where try await isEnough(controller) { break }
-                await controller.stop()
+                controller.stop()
             }
             try await group.waitForAll()
         }

@@ -127,7 +127,11 @@ struct LocalExecutorPreparationTests {
         (["name": "v", "hostPath": ["path": "/data"]], "/data"),
         (["name": "v", "persistentVolumeClaim": ["claimName": "c"]], "/d/claims/ns/c"),
         (["name": "v", "persistentVolumeClaim": ["claimName": "work"]], "/d/runs/u/claims/work"),
-        (["name": "v", "secret": ["secretName": "s"]], "/d/runs/u/n/0/volumes/v"),
+        (["name": "v", "configMap": ["name": "s"]], "/d/runs/u/n/0/volumes/v"),
+        (
+            ["name": "v", "secret": ["secretName": "s"]],
+            SecretMemory.directory("/d", AttemptKey(workflowUID: "u", nodeID: "n", attempt: 0)) + "/volumes/v"
+        ),
     ]
 
     @Test(

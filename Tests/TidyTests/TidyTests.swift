@@ -32,6 +32,8 @@ struct TidyTests {
             "a system lock and condition; the value is touched under the lock only",
         "Sources/Models/KVCache.swift": "used by the one thread that runs steps",
         "Sources/Models/Workspace.swift": "used by the one thread that runs steps",
+        "Sources/WebServer/Service/StreamRegistry.swift":
+            "a stream's sink goes to one child task, which the caller waits for",
         "Sources/Inference/Engine/EngineThread.swift": "a system semaphore is made for all threads",
     ]
 

@@ -9,5 +9,5 @@ typedef struct {
     size_t length;
 } web_file;
 
-/// All files, ended by one whose path is NULL.
-extern const web_file web_files[];
+/// The file of an index; NULL behind the last one.
+const web_file *web_file_at(size_t index);

@@ -2,12 +2,13 @@
 // to whoever drives the run.
 
 package import Artifacts
+import Executors
 package import Persistence
 package import Scheduling
 package import Text
-package import WorkflowLanguage
+import WorkflowLanguage
 
-/// The verbs of Martlet on one data directory.
+/// The verbs of Martlet on one data directory. What they throw is an `OperationError`.
 package struct WorkflowOperations: Sendable {
     package let store: Store
     package let artifacts: LocalArtifactStore
@@ -15,86 +16,105 @@ package struct WorkflowOperations: Sendable {
     package let now: @Sendable () -> Timestamp
     /// The controller of this process, which drives what is begun; nil in a process that drives nothing.
     package let controller: WorkflowController?
+    /// Makes a controller for as long as a verb needs it where no process drives the run; nil where a run waits for
+    /// its driver instead.
+    package let borrowed: (@Sendable () throws -> WorkflowController)?
 
     package init(
         store: Store, artifacts: LocalArtifactStore, dataDirectory: String, controller: WorkflowController?,
+        borrowed: (@Sendable () throws -> WorkflowController)? = nil,
         now: @escaping @Sendable () -> Timestamp
     ) {
         self.store = store
         self.artifacts = artifacts
         self.dataDirectory = dataDirectory
         self.controller = controller
+        self.borrowed = borrowed
         self.now = now
     }
 
-    /// What became of a manifest that was checked.
-    package struct Lint: Sendable {
-        package var diagnostics: [Diagnostic]
-        package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
-    }
-
-    /// Checks documents against each other and the stored definitions of a namespace.
-    package func lint(_ documents: [ManifestDocument], namespace: String, strict: Bool = true) async throws
-        -> Lint
-    {
-        throw OperationError(.unavailable, "not there yet")
-    }
-
-    /// Checks a workflow, stores it durably and begins to drive it. With `dryRun` nothing is stored.
-    /// - Parameter manifest: a Workflow; `kind` and `apiVersion` may be missing.
-    package func create(
-        _ manifest: JSONValue, namespace: String, options: SubmissionOptions = SubmissionOptions(),
-        dryRun: Bool = false
-    ) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
-    }
-
-    /// Begins a run of a stored template or cron workflow.
-    package func submit(
-        _ kind: DefinitionKind, name: String, namespace: String, options: SubmissionOptions,
-        dryRun: Bool = false
-    ) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
-    }
+    // MARK: Finding
 
     /// The uid of a run by its name, its uid, or `@latest`.
+    /// - Parameter namespace: "" finds a uid in any namespace, and no names.
+    /// - Throws: `OperationError` (`notFound`), also for a uid of another namespace.
     package func uid(of name: String, namespace: String) async throws -> String {
-        throw OperationError(.unavailable, "not there yet")
+        try await OperationError.naming {
+            if name == "@latest" {
+                guard let latest = try await store.latestWorkflow(namespace: namespace) else {
+                    throw OperationError(.notFound, "no workflows found in namespace \"\(namespace)\"")
+                }
+                return latest.uid
+            }
+            if !namespace.isEmpty, let row = try await store.workflow(namespace: namespace, name: name) {
+                return row.uid
+            }
+            if let row = try await store.workflow(uid: name), namespace.isEmpty || row.namespace == namespace
+            {
+                return row.uid
+            }
+            throw OperationError(
+                .notFound,
+                "no workflow is named \"\(name.prefix(100))\" in namespace \"\(namespace)\"; see `martlet list`"
+            )
+        }
     }
 
-    /// A run as it is now, whoever drives it.
+    /// A run as it is now, whoever drives it; one that nothing has looked at yet is Pending, or Running when it begins
+    /// at once.
+    /// - Throws: `OperationError`: `notFound`; `unavailable` for one of another version of Martlet.
     package func state(_ uid: String) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
+        if let state = await controller?.state(of: uid) { return state }
+        return try await storedState(uid)
     }
 
-    /// Stop, terminate, suspend, resume, node set: carried out when this returns.
-    package func control(_ uid: String, _ command: Scheduling.Command) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
+    /// A run as the database has it.
+    func storedState(_ uid: String) async throws -> WorkflowState {
+        try await OperationError.naming {
+            guard let stored = try await store.loadRun(uid) else {
+                throw OperationError(.notFound, "there is no workflow \(uid); it may have been deleted")
+            }
+            guard let state = WorkflowState(stored, at: now()) else {
+                throw OperationError(
+                    .unavailable, "workflow \(stored.row.name) was written by another version of martlet")
+            }
+            return state
+        }
     }
 
-    /// Goes on with what failed.
-    package func retry(_ uid: String, _ request: RetryRequest) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
+    func runDirectory(_ uid: String) -> String { AttemptPaths.workflow(dataDirectory, uid: uid) }
+
+    /// Whether some process drives the run now.
+    package func isDriven(_ uid: String) -> Bool { DriverLock.isHeld(runDirectory: runDirectory(uid)) }
+
+    /// Hands a stored run to this process's controller, if it has one. Returns when the request is queued.
+    /// - Parameter lock: the run's lock, if the caller holds it.
+    func begin(_ uid: String, lock: DriverLock? = nil) { controller?.mailbox.post(.drive(uid: uid, lock: lock)) }
+
+    /// The phase of a run that is stored now: Running if its work begins at once.
+    func firstPhase(namespace: String) -> Phase {
+        controller?.hasRoom(namespace: namespace) == true ? .running : .pending
+    }
+}
+
+extension WorkflowState {
+    /// A stored run without driving it; nil if another version of Martlet wrote it.
+    package init?(_ stored: StoredRun, at now: Timestamp) {
+        guard let definition = RunDefinition(stored: stored.row.manifest) else { return nil }
+        let row = stored.row
+        self = WorkflowState(definition: definition, header: row.state, nodes: stored.nodes, at: now)
+            .accepted(as: Phase(rawValue: row.phase) ?? .pending, message: row.message)
     }
 
-    /// A new run of an old run's definition.
-    package func resubmit(
-        _ uid: String, memoized: Bool = false, parameters: [(name: String, value: String)] = [],
-        priority: Int? = nil
-    ) async throws -> WorkflowState {
-        throw OperationError(.unavailable, "not there yet")
-    }
-
-    /// Deletes a run with its logs and working files, and the artifacts that its manifest dooms.
-    /// - Parameter force: ends a run that has not ended; otherwise that is refused.
-    package func delete(_ uid: String, force: Bool = false) async throws {
-        throw OperationError(.unavailable, "not there yet")
-    }
-
-    /// Checks and stores a definition: a template, cluster template or cron workflow.
-    package func put(
-        _ kind: DefinitionKind, _ document: JSONValue, namespace: String, if condition: WriteCondition
-    ) async throws -> DefinitionRow {
-        throw OperationError(.unavailable, "not there yet")
+    /// Everything that is not saved yet, as one change.
+    package mutating func wholeChange(epoch: Int?) -> WorkflowChange {
+        let (changed, removed, _) = takeChanges()
+        return WorkflowChange(
+            uid: uid, driverEpoch: epoch,
+            header: HeaderUpdate(
+                phase: phase?.rawValue ?? Phase.pending.rawValue, message: message, startedAt: startedAt,
+                finishedAt: finishedAt, state: headerJSON, labels: metadata.labels,
+                annotations: metadata.annotations),
+            nodes: changed, deletedNodes: removed)
     }
 }

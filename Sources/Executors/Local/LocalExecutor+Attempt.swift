@@ -200,7 +200,7 @@ extension LocalExecutor {
             let judge = StepOutcome(plan: plan, result: result, transfer: transfer(for: attempt))
             guard let outcome = judge.outcome() else { return collectLater(key) }
             takeMetrics(key, plan, isOver: true)
-            finish(key, outcome)
+            finish(key, StepSecrets(attempt.launch, values: attempt.values).covering(outcome))
         case .running: adopt(key)
         case .lost:
             takeMetrics(key, plan, isOver: true)
@@ -235,6 +235,7 @@ extension LocalExecutor {
             try? Disk.makeDirectories(directory)
             try? Disk.replace(directory + "/outcome", with: outcome.fileContent, durable: false)
         }
+        SecretMemory.remove(host.dataDirectory, key)
         let grants = state.withLock { state -> [Admission.Grant] in
             state.attempts[key] = nil
             state.keys[directory] = nil
@@ -250,6 +251,7 @@ extension LocalExecutor {
         let cause = (error as? StepInputs.Failure)?.cause ?? error
         switch cause {
         case is StepVolumes.Problem, is LaunchValues.Missing: return .user
+        case is SecretMemory.Unavailable: return .infrastructure
         case let error as ArtifactError:
             switch error.kind {
             case .notFound, .unsupported, .invalid: return .user

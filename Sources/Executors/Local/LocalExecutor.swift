@@ -83,6 +83,7 @@ package final class LocalExecutor: Executor {
         watcher = try ExitWatcher { relay.ended($0) }
         ticker = try Ticker { relay.tick() }
         relay.executor.withLock { $0 = Relayed(executor: self) }
+        steps.submit { [directory = host.dataDirectory] in SecretMemory.sweep(dataDirectory: directory) }
     }
 
     deinit {

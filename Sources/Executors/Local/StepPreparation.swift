@@ -13,6 +13,7 @@ struct StepPreparation {
     let gpus: [Int]
 
     /// Directories that programs expect; the rest comes from the machine or from the manifest.
+    private static let requestPath = "/.martlet/http.json"
     private static let skeleton = ["root", "run", "mnt", "home", "var", "var/tmp", ".martlet"]
 
     /// Everything but the start. What an earlier try left is deleted first.
@@ -21,14 +22,18 @@ struct StepPreparation {
         let lock = try takeDirectory()
         defer { if lock >= 0 { close(lock) } }
         try makeRoot()
+        let secrets = StepSecrets(plan.launch, values: values)
+        let memory = secrets.isEmpty ? nil : try SecretMemory.make(plan.host.dataDirectory, plan.launch.key)
         for name in Set(plan.volumeMounts.map(\.volume)).sorted() {
             try plan.volumes.prepare(
                 name, attemptDirectory: plan.directory, launch: plan.launch, values: values)
         }
         if plan.host.isPlain { try linkPlainMounts() }
         let inputs = try StepInputs(plan: plan, transfer: transfer).load()
-        try writeOwnFiles()
-        try spec(inputs).write(to: plan.directory)
+        try writeOwnFiles(memory)
+        var spec = try spec(inputs, memory)
+        spec.covered = secrets.words
+        try spec.write(to: plan.directory, memoryDirectory: memory)
     }
 
     /// Creates the directory. One that exists is emptied while its lock is held: a supervisor that an engine
@@ -89,7 +94,7 @@ struct StepPreparation {
         }
     }
 
-    private func writeOwnFiles() throws {
+    private func writeOwnFiles(_ memory: String?) throws {
         switch plan.template.kind {
         case .script(_, let source):
             let path = plan.root + StepPlan.scriptPath
@@ -102,7 +107,15 @@ struct StepPreparation {
         case .http(let request):
             let spec = try HTTPRequestStep.specification(
                 request, values: values, directory: plan.shown("/.martlet"))
-            try Disk.write(Array(spec.compactText.utf8), to: plan.root + "/.martlet/http.json", mode: 0o600)
+            let path = plan.root + Self.requestPath
+            guard let memory else {
+                return try Disk.write(Array(spec.compactText.utf8), to: path, mode: 0o600)
+            }
+            try Disk.write(Array(spec.compactText.utf8), to: memory + "/http.json", mode: 0o600)
+            // In the sandbox the file is bound there; without one a link leads to it.
+            if plan.host.isPlain, symlink(memory + "/http.json", path) != 0 {
+                throw ArtifactError(errno: errno, path: path, while: "link")
+            }
         default: break
         }
     }
@@ -120,7 +133,7 @@ struct StepPreparation {
         return .object(members)
     }
 
-    private func spec(_ inputs: [SupervisorSpec.Bind]) throws -> SupervisorSpec {
+    private func spec(_ inputs: [SupervisorSpec.Bind], _ memory: String?) throws -> SupervisorSpec {
         var spec = SupervisorSpec(
             containers: try StepContainers(plan: plan, values: values, gpus: gpus).all())
         spec.sandbox = plan.host.sandbox
@@ -153,6 +166,10 @@ struct StepPreparation {
             let program = plan.host.settings.martletExecutablePath
             spec.binds.append(.init(source: program, target: HostSetup.martletTarget, access: .readOnly))
         default: break
+        }
+        if let memory, case .http = plan.template.kind {
+            spec.binds.append(
+                .init(source: memory + "/http.json", target: Self.requestPath, access: .readOnly))
         }
         spec.binds += mounts + inputs.sorted { $0.target < $1.target }
         return spec

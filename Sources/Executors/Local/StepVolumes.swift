@@ -16,6 +16,8 @@ struct StepVolumes {
         case hostPath(String, type: String)
         /// Files made from values, in a directory of the attempt.
         case files(JSONValue)
+        /// The same with Secrets among them, in memory.
+        case secretFiles(JSONValue)
     }
 
     /// What stops a step from being prepared; the text goes into the node's message.
@@ -24,10 +26,12 @@ struct StepVolumes {
     }
 
     private(set) var sources: [String: Source] = [:]
+    private let memoryDirectory: String
 
     /// - Throws: for volumes that only a cluster has.
     init(_ launch: Launch, dataDirectory: String) throws {
         let uid = launch.key.workflowUID
+        memoryDirectory = SecretMemory.directory(dataDirectory, launch.key)
         for claim in launch.volumeClaimTemplates {
             guard let name = claim["metadata"]?["name"]?.stringValue else { continue }
             let path = AttemptPaths.workflowClaim(dataDirectory, workflowUID: uid, claim: name)
@@ -59,7 +63,11 @@ struct StepVolumes {
             return .kept(path)
         }
         for kind in ["configMap", "secret", "projected", "downwardAPI"] where fields[kind] != nil {
-            return .files(.object(fields.members))
+            let volume = JSONValue.object(fields.members)
+            let hasSecrets =
+                kind == "secret"
+                || volume["projected"]?["sources"]?.arrayValue?.contains { $0["secret"] != nil } == true
+            return hasSecrets ? .secretFiles(volume) : .files(volume)
         }
         if fields["emptyDir"] != nil || fields.members.keys.allSatisfy({ $0 == "name" }) { return .empty }
         let kind = fields.members.keys.filter { $0 != "name" }.sorted().joined(separator: ", ")
@@ -72,6 +80,7 @@ struct StepVolumes {
     func path(of name: String, attemptDirectory: String) throws -> String {
         switch sources[name] {
         case .empty, .files: return "\(attemptDirectory)/volumes/\(AttemptPaths.name(name))"
+        case .secretFiles: return "\(memoryDirectory)/volumes/\(AttemptPaths.name(name))"
         case .kept(let path): return path
         case .hostPath(let path, _): return path
         case nil: throw Problem(description: "no volume is named \"\(name)\"; declare it under volumes")
@@ -87,7 +96,7 @@ struct StepVolumes {
             chmod(path, 0o777)
         case .kept: try Disk.makeDirectories(path)
         case .hostPath(let path, let type): try Self.prepareHostPath(path, type: type, volume: name)
-        case .files(let volume):
+        case .files(let volume), .secretFiles(let volume):
             try Disk.makeDirectories(path)
             try VolumeFiles(launch: launch, values: values).write(volume, to: path)
         case nil: break

@@ -1,6 +1,8 @@
 // Says what the supervisor shall run, and writes it as D/spec: strings ended by NUL, each key followed by its
 // values, so that a program without Foundation reads it in one pass and points into it.
 
+import Glibc
+
 /// One attempt. Defaults are those of a plain container template.
 package struct SupervisorSpec: Sendable {
     package enum Sandbox: String, Sendable {
@@ -89,12 +91,19 @@ package struct SupervisorSpec: Sendable {
     /// Processors like "0-3,8".
     package var processors: String?
     package var containers: [Container]
+    /// What logs and the kept output must not show, longest first.
+    package var covered: [String] = []
 
     package init(containers: [Container]) { self.containers = containers }
 
     /// Writes D/spec, complete or not at all; must happen before `SupervisorClient.spawn`.
-    package func write(to attemptDirectory: String) throws {
-        try SupervisorClient.write(try encoded(), to: attemptDirectory + "/spec")
+    /// - Parameter memoryDirectory: where the file lies if it holds secrets; D/spec is a link to it then.
+    package func write(to attemptDirectory: String, memoryDirectory: String? = nil) throws {
+        let place = attemptDirectory + "/spec"
+        guard let memoryDirectory else { return try SupervisorClient.write(try encoded(), to: place) }
+        let file = memoryDirectory + "/spec"
+        try SupervisorClient.write(try encoded(), to: file)
+        guard symlink(file, place) == 0 else { throw SupervisorClient.failure("cannot link \(place)", errno) }
     }
 
     /// Throws for a NUL inside a string, which no process can be given, and for a container without command.
@@ -110,6 +119,7 @@ package struct SupervisorSpec: Sendable {
         if let memoryBytes { try encoder.put("memoryBytes", String(memoryBytes)) }
         if let cgroupParent { try encoder.put("cgroupParent", cgroupParent) }
         if let processors { try encoder.put("processors", processors) }
+        for word in covered { try encoder.put("cover", word) }
         for container in containers { try encode(container, &encoder) }
         try encoder.put("end")
         return encoder.bytes

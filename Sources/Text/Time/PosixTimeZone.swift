@@ -49,6 +49,22 @@ struct PosixTimeZone: Sendable, Hashable {
         let isDaylight = start < end ? (start..<end).contains(seconds) : !(end..<start).contains(seconds)
         return isDaylight ? daylight.kind : standard
     }
+
+    /// The setting of clocks before a moment, or at it, and the one after it; nil without daylight saving.
+    func span(at seconds: Int) -> (start: Int, end: Int)? {
+        guard let daylight else { return nil }
+        let year = CivilTime(localSeconds: seconds + standard.offsetSeconds).year
+        let changes = (year - 2...year + 2).flatMap { year in
+            [
+                daylight.start.localSeconds(year: year) - standard.offsetSeconds,
+                daylight.end.localSeconds(year: year) - daylight.kind.offsetSeconds,
+            ]
+        }
+        guard let start = changes.filter({ $0 <= seconds }).max(),
+            let end = changes.filter({ $0 > seconds }).min()
+        else { return nil }
+        return (start, end)
+    }
 }
 
 extension PosixTimeZone {

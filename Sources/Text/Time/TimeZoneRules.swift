@@ -57,6 +57,15 @@ package struct TimeZoneRules: Sendable, Hashable {
         storage.table.kind(at: moment.seconds).isDaylight
     }
 
+    /// The span around a moment in which clocks are not set: from its first moment up to, not including, its end.
+    /// Neighboring spans may have the same offset. nil where there is no such end.
+    package func steadySpan(at moment: Timestamp) -> (start: Timestamp?, end: Timestamp?, offsetSeconds: Int) {
+        let (start, end) = storage.table.span(at: moment.seconds)
+        return (
+            start.map(Timestamp.init(seconds:)), end.map(Timestamp.init(seconds:)), offset(at: moment).seconds
+        )
+    }
+
     /// What a wall in the zone shows at a moment.
     package func civilTime(at moment: Timestamp) -> CivilTime {
         CivilTime(moment, offsetSeconds: offset(at: moment).seconds)
@@ -110,13 +119,27 @@ struct TransitionTable: Sendable, Hashable {
     init(initial: LocalTimeKind) { self.initial = initial }
 
     func kind(at seconds: Int) -> LocalTimeKind {
+        let passed = transitionsPassed(at: seconds)
+        if passed == times.count, let rule { return rule.kind(at: seconds) }
+        return passed == 0 ? initial : kinds[passed - 1]
+    }
+
+    /// The transition before a moment, or at it, and the one after it.
+    func span(at seconds: Int) -> (start: Int?, end: Int?) {
+        let passed = transitionsPassed(at: seconds)
+        let start = passed == 0 ? nil : times[passed - 1]
+        guard passed == times.count else { return (start, times[passed]) }
+        guard let rule = rule?.span(at: seconds) else { return (start, nil) }
+        return (max(rule.start, start ?? rule.start), rule.end)
+    }
+
+    private func transitionsPassed(at seconds: Int) -> Int {
         var low = 0
         var high = times.count
         while low < high {
             let middle = (low + high) / 2
             if times[middle] <= seconds { low = middle + 1 } else { high = middle }
         }
-        if low == times.count, let rule { return rule.kind(at: seconds) }
-        return low == 0 ? initial : kinds[low - 1]
+        return low
     }
 }

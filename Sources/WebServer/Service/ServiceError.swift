@@ -56,6 +56,7 @@ struct ServiceError: Error, Sendable {
             case .notFound: self = .notFound(error.message)
             case .nameTaken, .conflict: self = .conflict(error.message)
             case .invalid: self = .invalid(error.message)
+            case .expired: self.init(410, 11, error.message)
             case .full, .busy: self = .unavailable(error.message)
             default: return nil
             }

@@ -1,5 +1,6 @@
 // A request as a route of the service sees it: path parameters, query, who asks, and the body when wanted.
 
+import Synchronization
 import Text
 
 struct ServiceRequest: Sendable {
@@ -10,12 +11,21 @@ struct ServiceRequest: Sendable {
     var principal: Principal
     var id: String
     var bodyLimitBytes: Int
+    /// What the audit log shall say of it.
+    var note = RequestNote()
 
     /// The path's value of a name that the route's pattern has.
     subscript(name: String) -> String { parameters[name] ?? "" }
 
     /// - Throws: `ServiceError` 403 if the principal lacks the role there; 404 if it may not even see the namespace.
     func require(_ role: Role, in namespace: String) throws(ServiceError) {
+        note.checked(namespace)
+        try Self.require(role, of: principal, in: namespace)
+    }
+
+    static func require(
+        _ role: Role, of principal: Principal, in namespace: String
+    ) throws(ServiceError) {
         if principal.may(role, in: namespace) { return }
         guard principal.may(.viewer, in: namespace) else {
             throw .notFound("there is no namespace \"\(namespace.shortened)\" that this token may see")
@@ -35,6 +45,33 @@ struct ServiceRequest: Sendable {
             throw ServiceError.invalid("the body is no JSON: \(error)")
         }
     }
+}
+
+/// What is learned of a request while it is answered: a run's namespace, the name of what was made.
+final class RequestNote: Sendable {
+    private struct State {
+        var namespace: String?
+        var target: String?
+        var isChecked = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Names what a write was about, where the path does not: for example the run that was created.
+    func target(_ name: String) { state.withLock { $0.target = String(name.prefix(500)) } }
+
+    /// The rights in a namespace were looked at.
+    fileprivate func checked(_ namespace: String) {
+        state.withLock { state in
+            state.namespace = state.namespace ?? namespace
+            state.isChecked = true
+        }
+    }
+
+    var namespace: String? { state.withLock { $0.namespace } }
+    var target: String? { state.withLock { $0.target } }
+    /// Whether the route has asked `ServiceRequest.require`.
+    var isChecked: Bool { state.withLock { $0.isChecked } }
 }
 
 extension HTTPReply {

@@ -13,6 +13,14 @@ struct HTTPCall: Sendable {
     var readBody: @Sendable (_ limitBytes: Int) async throws -> [UInt8]
     /// The connection that the reply goes to.
     var connection: ConnectionWatch
+    /// The address of the client, without its port; empty where there is none.
+    var peer = ""
+
+    /// Whether the head announces a body.
+    var announcesBody: Bool {
+        if headers["transfer-encoding"] != nil { return true }
+        return headers["content-length"].map { $0 != "0" } ?? false
+    }
 }
 
 /// What a request is answered with.

@@ -23,7 +23,16 @@ struct HTTPServer: Sendable {
         var drainTimeout: Duration
         /// How long a client may leave a piece of a file unread.
         var writeTimeout = Duration.seconds(60)
+        /// Whether `writeTimeout` holds for the pieces of streams, too.
+        var limitsStreamWrites = false
+        /// What the bodies of all requests together may hold in memory.
+        var maxBodyBytes = 1 << 30
+        /// Certificates, which change when their files do; nil for plain HTTP.
+        var certificates: ServerCertificates?
     }
+
+    /// A body that is not read keeps its connection open up to this length.
+    private static let shortBodyBytes = 64 << 10
 
     let settings: Settings
     let logger: Logger
@@ -32,6 +41,20 @@ struct HTTPServer: Sendable {
     let onDrain: @Sendable () -> Void
     /// Answers a request. What it throws closes the connection.
     let respond: @Sendable (HTTPCall) async throws -> HTTPReply
+    private let bodyBytes: BodyMeter
+
+    init(
+        settings: Settings, logger: Logger, surroundings: ServerSurroundings,
+        onDrain: @escaping @Sendable () -> Void,
+        respond: @escaping @Sendable (HTTPCall) async throws -> HTTPReply
+    ) {
+        self.settings = settings
+        self.logger = logger
+        self.surroundings = surroundings
+        self.onDrain = onDrain
+        self.respond = respond
+        bodyBytes = BodyMeter(limitBytes: settings.maxBodyBytes)
+    }
 
     /// Listens, calls `onReady` with the port, and returns when the task was cancelled and all requests are
     /// answered, or were given up after the drain timeout. Throws if the address cannot be used.
@@ -93,7 +116,7 @@ struct HTTPServer: Sendable {
         }
     }
 
-    private func makeServer(onReady: @escaping @Sendable (Int) -> Void) -> Server<HTTP1Channel> {
+    private func makeServer(onReady: @escaping @Sendable (Int) -> Void) -> Server<SecurableChannel> {
         let bodyTimeout = settings.bodyTimeout
         let channel = HTTP1Channel(
             responder: { request, writer, channel in try await answer(request, writer, channel) },
@@ -103,7 +126,7 @@ struct HTTPServer: Sendable {
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)))
         return Server(
-            childChannelSetup: channel,
+            childChannelSetup: SecurableChannel(plain: channel, certificates: settings.certificates),
             configuration: .init(
                 address: .hostname(settings.host, port: settings.port),
                 availableConnectionsDelegate: MaximumAvailableConnections(
@@ -120,21 +143,22 @@ struct HTTPServer: Sendable {
         let watch = try await channel.eventLoop.submit {
             try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).watch
         }.get()
-        if request.headers[.expect]?.lowercased() == "100-continue" {
-            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-        }
-        let reply = try await respond(call(request, watch))
+        let body = RequestBodyReader(request, channel, bodyBytes)
+        let reply = try await respond(call(request, watch, body, peer: channel.remoteAddress?.ipAddress))
+        // What nobody wants to read is not read to its end either, however long it is.
+        let endsConnection = body.isLeftUnread(beyond: Self.shortBodyBytes)
         var fields = HTTPFields()
         for (name, value) in reply.headers {
             if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) }
         }
         fields[.date] = HTTPDate.text(seconds: surroundings.wallSeconds())
+        if endsConnection { fields[.connection] = "close" }
         let status = HTTPResponse.Status(code: reply.status)
         switch reply.body {
         case .bytes(let bytes):
-            // 204 has no body, and may not say how long it is.
+            // 204 has no body, and may not say how long it is; 304 would have to say how long the file is.
             // The route knows better what HEAD would have sent.
-            if reply.status != 204 && fields[.contentLength] == nil {
+            if reply.status != 204 && reply.status != 304 && fields[.contentLength] == nil {
                 fields[.contentLength] = "\(bytes.count)"
             }
             let sent = request.method == .head ? [] : bytes
@@ -142,44 +166,30 @@ struct HTTPServer: Sendable {
                 response: HTTPResponse(status: status, headerFields: fields),
                 body: sent.isEmpty ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: sent)))
         case .stream(let write):
-            let body = try await writer.writeHead(HTTPResponse(status: status, headerFields: fields))
-            let sink = BodySink(body, channel, writeTimeout: settings.writeTimeout)
+            let writer = try await writer.writeHead(HTTPResponse(status: status, headerFields: fields))
+            let sink = BodySink(
+                writer, channel, writeTimeout: settings.writeTimeout, limitsAll: settings.limitsStreamWrites)
             try await write(sink)
             try await sink.finish()
         }
+        if endsConnection {
+            await body.discard()
+            // Beyond this the server's loop would read on.
+            throw RequestBodyReader.Refused()
+        }
     }
 
-    private func call(_ request: Request, _ watch: ConnectionWatch) -> HTTPCall {
+    private func call(
+        _ request: Request, _ watch: ConnectionWatch, _ body: RequestBodyReader, peer: String?
+    ) -> HTTPCall {
         // Of a header that comes twice, the last counts.
         var headers = Dictionary(
             request.headers.map { ($0.name.canonicalName, $0.value) }, uniquingKeysWith: { $1 })
         // The library takes the Host header out of the others.
         headers["host"] = request.head.authority
-        let (body, fields) = (request.body, headers)
         return HTTPCall(
             method: request.method.rawValue, path: request.uri.path, query: request.uri.query ?? "",
-            headers: fields,
-            readBody: { limitBytes in
-                if let length = fields["content-length"].flatMap(Int.init), length > limitBytes {
-                    throw APIError.tooLarge(limitBytes: limitBytes)
-                }
-                var bytes: [UInt8] = []
-                do {
-                    for try await buffer in body {
-                        guard bytes.count + buffer.readableBytes <= limitBytes else {
-                            throw APIError.tooLarge(limitBytes: limitBytes)
-                        }
-                        bytes.append(contentsOf: buffer.readableBytesView)
-                    }
-                } catch let error as APIError {
-                    throw error
-                } catch {
-                    // A body that breaks off has no reader for an answer, and is nobody's fault here.
-                    throw ClientGone()
-                }
-                return bytes
-            },
-            connection: watch)
+            headers: headers, readBody: { try await body.read($0) }, connection: watch, peer: peer ?? "")
     }
 }
 
@@ -191,14 +201,24 @@ private final class BodySink: ReplySink {
     private var writer: any ResponseBodyWriter
     private let channel: any Channel
     private let writeTimeout: TimeAmount
+    private let limitsAll: Bool
 
-    init(_ writer: any ResponseBodyWriter, _ channel: any Channel, writeTimeout: Duration) {
+    init(
+        _ writer: any ResponseBodyWriter, _ channel: any Channel, writeTimeout: Duration, limitsAll: Bool
+    ) {
         self.writer = writer
         self.channel = channel
         self.writeTimeout = TimeAmount(writeTimeout)
+        self.limitsAll = limitsAll
     }
 
-    func write(_ bytes: [UInt8]) async throws { try await writer.write(ByteBuffer(bytes: bytes)) }
+    func write(_ bytes: [UInt8]) async throws {
+        guard limitsAll else { return try await writer.write(ByteBuffer(bytes: bytes)) }
+        let channel = channel
+        let deadline = channel.eventLoop.scheduleTask(in: writeTimeout) { channel.close(promise: nil) }
+        defer { deadline.cancel() }
+        try await writer.write(ByteBuffer(bytes: bytes))
+    }
 
     func writeFile(
         _ descriptor: Int32, from offset: Int, count: Int, sent: @Sendable (Int) -> Void

@@ -84,11 +84,11 @@ struct MetricsText {
         sample(name + "_count", [], Double(histogram.count))
     }
 
-    private mutating func head(_ name: String, _ help: String, _ type: String) {
+    mutating func head(_ name: String, _ help: String, _ type: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
     }
 
-    private mutating func sample(_ name: String, _ more: Labels, _ value: Double) {
+    mutating func sample(_ name: String, _ more: Labels, _ value: Double) {
         let pairs = (labels + more).map { "\($0.name)=\"\(Self.escaped($0.value))\"" }
         text += name + (pairs.isEmpty ? "" : "{\(pairs.joined(separator: ","))}") + " \(Self.number(value))\n"
     }
@@ -107,7 +107,7 @@ struct MetricsText {
     }
 
     /// Floating point as Prometheus' own clients write it: 1.0, 0.05, +Inf.
-    private static func number(_ value: Double) -> String {
+    static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         return "\(value)"

@@ -1,28 +1,35 @@
 // Reading a step's log file, whose lines are those of Kubernetes' container logs: time, stream, F or P, text.
 
-import Text
-
 /// A line that a container wrote.
-struct LogLine: Hashable {
+package struct LogLine: Sendable, Hashable {
     /// As in the file: UTC with nine digits of fraction, so that lines sort by it as text.
-    var time: String
-    var container: String
-    var isError: Bool
-    var text: String
+    package var time: String
+    package var container: String
+    package var isError: Bool
+    package var text: String
+
+    package init(time: String, container: String, isError: Bool, text: String) {
+        self.time = time
+        self.container = container
+        self.isError = isError
+        self.text = text
+    }
 }
 
 /// Turns pieces of a log file, cut anywhere, into lines.
-struct LogParser {
+package struct LogParser: Sendable {
     /// A line longer than this is shown in parts, so that a step that never ends its line cannot fill the
     /// memory.
-    static let longestLine = 1 << 20
+    package static let longestLine = 1 << 20
 
     private var rest: [UInt8] = []
     /// The beginning of lines whose end has not come, by stream.
     private var begun: [String: (line: LogLine, text: [UInt8])] = [:]
 
+    package init() {}
+
     /// - Returns: the lines that have become whole.
-    mutating func take(_ bytes: [UInt8]) -> [LogLine] {
+    package mutating func take(_ bytes: [UInt8]) -> [LogLine] {
         var lines: [LogLine] = []
         var start = 0
         for end in bytes.indices where bytes[end] == 0x0A {
@@ -38,7 +45,7 @@ struct LogParser {
     }
 
     /// - Returns: lines that were begun and never ended.
-    mutating func finish() -> [LogLine] {
+    package mutating func finish() -> [LogLine] {
         defer { begun = [:] }
         return begun.values.filter { !$0.text.isEmpty }.map(Self.line).sorted { $0.time < $1.time }
     }

@@ -1,11 +1,22 @@
 // Kubernetes' label selectors: `team=nlp,tier!=test,env in (a, b),!old`.
 
-import Persistence
+package import Persistence
+import Text
 
-enum LabelSelector {
-    /// - Throws: `CommandError` for text that is no selector.
-    static func parse(_ text: String) throws -> [LabelRequirement] {
-        try parts(of: text).map(requirement)
+package enum LabelSelector {
+    /// A selector may have so many requirements.
+    static let requirementLimit = 100
+
+    /// - Throws: `OperationError` (`invalid`) for text that is no selector.
+    package static func parse(_ text: String) throws(OperationError) -> [LabelRequirement] {
+        let parts = parts(of: text)
+        guard parts.count <= requirementLimit else {
+            throw OperationError(
+                .invalid, "label selector: \(parts.count) requirements; it may have \(requirementLimit)")
+        }
+        var requirements: [LabelRequirement] = []
+        for part in parts { requirements.append(try requirement(part)) }
+        return requirements
     }
 
     /// The parts between commas that are not inside parentheses.
@@ -27,7 +38,7 @@ enum LabelSelector {
         return parts.map(trimmed).filter { !$0.isEmpty }
     }
 
-    private static func requirement(_ text: String) throws -> LabelRequirement {
+    private static func requirement(_ text: String) throws(OperationError) -> LabelRequirement {
         if let equals = text.firstIndex(of: "="), !text.contains("(") {
             var key = String(text[..<equals])
             var value = String(text[text.index(after: equals)...])
@@ -40,9 +51,8 @@ enum LabelSelector {
         }
         if let open = text.firstIndex(of: "("), text.hasSuffix(")") {
             let words = text[..<open].split(separator: " ")
-            let values = text[text.index(after: open)...].dropLast().split(separator: ",").map {
-                trimmed(String($0))
-            }
+            let inside = text[text.index(after: open)...].dropLast()
+            let values = inside.split(separator: ",").map { trimmed(String($0)) }
             if words.count == 2, !values.isEmpty {
                 if words[1] == "in" { return .isIn(key: try checked(String(words[0]), text), values: values) }
                 if words[1] == "notin" {
@@ -55,16 +65,17 @@ enum LabelSelector {
         return .exists(key: try checked(text, text))
     }
 
-    private static func checked(_ key: String, _ text: String) throws -> String {
+    private static func checked(_ key: String, _ text: String) throws(OperationError) -> String {
         let key = trimmed(key)
         let isLegal = key.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_./".contains($0)) }
         guard !key.isEmpty, isLegal else { throw problem(text) }
         return key
     }
 
-    private static func problem(_ text: String) -> CommandError {
-        CommandError(
-            "label selector: \"\(text)\" is none of a=b, a!=b, a in (b,c), a notin (b,c), a, !a", status: 64)
+    private static func problem(_ text: String) -> OperationError {
+        OperationError(
+            .invalid,
+            "label selector: \"\(text.prefix(200))\" is none of a=b, a!=b, a in (b,c), a notin (b,c), a, !a")
     }
 
     private static func trimmed(_ text: String) -> String {
