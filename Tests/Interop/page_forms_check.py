@@ -301,6 +301,15 @@ class Checks:
         until(page, "() => document.querySelectorAll('m-chart')[0].querySelectorAll('.legend li').length === 2")
         names = page.locator("m-chart").first.locator(".legend span").all_inner_texts()
         self.check("its name is known after a reload", not any(n.startswith("uid-") for n in names), str(names))
+        asked = []
+        page.on("request", lambda r: "/metrics" in r.url and asked.append(r.url))
+        page.wait_for_selector(".state:not(.off)")
+        before = page.locator("m-chart .lines path").first.get_attribute("d")
+        for _ in range(5):
+            self.server.tell("metrics?uid=uid-finetune-live")
+        until(page, "(old) => document.querySelector('m-chart .lines path').getAttribute('d') !== old", before)
+        page.wait_for_timeout(1500)
+        self.check("new points come by themselves, many events with one question", len(asked) == 1, str(asked))
         self.quiet("overlays")
         self.gone(page)
 

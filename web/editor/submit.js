@@ -179,7 +179,7 @@ class Submit extends View {
       if (KINDS[this.about.kind]) await this.store(this.text, Boolean(this.target()), KINDS[this.about.kind][0]);
       else {
         const run = await api.post("/submit", { namespace: this.namespace(), text: this.text, parameters: this.changes() });
-        drafts.put(this.draftId(), null);
+        this.forget();
         go(at`/runs/${run.namespace}/${run.name}`);
       }
     } catch (error) {
@@ -187,6 +187,12 @@ class Submit extends View {
     } finally {
       this.busy = false;
     }
+  }
+
+  /** The draft has done its work. */
+  forget() {
+    clearTimeout(this.keeping);
+    drafts.put(this.draftId(), null);
   }
 
   failed(error) {
@@ -210,8 +216,7 @@ class Submit extends View {
         lost: `The ${noun} that is stored now is lost; runs of it stay.`, action: "Replace", danger: true });
       return sure ? this.store(text, true, noun) : null;
     }
-    clearTimeout(this.keeping);
-    drafts.put(this.draftId(), null);
+    this.forget();
     const { kind, namespace: where, name } = items[0];
     toast(`${name} is stored.`);
     const cluster = kind === "ClusterWorkflowTemplate";

@@ -46,6 +46,13 @@ export function rowKeys(view) {
   return { j: ["next row", move(1)], k: ["previous row", move(-1)], Enter: ["open the row", () => false] };
 }
 
+/** Calls `work` at most once in `wait` ms however often it is asked to, so that a busy stream cannot keep a list from loading. */
+export function calmly(view, work, wait = 1000) {
+  let timer = null;
+  view.ends(() => clearTimeout(timer));
+  return () => { timer ??= setTimeout(() => { timer = null; work(); }, wait); };
+}
+
 /** A button for what needs a role in a namespace; without it the reader learns why it is off. */
 export function action(words, act, { role = "editor", namespace, kind = "", label } = {}) {
   const allowed = may(role, namespace);

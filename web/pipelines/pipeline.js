@@ -7,7 +7,7 @@ import { badge, shown } from "../lib/phase.js";
 import { go } from "../lib/router.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { lineStates, tokens } from "../editor/model.js";
-import { action, barcode, changed, command, flags, manifest, parameterField, rowKeys } from "./parts.js";
+import { action, barcode, calmly, changed, command, flags, manifest, parameterField, rowKeys } from "./parts.js";
 
 class Pipeline extends View {
   values = {};
@@ -17,7 +17,8 @@ class Pipeline extends View {
     document.title = `${name} · Martlet`;
     this.fetch();
     for (const event of ["schedules", "reset"]) this.listen(event, () => this.fetch());
-    this.listen("runs", ({ items }) => items.some((r) => r.pipeline === name) && this.fetch());
+    const later = calmly(this, () => this.fetch());
+    this.listen("runs", ({ items }) => items.some((r) => r.pipeline === name) && later());
   }
   cluster() { return this.state.route.query.get("cluster") === "true"; }
   fetch() {

@@ -4,7 +4,7 @@ import { api, at } from "../lib/api.js";
 import { span } from "../lib/format.js";
 import { moment } from "../lib/parts.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
-import { barcode, list, rowKeys } from "./parts.js";
+import { barcode, calmly, list, rowKeys } from "./parts.js";
 
 export const place = (p) => at`/pipelines/${p.namespace || "default"}/${p.name}` + (p.cluster ? "?cluster=true" : "");
 
@@ -13,7 +13,8 @@ class Pipelines extends View {
     this.fetch();
     for (const name of ["schedules", "reset"]) this.listen(name, () => this.fetch());
     // A finished run changes a bar; what is finished is told by the summary.
-    this.listen("runs", ({ items }) => items.some((r) => r.pipeline && r.finishedAt) && this.fetch());
+    const later = calmly(this, () => this.fetch());
+    this.listen("runs", ({ items }) => items.some((r) => r.pipeline && r.finishedAt) && later());
   }
   changed(old) { if (old.namespace !== this.state.namespace) this.fetch(); }
   fetch() { this.load("list", (signal) => api.get("/pipelines", { namespace: this.state.namespace }, signal)); }

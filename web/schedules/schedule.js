@@ -7,7 +7,7 @@ import { badge, shown } from "../lib/phase.js";
 import { now } from "../lib/state.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { lineStates, tokens } from "../editor/model.js";
-import { manifest, rowKeys } from "../pipelines/parts.js";
+import { calmly, command, manifest, rowKeys } from "../pipelines/parts.js";
 import { actions, day, nextFire, stateOf } from "./parts.js";
 
 class Schedule extends View {
@@ -15,7 +15,8 @@ class Schedule extends View {
     document.title = `${this.state.route.params.name} · Martlet`;
     this.fetch();
     for (const name of ["schedules", "reset"]) this.listen(name, () => this.fetch());
-    this.listen("runs", ({ items }) => items.some((r) => r.cron === this.state.route.params.name) && this.fetch());
+    const later = calmly(this, () => this.fetch());
+    this.listen("runs", ({ items }) => items.some((r) => r.cron === this.state.route.params.name) && later());
   }
   fetch() {
     const { namespace, name } = this.state.route.params;
@@ -49,6 +50,8 @@ class Schedule extends View {
             h("td", null, badge(shown(r))), h("td", null,
               h("a", { class: "item", href: at`/runs/${namespace}/${r.name}` }, r.name)),
               h("td", null, moment(r.scheduledAt, day(r.scheduledAt, now()))))))) : h("p", { class: "dim" }, "None yet."))),
+        h("details", null, h("summary", null, "As commands"), [["get", name], [one.suspended ? "resume" : "suspend", name]].map((words) =>
+          h("m-command", { key: words[0], state: command(["cron", ...words], namespace) }))),
         one.yaml && manifest(one.yaml, tokens, lineStates),
       ], skeleton(8)));
   }

@@ -2,14 +2,15 @@
 
 import { api, at } from "../lib/api.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
-import { dots, list, rowKeys } from "../pipelines/parts.js";
+import { calmly, dots, list, rowKeys } from "../pipelines/parts.js";
 import { actions, nextFire, stateOf } from "./parts.js";
 
 class Schedules extends View {
   begin() {
     this.fetch();
     for (const name of ["schedules", "reset"]) this.listen(name, () => this.fetch());
-    this.listen("runs", ({ items }) => items.some((r) => r.cron) && this.fetch());
+    const later = calmly(this, () => this.fetch());
+    this.listen("runs", ({ items }) => items.some((r) => r.cron) && later());
   }
   changed(old) { if (old.namespace !== this.state.namespace) this.fetch(); }
   fetch() { this.load("list", (signal) => api.get("/schedules", { namespace: this.state.namespace }, signal)); }
