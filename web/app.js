@@ -86,7 +86,8 @@ class App extends View {
     if (tag !== this.tag) {
       this.tag = tag;
       this.broken = null;
-      if (module) import(`./${module}.js`).catch(() => {
+      if (module) import(`./${module}.js`).catch((error) => {
+        console.error(error);
         this.broken = true;
         this.update();
       });

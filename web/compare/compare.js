@@ -8,11 +8,11 @@ import { badge, shown } from "../lib/phase.js";
 import { here } from "../lib/router.js";
 import { keepRuns, now } from "../lib/state.js";
 import { sheet } from "../lib/sheet.js";
-import { View, empty, h, skeleton } from "../lib/view.js";
+import { View, h, skeleton } from "../lib/view.js";
 import { swatch } from "../lib/chart.js";
 import { scale } from "../lib/chart-math.js";
 import "../metrics/metrics.js";
-import { lessIsBetter, paired, signed, verdict } from "./paired.js";
+import { lessIsBetter, paired, plain, signed, verdict } from "./paired.js";
 
 sheet("/compare/compare.css");
 
@@ -33,7 +33,8 @@ class Compare extends View {
   draw() {
     const uids = this.uids();
     if (uids.length < 2) {
-      return empty("Compare runs", "Select two to ten runs in the list and choose Compare: what differs, their metrics and their charts stand here side by side.", null);
+      return h("div", { class: "empty" }, h("h2", null, "Compare runs"), h("p", null, "Select two to ten runs in the list and choose Compare: what differs, their metrics and their charts stand here side by side."),
+        h("a", { class: "button", href: "/runs" }, "To the runs"));
     }
     return h("div", { class: "page stack" },
       h("header", null, h("h1", { class: "grow" }, `Compare ${uids.length} runs`),
@@ -72,26 +73,34 @@ class Compare extends View {
   metric(m, value, i) {
     if (value == null) return h("span", { class: "dim" }, "–");
     const best = m.best?.[i];
-    return [h("b", null, number(value)), i > 0 && this.delta(m.name, value, m.values[0]), best != null && best !== value && h("small", null, `best ${number(best)}`)];
+    return [h("b", null, number(value)), i > 0 && this.delta(m.lowerIsBetter ?? lessIsBetter(m.name), value, m.values[0]), best != null && best !== value && h("small", null, ` best ${number(best)}`)];
   }
 
-  /** The difference from the first run; better and worse by sign, arrow and colour. */
-  delta(name, value, base) {
+  /** The difference from the first run; better and worse by sign, word and colour. */
+  delta(less, value, base) {
     if (base == null || value === base) return null;
-    const better = value > base !== lessIsBetter(name);
-    return h("small", { class: better ? "better" : "worse" }, ` ${signed(value - base)} `, h("span", { class: "sr" }, better ? "better" : "worse"), h("span", { "aria-hidden": "true" }, better ? "▲" : "▽"));
+    const better = value > base !== less;
+    return h("small", { class: better ? "better" : "worse" }, ` ${signed(value - base)} ${better ? "better" : "worse"}`);
   }
 
   evaluations(c, runs, table, row) {
-    const numbers = c.evaluations.flatMap((e) => e.values.flatMap((v, i) => (v == null ? [] : [v - 2 * (e.errors?.[i] ?? 0), v + 2 * (e.errors?.[i] ?? 0)])));
-    const x = scale(Math.min(...numbers), Math.max(...numbers), 6, 114);
+    // One scale a task, for what is compared stands in one row.
+    const across = (e) => {
+      const numbers = e.values.flatMap((v, i) => (v == null ? [] : [v - 2 * (e.errors?.[i] ?? 0), v + 2 * (e.errors?.[i] ?? 0)]));
+      return scale(Math.min(...numbers), Math.max(...numbers), 6, 114);
+    };
     return [
       h("section", { "aria-label": "Verdict" }, h("h2", null, "Which is better?"), runs.slice(1).map((r, i) => h("p", { key: r.uid, class: "verdict" }, verdict(paired(c.evaluations, 0, i + 1), runs[0].name, r.name))),
         h("small", null, "Paired by task. The errors of both runs are taken as independent, which is cautious when both answered the same questions.")),
-      table("Evaluations", c.evaluations.map((e) => row(`${e.task} ${e.metric}`, [e.task, h("small", null, ` ${e.metric}`)], e.values.map((v, i) => v == null ? h("span", { class: "dim" }, "–") : [
-        h("b", null, number(v)), e.errors?.[i] != null && h("small", null, ` ± ${number(1.96 * e.errors[i])}`), i > 0 && this.delta(e.metric, v, e.values[0]),
-        h("svg", { class: "whisker", viewBox: "0 0 120 14", "aria-hidden": "true" }, e.errors?.[i] != null && h("path", { d: `M${x(v - 1.96 * e.errors[i])} 7H${x(v + 1.96 * e.errors[i])}` }), h("circle", { cx: x(v), cy: 7, r: 3 })),
-      ])))),
+      table("Evaluations", c.evaluations.map((e) => row(`${e.task} ${e.metric}`, [e.task, h("small", null, ` ${e.metric}`)], e.values.map((v, i) => v == null ? h("span", { class: "dim" }, "–") : this.value(e, v, i, across(e)))))),
+    ];
+  }
+
+  value(e, v, i, x) {
+    const error = 1.96 * (e.errors?.[i] ?? NaN), known = Number.isFinite(error);
+    return [
+      h("b", null, number(v)), known && h("small", null, ` ± ${plain(error)}`), i > 0 && this.delta(lessIsBetter(e.metric), v, e.values[0]),
+      h("svg", { class: "whisker", viewBox: "0 0 120 14", "aria-hidden": "true" }, known && h("path", { d: `M${x(v - error)} 7H${x(v + error)}` }), h("circle", { cx: x(v), cy: 7, r: 3 })),
     ];
   }
 }

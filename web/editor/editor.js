@@ -51,7 +51,7 @@ class Editor extends View {
         onscroll: () => this.scrolled(), oninput: () => { this.take(this.area.value); this.emit("text", this.text); this.update(); },
         onkeydown: (event) => this.key(event), onblur: () => { this.leaving = false; },
       }),
-      h("p", { class: "keys dim", id: "editor-keys" }, readonly ? "" : "Tab indents; Escape, then Tab leaves the editor. Ctrl+Enter submits, Ctrl+/ comments."),
+      h("p", { class: "keys dim", id: "editor-keys" }, readonly ? "" : "Tab indents; Escape, then Tab leaves the editor. Ctrl+Enter submits."),
     ];
   }
 
@@ -81,7 +81,6 @@ class Editor extends View {
     this.leaving = event.key === "Escape" || (leaving && event.key === "Shift");
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key === "Enter") this.emit("run");
-    else if (command && event.key === "/") this.edit(model.comment(value, start, end));
     else if (command || event.altKey) return;
     else if (event.key === "Tab" && !leaving) this.edit(model.indent(value, start, end, event.shiftKey));
     else if (event.key === "Enter" && !event.shiftKey) {

@@ -79,15 +79,6 @@ export function indent(text, start, end, out = false) {
   return perLine(text, start, end, (line) => (out ? line.replace(/^ {1,2}/, "") : line && "  " + line));
 }
 
-/** The edit that turns lines into comments, or back when all are. */
-export function comment(text, start, end) {
-  const from = lineStart(text, start), lines = text.slice(from, end).split("\n").filter((l) => l.trim());
-  const all = lines.every((l) => /^\s*#/.test(l));
-  const depth = Math.min(...lines.map(indentation));
-  return perLine(text, start, end, (line) =>
-    !line.trim() ? line : all ? line.replace(/# ?/, "") : line.slice(0, depth) + "# " + line.slice(depth));
-}
-
 function perLine(text, start, end, change) {
   const from = lineStart(text, start);
   // A selection that ends at a line's beginning does not mean that line.

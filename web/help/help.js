@@ -2,8 +2,11 @@
 
 import { h, paint } from "../lib/dom.js";
 import { all } from "../lib/keys.js";
+import { sheet } from "../lib/sheet.js";
 
-const EDITOR = [["Ctrl+Enter", "submit or save"], ["Ctrl+/", "comment lines"], ["Tab", "indent"], ["Esc Tab", "leave the editor"]];
+sheet("/help/help.css");
+
+const EDITOR = [["Ctrl+Enter", "submit or save"], ["Tab", "indent"], ["Esc Tab", "leave the editor"]];
 const CHART = [["← →", "move the crosshair"], ["Shift+← →", "ten points"], ["Home End", "first and last point"], ["Esc", "take it away"]];
 
 class Help extends HTMLElement {

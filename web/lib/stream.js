@@ -27,7 +27,7 @@ export function step(state, event) {
       const known = [state.since, event.since].filter((value) => value != null);
       const since = known.length ? Math.min(...known) : null;
       const same = JSON.stringify(state.focus) === JSON.stringify(event.focus);
-      if (same && state.phase !== "idle" && since === state.since) return [state, null];
+      if (same && !["idle", "refused"].includes(state.phase) && since === state.since) return [state, null];
       return connect({ focus: event.focus, since });
     }
     case "bytes":

@@ -1,5 +1,5 @@
-// The charts of one run or several: <m-metrics>, state = {runs: [RunSummary], overlay: bool}. With `overlay` the reader may
-// lay other runs over the first; which ones stands in the address (`with`), as do smoothing, scale and axis.
+// The charts of a run: <m-metrics>, state = {run} for one over which the reader may lay others, or {runs}. Which ones are laid over
+// stands in the address (`with`), as do smoothing, scale and axis.
 
 import { api, at } from "../lib/api.js";
 import "../lib/chart.js";
@@ -22,7 +22,15 @@ class Metrics extends View {
     this.listen("metrics", ({ uid }) => this.wanted().some((r) => r.uid === uid) && this.soon(uid));
     this.listen("reset", () => this.fetchAll());
     this.addEventListener("cursor", (event) => { this.cursor = event.detail; this.update(); });
-    this.ends(() => clearTimeout(this.timer));
+    const close = (event) => {
+      const open = this.querySelector(".picker[open]");
+      if (open && (event.key === "Escape" || (event.type === "pointerdown" && !open.contains(event.target)))) open.open = false;
+    };
+    for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, close);
+    this.ends(() => {
+      clearTimeout(this.timer);
+      for (const type of ["pointerdown", "keydown"]) document.removeEventListener(type, close);
+    });
   }
 
   changed() { this.fetchAll(false); }
@@ -31,11 +39,14 @@ class Metrics extends View {
 
   set(changes) { go(here(changes), { replace: true }); }
 
+  /** The runs that are shown in any case. */
+  own() { return this.state.runs ?? [this.state.run]; }
+
   wanted() {
-    const more = this.state.overlay ? (this.query("with") ?? "").split(",").filter(Boolean) : [];
-    const known = this.state.runs.map((r) => r.uid);
+    const more = this.state.run ? (this.query("with") ?? "").split(",").filter(Boolean) : [];
+    const known = this.own().map((r) => r.uid);
     const others = more.filter((uid) => !known.includes(uid)).map((uid) => runs.get(uid) ?? this.slots[`run ${uid}`]?.value ?? { uid, name: uid.slice(0, 8) });
-    return [...this.state.runs, ...others].slice(0, MOST);
+    return [...this.own(), ...others].slice(0, MOST);
   }
 
   fetchAll(anew = true) {
@@ -85,7 +96,7 @@ class Metrics extends View {
         nodes.length > 1 && h("label", null, "Step ", h("select", { onchange: (event) => this.set({ step: event.target.value }) },
           h("option", { value: "", selected: !node }, "all"), nodes.map((n) => h("option", { value: n, selected: n === node }, n)))),
         h("input", { type: "search", placeholder: "Find a metric", "aria-label": "Find a metric", value: this.filter ?? "", oninput: (event) => { this.filter = event.target.value; this.update(); } }),
-        this.state.overlay && this.picker(wanted)),
+        this.state.run && this.picker(wanted)),
       failed.map((r) => h("p", { class: "problem", role: "alert" }, h("b", null, `The metrics of ${r.name} could not be loaded. `), this.slots[r.uid].error.message)),
       !loaded.length ? (failed.length ? null : skeleton()) : !all.length ? (this.filter ? h("p", { class: "dim" }, `No metric's name has “${this.filter}” in it.`) : nothing())
         : h("div", { class: "charts" }, all.slice(0, this.more ? 200 : FIRST).map((chart) => h("m-chart", {
@@ -96,7 +107,7 @@ class Metrics extends View {
   }
 
   picker(wanted) {
-    const first = this.state.runs[0], mine = new Set(this.state.runs.map((r) => r.uid));
+    const first = this.state.run, mine = new Set([first.uid]);
     const chosen = wanted.filter((r) => !mine.has(r.uid)).map((r) => r.uid);
     const toggle = (uid) => this.set({ with: (chosen.includes(uid) ? chosen.filter((c) => c !== uid) : [...chosen, uid]).join(",") });
     const find = (q = "") => this.load("pick", (signal) => api.get("/runs", { namespace: first.namespace, pipeline: q ? "" : first.pipeline, q, limit: 20 }, signal));

@@ -35,8 +35,11 @@ export function charts(loaded, { axis = "step", node = "", filter = "" } = {}) {
   return byInterest([...named.keys()]).map((name) => ({ ...named.get(name), marks: [...new Set(named.get(name).marks)] }));
 }
 
-/** Points by ascending x: a step resumed from a checkpoint may come a second time, and the later wins. */
-function ordered(xs, ys) {
+/** Points by ascending x: a step resumed from a checkpoint may come a second time, and the later wins. A column that most
+ * lines lack is written now and then, as evaluations are: its points are joined, and only what else lacks a value is a gap. */
+function ordered(allX, allY) {
+  const sparse = allY.filter((y) => y !== null).length < allY.length / 2;
+  const xs = sparse ? allX.filter((_, i) => allY[i] !== null) : allX, ys = sparse ? allY.filter((y) => y !== null) : allY;
   let sorted = true;
   for (let i = 1; i < xs.length && sorted; i++) sorted = xs[i] > xs[i - 1];
   if (sorted) return { xs, ys };

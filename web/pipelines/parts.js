@@ -9,13 +9,22 @@ import { sheet } from "../lib/sheet.js";
 
 sheet("/pipelines/pipelines.css");
 
+/** A table of rows {key, cells, class}; on narrow screens each row stacks, and cells say their column themselves.
+ * `spare`: columns that a narrow screen does without. */
+export const list = (head, rows, { spare = [], numbers = [] } = {}) => {
+  const kind = (i) => [spare.includes(i) && "spare", numbers.includes(i) && "num"].filter(Boolean).join(" ");
+  return h("div", { class: "wide" }, h("table", { class: "list" },
+    h("thead", null, h("tr", null, head.map((words, i) => h("th", { scope: "col", class: kind(i) }, words || h("span", { class: "sr" }, "Actions"))))),
+    h("tbody", null, rows.map(({ key, cells, class: look }) => h("tr", { key, class: look }, cells.map((cell, i) => h("td", { class: kind(i), "data-label": i ? head[i] : null }, cell)))))));
+};
+
 /** Last runs as bars: colour and shape of the phase, height by duration. `runs` newest last. */
 export function barcode(runs, namespace) {
   const longest = Math.max(1, ...runs.map((r) => r.seconds ?? 0));
   if (!runs.length) return h("span", { class: "dim" }, "no runs yet");
   return h("span", { class: "barcode", role: "list", "aria-label": "Last runs, oldest first" }, runs.map((r) =>
     h("a", {
-      key: r.uid, role: "listitem", href: at`/runs/${namespace}/${r.name}`, class: `p-${r.phase}`,
+      key: r.uid, role: "listitem", href: at`/runs/${r.namespace ?? namespace}/${r.name}`, class: `p-${r.phase}`,
       title: `${r.name}\n${r.phase}${r.seconds == null ? "" : `, ${span(r.seconds)}`}\n${relative(r.startedAt, now())}`,
       "aria-label": `${r.phase}${r.seconds == null ? "" : ` in ${span(r.seconds)}`}, ${r.name}`,
     }, h("i", { style: { height: `${Math.max(22, 100 * Math.sqrt((r.seconds ?? 0) / longest))}%` } }))));

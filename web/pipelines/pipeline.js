@@ -34,13 +34,13 @@ class Pipeline extends View {
       h("header", null, h("h1", { class: "grow" }, name), cluster && h("small", { class: "tag" }, "all namespaces"),
         h("a", { class: "button", href: `/submit?${new URLSearchParams([["scheduleOf", name], ...here])}` }, "Schedule"),
         h("a", { class: "button", href: `/submit?${new URLSearchParams([["pipeline", name], ...here])}` }, "Edit"),
-        action("Delete", () => this.remove(), { namespace, kind: "danger" })),
+        action("Delete", () => this.discard(), { namespace, kind: "danger" })),
       this.show("one", (p) => [
         p.description && h("p", { class: "dim about" }, p.description),
         h("dl", { class: "glance" },
           h("div", null, h("dt", null, "Last runs"), h("dd", null, barcode(p.runs, namespace))),
           h("div", null, h("dt", null, "Usually takes"), h("dd", null, p.medianSeconds == null ? "–" : span(p.medianSeconds))),
-          h("div", null, h("dt", null, "Version"), h("dd", null, p.generation, " ", h("small", null, "of ", moment(p.updatedAt))))),
+          h("div", null, h("dt", null, "Version"), h("dd", null, p.generation, h("small", null, moment(p.updatedAt))))),
         h("div", { class: "two" },
           h("section", null, h("h2", null, "Run"), this.form(p)),
           h("section", null, h("h2", null, "Last runs"), this.last(p, namespace),
@@ -78,11 +78,11 @@ class Pipeline extends View {
   last(p, namespace) {
     if (!p.runs.length) return h("p", { class: "dim" }, "None yet.");
     return h("table", { class: "list" }, h("tbody", null, [...p.runs].reverse().slice(0, 10).map((r) => h("tr", { key: r.uid },
-      h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${namespace}/${r.name}` }, r.name)),
+      h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${r.namespace ?? namespace}/${r.name}` }, r.name)),
       h("td", { class: "num" }, r.seconds == null ? "" : span(r.seconds)), h("td", { class: "spare" }, moment(r.startedAt))))));
   }
 
-  async remove() {
+  async discard() {
     const { namespace, name } = this.state.route.params, cluster = this.cluster();
     const gone = await ask({
       title: `Delete ${name}?`, lost: "The pipeline's definition is lost. Its runs stay, and schedules that use it fail from now on.", action: "Delete", danger: true,

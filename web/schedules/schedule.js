@@ -38,7 +38,7 @@ class Schedule extends View {
         (one.conditions ?? []).filter((c) => c.message).map((c) => h("p", { class: "problem", key: c.type }, c.message)),
         h("div", { class: "two" },
           h("section", null, h("h2", null, "Next ten times"), one.suspended && h("p", { class: "dim" }, "It is suspended; these hold once it is resumed."),
-            h("ol", { class: "instants" }, (one.next ?? []).map((t) => h("li", { key: t, title: `${local(t)}\n${utc(t)}` }, h("span", null, day(t, now())), h("small", null, relative(t, now())))))),
+            h("ol", { class: "instants" }, (one.next ?? []).map((t) => h("li", { key: t, title: `${local(t)}\n${utc(t)}` }, h("span", null, day(t, now())), h("small", null, /^in /.test(relative(t, now())) && relative(t, now())))))),
           h("section", null, h("h2", null, `Last ${plural(one.runs.length, "run")}`), one.runs.length ? h("table", { class: "list" }, h("tbody", null, [...one.runs].reverse().map((r) => h("tr", { key: r.uid },
             h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${namespace}/${r.name}` }, r.name)), h("td", null, moment(r.scheduledAt, day(r.scheduledAt, now()))))))) : h("p", { class: "dim" }, "None yet."))),
         one.yaml && manifest(one.yaml, tokens, lineStates),

@@ -113,14 +113,14 @@ extension WorkflowOperations {
     /// Drives the run in this process until the verb is saved as done.
     private func carryOut(_ id: Int64, _ state: WorkflowState, _ controller: WorkflowController) async throws
     {
-        let changes = controller.changes(of: state.uid)
+        let changes = await controller.changes(of: state.uid)
         // Both are handled at one go, so that a run that is to stop is not carried on before.
-        controller.drive(state.uid)
+        await controller.drive(state.uid)
         controller.mailbox.post(.poll)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
-                defer { controller.stop() }
+                defer { controller.mailbox.post(.stop) }
                 try await awaitEnd(of: id, state, controller, changes)
             }
             try await group.next()

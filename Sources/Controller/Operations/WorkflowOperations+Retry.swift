@@ -113,12 +113,12 @@ extension WorkflowOperations {
 
     /// Drives a run to its end in this process.
     private func drive(_ uid: String, _ controller: WorkflowController) async throws {
-        let changes = controller.changes(of: uid)
-        controller.drive(uid)
+        let changes = await controller.changes(of: uid)
+        await controller.drive(uid)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
-                defer { controller.stop() }
+                defer { controller.mailbox.post(.stop) }
                 for await _ in changes {
                     if await controller.isFinished(uid) { return }
                     if await controller.refusal(of: uid) != nil { return }

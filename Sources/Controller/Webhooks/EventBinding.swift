@@ -64,7 +64,8 @@ package struct EventBinding: Sendable {
         let fields = Fields(document["spec"])
         guard let source = fields.object("event")?.text("selector"), !source.isEmpty else {
             throw OperationError(
-                .invalid, "spec.event.selector is missing; write an expression such as payload.action == \"opened\"")
+                .invalid,
+                "spec.event.selector is missing; write an expression such as payload.action == \"opened\"")
         }
         selector = try Self.expression(source, at: "spec.event.selector")
         guard let submit = fields.object("submit") else {
@@ -77,7 +78,8 @@ package struct EventBinding: Sendable {
     private static func submission(_ submit: Fields) throws(OperationError) -> Submission {
         let reference = submit.object("workflowTemplateRef")
         guard let template = reference?.text("name"), !template.isEmpty else {
-            throw OperationError(.invalid, "spec.submit.workflowTemplateRef.name is missing; name the template to run")
+            throw OperationError(
+                .invalid, "spec.submit.workflowTemplateRef.name is missing; name the template to run")
         }
         let arguments = Arguments(submit["arguments"])
         guard arguments.artifacts.isEmpty else {
@@ -135,9 +137,12 @@ package struct EventBinding: Sendable {
 
     /// What an event begins; nil when the selector does not hold.
     /// - Throws: `OperationError` (`invalid`) when an expression of the binding cannot be computed from the event.
-    package func options(for event: IncomingEvent, at now: Timestamp) throws(OperationError) -> SubmissionOptions? {
+    package func options(for event: IncomingEvent, at now: Timestamp) throws(OperationError)
+        -> SubmissionOptions?
+    {
         let environment = event.environment
-        var context = ExpressionContext(now: now, seed: UInt64(bitPattern: now.nanoseconds), workLeft: Self.workLimit)
+        var context = ExpressionContext(
+            now: now, seed: UInt64(bitPattern: now.nanoseconds), workLeft: Self.workLimit)
         let holds = try Self.evaluate(selector, environment, &context, "spec.event.selector")
         guard case .bool(let isMatch) = holds else {
             throw OperationError(
@@ -157,8 +162,12 @@ package struct EventBinding: Sendable {
             options.parameters.append((name, try text(value, "arguments.parameters.\(name)")))
         }
         if let name = submission.name { options.name = try text(name, "metadata.name") }
-        if let prefix = submission.generateName { options.generateName = try text(prefix, "metadata.generateName") }
-        for (key, value) in submission.labels { options.labels[key] = try text(value, "metadata.labels.\(key)") }
+        if let prefix = submission.generateName {
+            options.generateName = try text(prefix, "metadata.generateName")
+        }
+        for (key, value) in submission.labels {
+            options.labels[key] = try text(value, "metadata.labels.\(key)")
+        }
         for (key, value) in submission.annotations {
             options.annotations[key] = try text(value, "metadata.annotations.\(key)")
         }

@@ -2,7 +2,6 @@
 
 import Persistence
 import Scheduling
-import Text
 
 /// What one binding did with an event.
 package struct BindingOutcome: Sendable {
@@ -21,12 +20,13 @@ extension WorkflowOperations {
     ///
     /// All bindings are computed and checked before the first run is stored; where one fails at that, none begins, so
     /// that the sender may send the event again. A failure behind that is told beside what was begun.
-    package func deliver(_ event: IncomingEvent, labels: [String: String] = [:]) async throws -> [BindingOutcome] {
+    package func deliver(_ event: IncomingEvent, creator: String? = nil) async throws -> [BindingOutcome] {
         let rows = try await store.definitions(.workflowEventBinding, namespace: event.namespace)
         guard rows.count <= Self.bindingLimit else {
             throw OperationError(
                 .exhausted,
-                "namespace \"\(event.namespace)\" has \(rows.count) event bindings; \(Self.bindingLimit) are compared")
+                "namespace \"\(event.namespace)\" has \(rows.count) event bindings; \(Self.bindingLimit) are compared"
+            )
         }
         var plans: [(binding: String, submission: EventBinding.Submission?, options: SubmissionOptions)] = []
         var outcomes: [BindingOutcome] = []
@@ -34,10 +34,11 @@ extension WorkflowOperations {
             do {
                 let binding = try EventBinding(row.body)
                 guard var options = try binding.options(for: event, at: now()) else { continue }
-                options.labels.merge(labels) { $1 }
+                options.creator = creator
                 if let submission = binding.submission {
                     _ = try await submit(
-                        submission.kind, name: submission.template, namespace: event.namespace, options: options,
+                        submission.kind, name: submission.template, namespace: event.namespace,
+                        options: options,
                         dryRun: true)
                 }
                 plans.append((row.name, binding.submission, options))
@@ -53,7 +54,8 @@ extension WorkflowOperations {
             }
             do {
                 let state = try await submit(
-                    submission.kind, name: submission.template, namespace: event.namespace, options: plan.options)
+                    submission.kind, name: submission.template, namespace: event.namespace,
+                    options: plan.options)
                 outcomes.append(BindingOutcome(binding: plan.binding, run: (state.uid, state.name)))
             } catch let problem as OperationError {
                 outcomes.append(BindingOutcome(binding: plan.binding, problem: problem))

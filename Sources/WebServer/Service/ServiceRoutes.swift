@@ -8,6 +8,7 @@ enum ServiceRoutes {
         [
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
+            WorkflowRoutes(context: context),
         ]
     }
 

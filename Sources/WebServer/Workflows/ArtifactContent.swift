@@ -23,7 +23,8 @@ enum ArtifactContent: Sendable {
         _ artifact: Artifact, path: String, namespace: String, in store: LocalArtifactStore
     ) throws -> ArtifactContent {
         guard !artifact.deleted else {
-            throw ServiceError.notFound("the bytes of artifact \"\(artifact.name)\" were deleted by garbage collection")
+            throw ServiceError.notFound(
+                "the bytes of artifact \"\(artifact.name)\" were deleted by garbage collection")
         }
         switch try ArtifactLocation(artifact) {
         case .key(let key):
@@ -38,7 +39,8 @@ enum ArtifactContent: Sendable {
         case .s3(let location):
             throw elsewhere(artifact, "s3://\(location.bucket.name)/\(location.key)")
         case .http, .git: throw elsewhere(artifact, "another server")
-        case nil: throw ServiceError.notFound("artifact \"\(artifact.name)\" says no place where its bytes are")
+        case nil:
+            throw ServiceError.notFound("artifact \"\(artifact.name)\" says no place where its bytes are")
         }
     }
 
@@ -69,9 +71,13 @@ enum ArtifactContent: Sendable {
             case .file(let hash, let bytes):
                 return .file(OpenBlob(try store.openBlob(hash)), hash: hash, bytes: bytes)
             case .directory:
-                return .directory(manifest.inside(name, mode: entry.mode), hash: tree.hash + "-" + ContentDigest.of(Array(name.utf8)))
+                return .directory(
+                    manifest.inside(name, mode: entry.mode),
+                    hash: tree.hash + "-" + ContentDigest.of(Array(name.utf8)))
             case .link(let target):
-                guard let next = resolved(target, from: parts.dropLast()) else { throw missing(path, artifact) }
+                guard let next = resolved(target, from: parts.dropLast()) else {
+                    throw missing(path, artifact)
+                }
                 parts = next
             }
         }
@@ -124,7 +130,8 @@ struct ArtifactReply: Sendable {
 
     private func headers(type: String, etag: String, name: String) -> [(name: String, value: String)] {
         let plain = String(
-            decoding: name.utf8.map { PercentEncoding.isUnreserved($0) ? $0 : UInt8(ascii: "_") }, as: UTF8.self)
+            decoding: name.utf8.map { PercentEncoding.isUnreserved($0) ? $0 : UInt8(ascii: "_") },
+            as: UTF8.self)
         let kind = isInline ? "inline" : "attachment"
         return [
             ("Content-Type", type), ("X-Content-Type-Options", "nosniff"), ("ETag", "\"\(etag)\""),

@@ -95,7 +95,9 @@ final class FrameCache: Sendable {
             state.order.count - dropped > countLimit || state.bytes > bytesLimit
         {
             let key = state.order[dropped]
-            if case .made(let frame)? = state.entries.removeValue(forKey: key) { state.bytes -= frame?.text.count ?? 0 }
+            if case .made(let frame)? = state.entries.removeValue(forKey: key) {
+                state.bytes -= frame?.text.count ?? 0
+            }
             dropped += 1
         }
         state.order.removeFirst(dropped)

@@ -26,9 +26,10 @@ struct LogLines: Sendable {
         }
         merge = LogMerge([])
         let last = files.flatMap { Self.last(tail, of: $0, options) }
-        kept = last.enumerated().sorted {
-            ($0.element.line.time, $0.offset) < ($1.element.line.time, $1.offset)
-        }.map(\.element)[...]
+        kept =
+            last.enumerated().sorted {
+                ($0.element.line.time, $0.offset) < ($1.element.line.time, $1.offset)
+            }.map(\.element)[...]
     }
 
     static func last(_ count: Int, of file: LogFile, _ options: LogOptions) -> [Entry] {

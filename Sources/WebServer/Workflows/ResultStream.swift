@@ -42,7 +42,8 @@ enum StreamFraming: Sendable, Hashable {
     func frame(error: ServiceError) -> [UInt8] {
         let value: JSONValue = .object([
             "error": .object([
-                "grpc_code": .int(error.code), "http_code": .int(error.status), "message": .string(error.message),
+                "grpc_code": .int(error.code), "http_code": .int(error.status),
+                "message": .string(error.message),
                 "http_status": .string(""), "code": .int(error.code), "details": .array([]),
             ])
         ])

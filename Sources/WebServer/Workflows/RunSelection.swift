@@ -133,7 +133,9 @@ extension RunSelection {
     /// What Argo's controller writes on a run for its phase.
     static func phaseLabels(_ phase: String) -> [String: String] {
         let isCompleted = ["Succeeded", "Failed", "Error"].contains(phase)
-        return [phaseLabel: phase.isEmpty ? "Running" : phase, completedLabel: isCompleted ? "true" : "false"]
+        return [
+            phaseLabel: phase.isEmpty ? "Running" : phase, completedLabel: isCompleted ? "true" : "false",
+        ]
     }
 
     private mutating func add(fieldSelector text: String, _ nameFilter: String?) throws(ServiceError) {
@@ -148,7 +150,8 @@ extension RunSelection {
     private mutating func add(_ clause: FieldClause, _ nameFilter: String?) throws(ServiceError) {
         switch (clause.field, clause.sign) {
         case ("metadata.name", .equal):
-            guard let filter = NameFilter(rawValue: nameFilter.map { $0.isEmpty ? "Exact" : $0 } ?? "Exact") else {
+            guard let filter = NameFilter(rawValue: nameFilter.map { $0.isEmpty ? "Exact" : $0 } ?? "Exact")
+            else {
                 let known = NameFilter.allCases.map(\.rawValue).joined(separator: ", ")
                 throw .invalid("nameFilter is \"\(nameFilter?.shortened ?? "")\"; it is one of \(known)")
             }
@@ -176,7 +179,8 @@ extension RunSelection {
 
     private func moment(_ clause: FieldClause) throws(ServiceError) -> Timestamp {
         guard let moment = Timestamp(rfc3339: clause.value) else {
-            throw .invalid("fieldSelector: \"\(clause.value.shortened)\" is no moment such as 2026-01-31T12:00:00Z")
+            throw .invalid(
+                "fieldSelector: \"\(clause.value.shortened)\" is no moment such as 2026-01-31T12:00:00Z")
         }
         return moment
     }

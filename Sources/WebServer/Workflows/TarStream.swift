@@ -55,7 +55,9 @@ struct StoredGzip: Sendable {
 
     /// The empty last block, the checksum and the length.
     func tail() -> [UInt8] {
-        func little(_ number: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } }
+        func little(_ number: UInt32) -> [UInt8] {
+            (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }
+        }
         return [1, 0, 0, 0xFF, 0xFF] + little(checksum.value) + little(UInt32(truncatingIfNeeded: count))
     }
 }
@@ -83,7 +85,8 @@ enum TarHeader {
             out += block(path: "PaxHeader", kind: .pax, mode: 0o644, size: records.count, target: "")
             out += padded(records)
         }
-        return out + block(path: path, kind: kind, mode: mode, size: size >= 1 << 33 ? 0 : size, target: target)
+        return out
+            + block(path: path, kind: kind, mode: mode, size: size >= 1 << 33 ? 0 : size, target: target)
     }
 
     /// Filled up with zeros to whole blocks.
@@ -110,7 +113,9 @@ enum TarHeader {
         }
         func octal(_ number: Int, at offset: Int, digits: Int) {
             let text = String(number, radix: 8)
-            put((String(repeating: "0", count: max(0, digits - text.utf8.count)) + text).utf8, at: offset, limit: digits)
+            put(
+                (String(repeating: "0", count: max(0, digits - text.utf8.count)) + text).utf8, at: offset,
+                limit: digits)
         }
         put(path.utf8, at: 0, limit: 100)
         octal(Int(mode & 0o7777), at: 100, digits: 7)
@@ -147,7 +152,9 @@ struct TarStream: Sendable {
     /// - Parameters:
     ///   - name: of the directory inside the archive.
     ///   - openBlob: opens a file's bytes; the stream closes the descriptor.
-    init(_ manifest: TreeManifest, name: String, openBlob: @escaping @Sendable (_ hash: String) throws -> Int32) {
+    init(
+        _ manifest: TreeManifest, name: String, openBlob: @escaping @Sendable (_ hash: String) throws -> Int32
+    ) {
         self.manifest = manifest
         self.name = name
         self.openBlob = openBlob
@@ -160,7 +167,8 @@ struct TarStream: Sendable {
         if next < 0 {
             next = 0
             out = StoredGzip.head
-            out += gzip.blocks(TarHeader.bytes(path: name + "/", kind: .directory, mode: manifest.mode, size: 0))
+            out += gzip.blocks(
+                TarHeader.bytes(path: name + "/", kind: .directory, mode: manifest.mode, size: 0))
         }
         while out.count < Self.pieceBytes {
             if let (file, offset, size) = open {
@@ -207,7 +215,9 @@ final class OpenBlob: Sendable {
     func read(at offset: Int, count: Int) throws -> [UInt8] {
         let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
-                let length = pread(descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                let length = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled)
+                )
                 if length < 0, errno == EINTR { continue }
                 guard length > 0 else { throw FileEnded() }
                 filled += length

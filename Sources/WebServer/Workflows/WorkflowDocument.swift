@@ -43,10 +43,7 @@ enum WorkflowDocument {
     /// A run before anything has looked at it is shown as running: it was taken, and clients that wait for its end
     /// take any other word for the end.
     static func shownPhase(_ summary: WorkflowSummary) -> String {
-        if summary.phase.isEmpty { return Phase.running.rawValue }
-        let isUntouched =
-            summary.phase == Phase.pending.rawValue && summary.startedAt == nil && summary.message.isEmpty
-        return isUntouched ? Phase.running.rawValue : summary.phase
+        summary.phase.isEmpty ? Phase.running.rawValue : summary.phase
     }
 
     /// The run as its line in lists has it.
@@ -84,7 +81,8 @@ enum WorkflowDocument {
         .object([
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
             "metadata": .object([
-                "name": .string(change.name), "namespace": .string(change.namespace), "uid": .string(change.uid),
+                "name": .string(change.name), "namespace": .string(change.namespace),
+                "uid": .string(change.uid),
                 "labels": .object(change.labels.mapValues(JSONValue.string)),
                 "resourceVersion": .string("\(change.revision)"),
             ]),
@@ -95,7 +93,9 @@ enum WorkflowDocument {
     static func state(_ row: WorkflowRow, nodes: [Node]) throws -> WorkflowState {
         guard let definition = RunDefinition(stored: row.manifest) else {
             throw ServiceError(
-                500, 13, "the stored definition of workflow \"\(row.name)\" cannot be read; `martlet restore` a backup")
+                500, 13,
+                "the stored definition of workflow \"\(row.name)\" cannot be read; `martlet restore` a backup"
+            )
         }
         return WorkflowState(
             definition: definition, header: row.state, nodes: nodes, at: row.createdAt)
@@ -106,6 +106,7 @@ enum WorkflowDocument {
         members["metadata"] = metadata(summary, members["metadata"]?.objectValue ?? [:])
         var status = members["status"]?.objectValue ?? [:]
         status["phase"] = .string(shownPhase(summary))
+        if status["message"] == nil, !summary.message.isEmpty { status["message"] = .string(summary.message) }
         members["status"] = .object(status)
         return .object(members)
     }

@@ -23,14 +23,16 @@ extension WorkflowRoutes {
                 return .json(try await document(row.uid))
             },
             ServiceRoute(
-                "DELETE", "/api/v1/archived-workflows/{uid}", service + "DeleteArchivedWorkflow", .run(.editor)
+                "DELETE", "/api/v1/archived-workflows/{uid}", service + "DeleteArchivedWorkflow",
+                .run(.editor)
             ) { request in
                 let row = try await ended(request, .editor)
                 try await context.operations.delete(row.uid, force: false)
                 return .json([:])
             },
             ServiceRoute(
-                "PUT", "/api/v1/archived-workflows/{uid}/retry", service + "RetryArchivedWorkflow", .run(.editor)
+                "PUT", "/api/v1/archived-workflows/{uid}/retry", service + "RetryArchivedWorkflow",
+                .run(.editor)
             ) { request in
                 let row = try await ended(request, .editor)
                 return try await retry(row, try await request.json())
@@ -40,10 +42,11 @@ extension WorkflowRoutes {
                 .run(.editor)
             ) { request in
                 let row = try await ended(request, .editor)
-                return try await resubmit(row, try await request.json())
+                return try await resubmit(row, try await request.json(), request)
             },
             ServiceRoute(
-                "GET", "/api/v1/archived-workflows-label-keys", service + "ListArchivedWorkflowLabelKeys", .signedIn
+                "GET", "/api/v1/archived-workflows-label-keys", service + "ListArchivedWorkflowLabelKeys",
+                .signedIn
             ) { request in .json(Self.list(try await labelKeys(request))) },
             ServiceRoute(
                 "GET", "/api/v1/archived-workflows-label-values", service + "ListArchivedWorkflowLabelValues",

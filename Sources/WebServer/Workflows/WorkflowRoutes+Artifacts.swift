@@ -27,15 +27,20 @@ extension WorkflowRoutes {
         let files =
             "/artifact-files/{namespace}/{idDiscriminator}/{id}/{nodeId}/{artifactDiscriminator}/{artifactName}"
         return [
-            named("/artifacts/{namespace}/{name}/{nodeId}/{artifactName}", service + "GetOutputArtifact", isInput: false),
+            named(
+                "/artifacts/{namespace}/{name}/{nodeId}/{artifactName}", service + "GetOutputArtifact",
+                isInput: false),
             named(
                 "/input-artifacts/{namespace}/{name}/{nodeId}/{artifactName}", service + "GetInputArtifact",
                 isInput: true),
-            numbered("/artifacts-by-uid/{uid}/{nodeId}/{artifactName}", service + "GetOutputArtifactByUID", isInput: false),
+            numbered(
+                "/artifacts-by-uid/{uid}/{nodeId}/{artifactName}", service + "GetOutputArtifactByUID",
+                isInput: false),
             numbered(
                 "/input-artifacts-by-uid/{uid}/{nodeId}/{artifactName}", service + "GetInputArtifactByUID",
                 isInput: true),
-            ServiceRoute("GET", files, service + "GetArtifactFile", .namespaced(.viewer), answer: artifactFile),
+            ServiceRoute(
+                "GET", files, service + "GetArtifactFile", .namespaced(.viewer), answer: artifactFile),
             ServiceRoute(
                 "GET", files + "/{path...}", service + "GetFileInArtifact", .namespaced(.viewer),
                 answer: artifactFile),
@@ -46,7 +51,8 @@ extension WorkflowRoutes {
         ServiceRoute("GET", pattern, operation, .namespaced(.viewer)) { request in
             let row = try await row(request["name"], namespace: request["namespace"])
             return try await artifact(
-                ArtifactAddress(node: request["nodeId"], artifact: request["artifactName"], isInput: isInput), of: row,
+                ArtifactAddress(node: request["nodeId"], artifact: request["artifactName"], isInput: isInput),
+                of: row,
                 request.call)
         }
     }
@@ -55,7 +61,8 @@ extension WorkflowRoutes {
         ServiceRoute("GET", pattern, operation, .run(.viewer)) { request in
             let row = try await row(uid: request["uid"], request, .viewer)
             return try await artifact(
-                ArtifactAddress(node: request["nodeId"], artifact: request["artifactName"], isInput: isInput), of: row,
+                ArtifactAddress(node: request["nodeId"], artifact: request["artifactName"], isInput: isInput),
+                of: row,
                 request.call)
         }
     }
@@ -70,7 +77,9 @@ extension WorkflowRoutes {
                 throw ServiceError.notFound("workflows.argoproj.io with uid \"\(id.shortened)\" not found")
             }
             row = found
-        default: throw ServiceError.invalid("the path has neither workflows nor archived-workflows behind the namespace")
+        default:
+            throw ServiceError.invalid(
+                "the path has neither workflows nor archived-workflows behind the namespace")
         }
         let side = request["artifactDiscriminator"]
         guard side == "outputs" || side == "inputs" else {

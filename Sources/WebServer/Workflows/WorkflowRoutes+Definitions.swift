@@ -58,8 +58,12 @@ extension WorkflowRoutes {
     private func routes(_ door: DefinitionDoor) -> [ServiceRoute] {
         func name(_ verb: String) -> String { "\(door.service)_\(verb)\(door.noun)" }
         return [
-            ServiceRoute("GET", door.base, name("List") + "s", door.access(.viewer)) { try await list(door, $0) },
-            ServiceRoute("POST", door.base, name("Create"), door.access(.editor)) { try await create(door, $0) },
+            ServiceRoute("GET", door.base, name("List") + "s", door.access(.viewer)) {
+                try await list(door, $0)
+            },
+            ServiceRoute("POST", door.base, name("Create"), door.access(.editor)) {
+                try await create(door, $0)
+            },
             ServiceRoute("POST", door.base + "/lint", name("Lint"), door.access(.viewer), isWrite: false) {
                 try await lint(door, $0)
             },
@@ -150,7 +154,8 @@ extension WorkflowRoutes {
         let own = metadata?["name"]?.stringValue ?? ""
         guard own.isEmpty || own == name else {
             throw ServiceError.invalid(
-                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")")
+                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")"
+            )
         }
         if own.isEmpty { object = object.with(["metadata", "name"], .string(name)) }
         let namespace =
@@ -158,7 +163,8 @@ extension WorkflowRoutes {
         var condition = WriteCondition.present
         if let version = metadata?["resourceVersion"]?.scalarText, !version.isEmpty {
             guard let number = Int(version) else {
-                throw ServiceError.invalid("metadata.resourceVersion is \"\(version.shortened)\", which no object has")
+                throw ServiceError.invalid(
+                    "metadata.resourceVersion is \"\(version.shortened)\", which no object has")
             }
             condition = .version(number)
         }

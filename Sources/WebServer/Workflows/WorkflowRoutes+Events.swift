@@ -42,7 +42,8 @@ enum KubernetesEvent {
     ]
 
     static func json(
-        kind: String = "Workflow", name: String, namespace: String, uid: String, id: String, at moment: Timestamp,
+        kind: String = "Workflow", name: String, namespace: String, uid: String, id: String,
+        at moment: Timestamp,
         reason: String, message: String
     ) -> JSONValue {
         let time = JSONValue.string(moment.rfc3339)
@@ -57,7 +58,8 @@ enum KubernetesEvent {
                 "namespace": .string(namespace), "uid": .string(uid),
             ]),
             "metadata": .object([
-                "name": .string("\(name).\(id)"), "namespace": .string(namespace), "uid": .string("\(uid)-\(id)"),
+                "name": .string("\(name).\(id)"), "namespace": .string(namespace),
+                "uid": .string("\(uid)-\(id)"),
                 "creationTimestamp": time, "resourceVersion": .string(id),
             ]),
         ])
@@ -86,14 +88,17 @@ extension WorkflowRoutes {
         return stream(request).reply { [self] outlet in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
-                group.addTask { try await sendRunEvents(wish, uid, changes, startedAt: startedAt, to: outlet) }
+                group.addTask {
+                    try await sendRunEvents(wish, uid, changes, startedAt: startedAt, to: outlet)
+                }
                 group.addTask {
                     var last = recentStart
                     while true {
                         try await context.surroundings.sleep(Self.recentInterval)
                         for entry in webhookEvents.entries(after: last) {
                             last = entry.number
-                            guard namespaces?.contains(entry.namespace) ?? true, wish.wants(entry.event) else { continue }
+                            guard namespaces?.contains(entry.namespace) ?? true, wish.wants(entry.event)
+                            else { continue }
                             try await outlet.send(outlet.framing.frame(result: entry.event))
                         }
                     }
@@ -129,7 +134,8 @@ extension WorkflowRoutes {
                 // Of a run that went on before the stream began, only what happened since is told.
                 let isNew = last[run.uid] == nil && wish.after == nil
                 last[run.uid] = try await send(
-                    run, after: last[run.uid] ?? wish.after ?? 0, since: isNew ? startedAt : nil, wish, to: outlet)
+                    run, after: last[run.uid] ?? wish.after ?? 0, since: isNew ? startedAt : nil, wish,
+                    to: outlet)
                 // Dropped places are found again by their time.
                 if last.count > Self.placeLimit { last = [run.uid: last[run.uid] ?? 0] }
             }
@@ -147,7 +153,8 @@ extension WorkflowRoutes {
 
     /// - Returns: the id of the last event.
     private func send(
-        _ run: RunIdentity, after id: Int64, since: Timestamp?, _ wish: EventWish, to outlet: ResultStream.Outlet
+        _ run: RunIdentity, after id: Int64, since: Timestamp?, _ wish: EventWish,
+        to outlet: ResultStream.Outlet
     ) async throws -> Int64 {
         var last = id
         while true {

@@ -32,13 +32,14 @@ extension WorkflowRoutes {
     /// All eight members, which clients demand.
     private var versionAnswer: JSONValue {
         #if arch(arm64)
-            let machine = "arm64"
+        let machine = "arm64"
         #else
-            let machine = "amd64"
+        let machine = "amd64"
         #endif
         return .object([
             "version": .string(context.version), "buildDate": "1970-01-01T00:00:00Z", "gitCommit": "unknown",
-            "gitTag": .string(context.version), "gitTreeState": "clean", "goVersion": "none", "compiler": "swiftc",
+            "gitTag": .string(context.version), "gitTreeState": "clean", "goVersion": "none",
+            "compiler": "swiftc",
             "platform": .string("linux/\(machine)"),
         ])
     }

@@ -52,12 +52,15 @@ struct LogOptions: Sendable {
         } else if let moment = text("logOptions.sinceTime") {
             guard let moment = Timestamp(rfc3339: moment) else {
                 throw ServiceError.invalid(
-                    "logOptions.sinceTime is \"\(moment.shortened)\"; write a moment such as 2026-01-31T12:00:00Z")
+                    "logOptions.sinceTime is \"\(moment.shortened)\"; write a moment such as 2026-01-31T12:00:00Z"
+                )
             }
             earliest = moment.logText
         }
         do {
-            pattern = try text("grep").map { text throws(RegularExpressionError) in try RegularExpression(text) }
+            pattern = try text("grep").map { text throws(RegularExpressionError) in
+                try RegularExpression(text)
+            }
         } catch {
             throw ServiceError.invalid("grep: \(error.description)")
         }
@@ -176,7 +179,9 @@ extension WorkflowRoutes {
         }
     }
 
-    static func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    static func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws
+        -> Value
+    {
         try await NIOThreadPool.singleton.runIfActive(body)
     }
 
@@ -230,7 +235,8 @@ extension WorkflowRoutes {
             while true {
                 if news.lower() {
                     // A run that was deleted writes nothing more.
-                    guard let delta = try await context.store.runDelta(run.state.uid, after: run.revision) else {
+                    guard let delta = try await context.store.runDelta(run.state.uid, after: run.revision)
+                    else {
                         return
                     }
                     run.take(delta)

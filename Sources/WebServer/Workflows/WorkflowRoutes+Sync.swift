@@ -39,7 +39,8 @@ extension WorkflowRoutes {
                 return .json(limit.json)
             },
             ServiceRoute(
-                "DELETE", "/api/v1/sync/{namespace}/{key}", "SyncService_DeleteSyncLimit", .namespaced(.editor)
+                "DELETE", "/api/v1/sync/{namespace}/{key}", "SyncService_DeleteSyncLimit",
+                .namespaced(.editor)
             ) { request in
                 var limit = try SyncLimit(request)
                 guard try await size(of: limit) != nil else { throw limit.missing }
@@ -65,7 +66,8 @@ extension WorkflowRoutes {
                 try await context.store.deleteSyncLimit(namespace: limit.namespace, key: limit.key)
                 return
             }
-            return try await context.store.setSyncLimit(namespace: limit.namespace, key: limit.key, limit: size)
+            return try await context.store.setSyncLimit(
+                namespace: limit.namespace, key: limit.key, limit: size)
         }
         for attempt in 1... {
             let row = try await context.store.definition(.configMap, namespace: limit.namespace, name: map)
@@ -101,7 +103,9 @@ private struct SyncLimit {
             map: body["cmName"]?.stringValue)
         size = body["limit"]?.intValue ?? body["limit"]?.stringValue.flatMap { Int($0) }
         guard needsSize else { return }
-        guard let size, size >= 1 else { throw .invalid("limit is missing or below 1: how many may hold the lock?") }
+        guard let size, size >= 1 else {
+            throw .invalid("limit is missing or below 1: how many may hold the lock?")
+        }
     }
 
     init(_ request: ServiceRequest) throws(ServiceError) {

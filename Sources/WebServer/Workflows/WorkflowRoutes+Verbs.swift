@@ -8,34 +8,33 @@ import Text
 extension WorkflowRoutes {
     var verbRoutes: [ServiceRoute] {
         [
-            verb("retry", "RetryWorkflow") { try await retry($0, $1) },
-            verb("resubmit", "ResubmitWorkflow") { try await resubmit($0, $1) },
-            verb("resume", "ResumeWorkflow") {
-                try await control($0, .resume(selector: try Self.selector($1["nodeFieldSelector"]?.stringValue)))
+            verb("retry", "RetryWorkflow") { row, body, _ in try await retry(row, body) },
+            verb("resubmit", "ResubmitWorkflow") { try await resubmit($0, $1, $2) },
+            verb("resume", "ResumeWorkflow") { row, body, _ in
+                let selector = try Self.selector(body["nodeFieldSelector"]?.stringValue)
+                return try await control(row, .resume(selector: selector))
             },
-            verb("suspend", "SuspendWorkflow") { row, _ in try await control(row, .suspend) },
-            verb("stop", "StopWorkflow") {
-                try await control(
-                    $0,
-                    .stop(
-                        message: $1["message"]?.stringValue ?? "",
-                        selector: try Self.selector($1["nodeFieldSelector"]?.stringValue)))
+            verb("suspend", "SuspendWorkflow") { row, _, _ in try await control(row, .suspend) },
+            verb("stop", "StopWorkflow") { row, body, _ in
+                let selector = try Self.selector(body["nodeFieldSelector"]?.stringValue)
+                let message = body["message"]?.stringValue ?? ""
+                return try await control(row, .stop(message: message, selector: selector))
             },
-            verb("terminate", "TerminateWorkflow") { row, _ in try await control(row, .terminate) },
-            verb("set", "SetWorkflow") { try await control($0, try Self.settings($1)) },
+            verb("terminate", "TerminateWorkflow") { row, _, _ in try await control(row, .terminate) },
+            verb("set", "SetWorkflow") { row, body, _ in try await control(row, try Self.settings(body)) },
         ]
     }
 
     private func verb(
         _ word: String, _ operation: String,
-        _ body: @escaping @Sendable (WorkflowRow, JSONValue) async throws -> HTTPReply
+        _ body: @escaping @Sendable (WorkflowRow, JSONValue, ServiceRequest) async throws -> HTTPReply
     ) -> ServiceRoute {
         ServiceRoute(
             "PUT", "/api/v1/workflows/{namespace}/{name}/\(word)", "WorkflowService_\(operation)",
             .namespaced(.editor)
         ) { request in
             let given = try await request.json()
-            return try await body(try await row(request), given)
+            return try await body(try await row(request), given, request)
         }
     }
 
@@ -53,10 +52,11 @@ extension WorkflowRoutes {
         return .json(try await document(state.uid))
     }
 
-    func resubmit(_ row: WorkflowRow, _ body: JSONValue) async throws -> HTTPReply {
+    func resubmit(_ row: WorkflowRow, _ body: JSONValue, _ request: ServiceRequest) async throws -> HTTPReply
+    {
         let state = try await context.operations.resubmit(
             row.uid, memoized: body["memoized"]?.boolValue ?? false,
-            parameters: try Self.parameters(body["parameters"]))
+            parameters: try Self.parameters(body["parameters"]), creator: Self.creator(request))
         return .json(try await document(state.uid))
     }
 
@@ -66,7 +66,8 @@ extension WorkflowRoutes {
         if let word = body["phase"]?.stringValue, !word.isEmpty {
             phase = Phase(rawValue: word)
             guard let known = phase, known.isFulfilled, known != .omitted else {
-                throw .invalid("phase is \"\(word.shortened)\"; it is one of Succeeded, Failed, Error, Skipped")
+                throw .invalid(
+                    "phase is \"\(word.shortened)\"; it is one of Succeeded, Failed, Error, Skipped")
             }
         }
         let message = body["message"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 }

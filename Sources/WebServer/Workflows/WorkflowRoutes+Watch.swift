@@ -12,10 +12,12 @@ extension WorkflowRoutes {
     var streamRoutes: [ServiceRoute] {
         [
             ServiceRoute(
-                "GET", "/api/v1/workflow-events/{namespace}", "WorkflowService_WatchWorkflows", .namespaced(.viewer),
+                "GET", "/api/v1/workflow-events/{namespace}", "WorkflowService_WatchWorkflows",
+                .namespaced(.viewer),
                 answer: watchWorkflows),
             ServiceRoute(
-                "GET", "/api/v1/stream/events/{namespace}", "WorkflowService_WatchEvents", .namespaced(.viewer),
+                "GET", "/api/v1/stream/events/{namespace}", "WorkflowService_WatchEvents",
+                .namespaced(.viewer),
                 answer: watchEvents),
             ServiceRoute(
                 "GET", "/api/v1/workflows/{namespace}/{name}/log", "WorkflowService_WorkflowLogs",
@@ -28,7 +30,8 @@ extension WorkflowRoutes {
 
     func stream(_ request: ServiceRequest) -> ResultStream {
         ResultStream(
-            framing: StreamFraming(accept: request.call.headers["accept"]), connection: request.call.connection,
+            framing: StreamFraming(accept: request.call.headers["accept"]),
+            connection: request.call.connection,
             surroundings: context.surroundings)
     }
 
@@ -71,7 +74,8 @@ extension WorkflowRoutes {
         guard let text = query["listOptions.resourceVersion"], !text.isEmpty, text != "0" else { return nil }
         guard let revision = Int64(text), revision > 0 else {
             throw .invalid(
-                "listOptions.resourceVersion is \"\(text.shortened)\"; give the metadata.resourceVersion of a list")
+                "listOptions.resourceVersion is \"\(text.shortened)\"; give the metadata.resourceVersion of a list"
+            )
         }
         return revision
     }
@@ -83,7 +87,8 @@ extension WorkflowRoutes {
         } catch let error as StoreError {
             guard case .expired(let revision) = error else { throw error }
             throw ServiceError(
-                410, 410, "too old resource version: \(revision); list again, and watch from that list's version")
+                410, 410,
+                "too old resource version: \(revision); list again, and watch from that list's version")
         }
     }
 
@@ -97,7 +102,8 @@ extension WorkflowRoutes {
             let page = try await summaries(watch.selection, limit: Self.backlogPage, after: after)
             for summary in page.workflows {
                 let change = RunChange(
-                    revision: summary.revision, uid: summary.uid, namespace: summary.namespace, name: summary.name,
+                    revision: summary.revision, uid: summary.uid, namespace: summary.namespace,
+                    name: summary.name,
                     labels: summary.labels, phase: summary.phase)
                 watch.note(backlog: change, after: start)
                 try await send(change, .told(.added), watch, to: outlet)
@@ -136,7 +142,9 @@ extension WorkflowRoutes {
             }
             // The document may be newer than the change. Who goes on from its version must not miss what came between.
             object = Self.versioned(object, change.revision)
-            let created = object["metadata"]?["creationTimestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
+            let created = object["metadata"]?["creationTimestamp"]?.stringValue.flatMap {
+                Timestamp(rfc3339: $0)
+            }
             var text: [UInt8] = []
             (watch.mask.clean(.object(["object": object]))["object"] ?? [:]).appendCompact(to: &text)
             return WatchedObject(text: text, createdAt: created)
@@ -144,7 +152,9 @@ extension WorkflowRoutes {
     }
 
     private static func versioned(_ object: JSONValue, _ revision: Int64) -> JSONValue {
-        guard var members = object.objectValue, var metadata = members["metadata"]?.objectValue else { return object }
+        guard var members = object.objectValue, var metadata = members["metadata"]?.objectValue else {
+            return object
+        }
         metadata["resourceVersion"] = .string("\(revision)")
         members["metadata"] = .object(metadata)
         return .object(members)

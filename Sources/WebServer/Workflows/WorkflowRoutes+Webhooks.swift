@@ -21,10 +21,12 @@ extension WorkflowRoutes {
                 "POST", "/api/v1/events/{namespace}", "EventService_ReceivePlainEvent", .namespaced(.editor),
                 bodyLimitBytes: Self.payloadBytes, answer: receive),
             ServiceRoute(
-                "GET", "/api/v1/workflow-event-bindings/{namespace}", "EventService_ListWorkflowEventBindings",
+                "GET", "/api/v1/workflow-event-bindings/{namespace}",
+                "EventService_ListWorkflowEventBindings",
                 .namespaced(.viewer), answer: listBindings),
             ServiceRoute(
-                "POST", bindings, "EventBindings_Create", .namespaced(.editor), summary: "Create an event binding"
+                "POST", bindings, "EventBindings_Create", .namespaced(.editor),
+                summary: "Create an event binding"
             ) { request in try await putBinding(request, if: .absent) },
             ServiceRoute(
                 "PUT", bindings + "/{name}", "EventBindings_Put", .namespaced(.editor),
@@ -57,7 +59,7 @@ extension WorkflowRoutes {
         let event = IncomingEvent(
             namespace: namespace, discriminator: request["discriminator"], payload: payload,
             metadata: headers.mapValues { [$0] })
-        let outcomes = try await context.operations.deliver(event, labels: Self.creator(request))
+        let outcomes = try await context.operations.deliver(event, creator: Self.creator(request))
         let failed = outcomes.filter { $0.problem != nil }
         for outcome in failed { report(outcome, namespace) }
         let begun = outcomes.compactMap { outcome in
@@ -82,11 +84,13 @@ extension WorkflowRoutes {
     private func report(_ outcome: BindingOutcome, _ namespace: String) {
         let message = outcome.problem?.message ?? ""
         context.logger.warning(
-            "an event binding failed", metadata: ["binding": "\(namespace)/\(outcome.binding)", "error": "\(message)"])
+            "an event binding failed",
+            metadata: ["binding": "\(namespace)/\(outcome.binding)", "error": "\(message)"])
         let now = context.now()
         webhookEvents.add(namespace: namespace) { number in
             KubernetesEvent.json(
-                kind: "WorkflowEventBinding", name: outcome.binding, namespace: namespace, uid: outcome.binding,
+                kind: "WorkflowEventBinding", name: outcome.binding, namespace: namespace,
+                uid: outcome.binding,
                 id: "b\(number)", at: now, reason: "WorkflowEventBindingError", message: message)
         }
     }
@@ -107,7 +111,8 @@ extension WorkflowRoutes {
             ]))
     }
 
-    private func putBinding(_ request: ServiceRequest, if condition: WriteCondition) async throws -> HTTPReply {
+    private func putBinding(_ request: ServiceRequest, if condition: WriteCondition) async throws -> HTTPReply
+    {
         let body = try await request.json()
         var object = Self.cleaned(try Self.object("workflowEventBinding", of: body))
         let namespace = try namespace(ofWrite: request, body: body, object: object)
@@ -115,7 +120,8 @@ extension WorkflowRoutes {
         let name = request.parameters["name"] ?? own
         guard own.isEmpty || own == name else {
             throw ServiceError.invalid(
-                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")")
+                "the name of the object (\"\(own.shortened)\") does not match the path's (\"\(name.shortened)\")"
+            )
         }
         let isLegal =
             name.utf8.allSatisfy { byte in
@@ -131,12 +137,14 @@ extension WorkflowRoutes {
             .with(["apiVersion"], "argoproj.io/v1alpha1")
         _ = try EventBinding(object)
         var wanted = condition
-        if case .always = condition, let version = body["metadata"]?["resourceVersion"]?.scalarText, let number = Int(version)
+        if case .always = condition, let version = body["metadata"]?["resourceVersion"]?.scalarText,
+            let number = Int(version)
         {
             wanted = .version(number)
         }
         let row = try await context.store.putDefinition(
-            .workflowEventBinding, namespace: namespace, name: name, body: object, at: context.now(), if: wanted)
+            .workflowEventBinding, namespace: namespace, name: name, body: object, at: context.now(),
+            if: wanted)
         return .json(row.document)
     }
 }

@@ -20,16 +20,19 @@ extension WorkflowRoutes {
                 "GET", "/api/v1/workflows/{namespace}", "WorkflowService_ListWorkflows", .namespaced(.viewer),
                 answer: listWorkflows),
             ServiceRoute(
-                "POST", "/api/v1/workflows/{namespace}", "WorkflowService_CreateWorkflow", .namespaced(.editor),
+                "POST", "/api/v1/workflows/{namespace}", "WorkflowService_CreateWorkflow",
+                .namespaced(.editor),
                 answer: createWorkflow),
             ServiceRoute(
-                "GET", "/api/v1/workflows/{namespace}/{name}", "WorkflowService_GetWorkflow", .namespaced(.viewer),
+                "GET", "/api/v1/workflows/{namespace}/{name}", "WorkflowService_GetWorkflow",
+                .namespaced(.viewer),
                 answer: getWorkflow),
             ServiceRoute(
                 "DELETE", "/api/v1/workflows/{namespace}/{name}", "WorkflowService_DeleteWorkflow",
                 .namespaced(.editor), answer: deleteWorkflow),
             ServiceRoute(
-                "POST", "/api/v1/workflows/{namespace}/lint", "WorkflowService_LintWorkflow", .namespaced(.viewer),
+                "POST", "/api/v1/workflows/{namespace}/lint", "WorkflowService_LintWorkflow",
+                .namespaced(.viewer),
                 isWrite: false, answer: lintWorkflow),
             ServiceRoute(
                 "POST", "/api/v1/workflows/{namespace}/submit", "WorkflowService_SubmitWorkflow",
@@ -75,7 +78,9 @@ extension WorkflowRoutes {
         if let next { metadata["continue"] = .string(next.text) }
         let head: JSONValue = mask.clean(.object(["metadata": .object(metadata)]))
         var members: [String] = []
-        if mask.wants(["items"]) { members.append("\"items\":[" + String(decoding: items, as: UTF8.self) + "]") }
+        if mask.wants(["items"]) {
+            members.append("\"items\":[" + String(decoding: items, as: UTF8.self) + "]")
+        }
         if let metadata = head["metadata"] { members.append("\"metadata\":" + metadata.compactText) }
         return "{" + members.joined(separator: ",") + "}"
     }
@@ -88,13 +93,12 @@ extension WorkflowRoutes {
     }
 
     /// A page of runs that the selection covers, newest first.
-    func summaries(_ selection: RunSelection, limit: Int, after: WorkflowCursor?) async throws -> WorkflowPage {
-        if selection.isEmpty { return WorkflowPage(workflows: [], next: nil) }
+    func summaries(_ selection: RunSelection, limit: Int, after: WorkflowCursor?) async throws -> RunPage {
+        if selection.isEmpty { return RunPage(workflows: []) }
         // One run by its name needs no list.
         if let namespace = selection.namespace, let name = selection.exactName {
             let found = try await context.store.workflow(namespace: namespace, name: name)?.summary
-            return WorkflowPage(
-                workflows: [found].compactMap { $0 }.filter(selection.covers), next: nil)
+            return RunPage(workflows: [found].compactMap { $0 }.filter(selection.covers))
         }
         var query = selection.query
         query.after = after
@@ -106,7 +110,7 @@ extension WorkflowRoutes {
             query.after = page.next
             if page.next == nil || kept.count >= limit { break }
         }
-        return WorkflowPage(workflows: kept, next: query.after)
+        return RunPage(workflows: kept, next: query.after)
     }
 
     // MARK: One run
@@ -115,7 +119,8 @@ extension WorkflowRoutes {
         let mask = FieldMask(request.query["fields"])
         let row = try await row(request)
         guard let document = try await document(row.uid, max(DocumentDetail(mask), .definition)) else {
-            throw ServiceError.notFound("workflows.argoproj.io \"\(row.name)\" not found: it was deleted just now")
+            throw ServiceError.notFound(
+                "workflows.argoproj.io \"\(row.name)\" not found: it was deleted just now")
         }
         return .json(mask.clean(document))
     }
@@ -135,7 +140,7 @@ extension WorkflowRoutes {
         let manifest = try Self.object("workflow", of: body)
         let namespace = try namespace(ofWrite: request, body: body, object: manifest)
         var options = SubmissionOptions()
-        options.labels = Self.creator(request)
+        options.creator = Self.creator(request)
         let dryRun = Self.isDryRun(body)
         let state = try await context.operations.create(
             Self.cleaned(manifest), namespace: namespace, options: options, dryRun: dryRun)
@@ -153,12 +158,9 @@ extension WorkflowRoutes {
         return !(body["createOptions"]?["dryRun"]?.arrayValue ?? []).isEmpty
     }
 
-    /// The label that says whose run it is.
-    static func creator(_ request: ServiceRequest) -> [String: String] {
-        let name = request.principal.name
-        let isLegal = name.utf8.count <= 63 && name.utf8.allSatisfy { PercentEncoding.isUnreserved($0) && $0 != 0x7E }
-        guard request.principal != .local, isLegal, !name.isEmpty else { return [:] }
-        return ["workflows.argoproj.io/creator": name]
+    /// Who is noted as a run's creator; nobody where nobody is asked for a name.
+    static func creator(_ request: ServiceRequest) -> String? {
+        request.principal.proof == .none ? nil : request.principal.name
     }
 
     /// An object without what only a server writes.
@@ -198,13 +200,15 @@ extension WorkflowRoutes {
         let word = body["resourceKind"]?.stringValue ?? ""
         guard let kind = StoredSource.kind(named: word) else {
             throw ServiceError.invalid(
-                "resourceKind is \"\(word.shortened)\"; it is one of WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow")
+                "resourceKind is \"\(word.shortened)\"; it is one of WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow"
+            )
         }
         guard let name = body["resourceName"]?.stringValue, !name.isEmpty else {
             throw ServiceError.invalid("resourceName is missing: which \(kind.rawValue) shall be submitted?")
         }
         let given = body["submitOptions"] ?? [:]
-        let options = try Self.options(given, creator: Self.creator(request))
+        var options = try Self.options(given)
+        options.creator = Self.creator(request)
         let dryRun = given["dryRun"]?.boolValue == true || given["serverDryRun"]?.boolValue == true
         let state = try await context.operations.submit(
             kind, name: name, namespace: namespace, options: options, dryRun: dryRun)
@@ -212,7 +216,7 @@ extension WorkflowRoutes {
     }
 
     /// Argo's SubmitOpts.
-    static func options(_ given: JSONValue, creator: [String: String]) throws(ServiceError) -> SubmissionOptions {
+    static func options(_ given: JSONValue) throws(ServiceError) -> SubmissionOptions {
         func text(_ key: String) -> String? { given[key]?.stringValue.flatMap { $0.isEmpty ? nil : $0 } }
         var options = SubmissionOptions()
         options.name = text("name")
@@ -221,7 +225,7 @@ extension WorkflowRoutes {
         options.serviceAccountName = text("serviceAccount")
         options.priority = given["priority"]?.intValue
         options.parameters = try parameters(given["parameters"])
-        options.labels = try pairs(text("labels") ?? "", "labels").merging(creator) { $1 }
+        options.labels = try pairs(text("labels") ?? "", "labels")
         options.annotations = try pairs(text("annotations") ?? "", "annotations")
         return options
     }
@@ -239,6 +243,13 @@ extension WorkflowRoutes {
     }
 }
 
+/// A page of runs, newest first.
+struct RunPage: Sendable {
+    var workflows: [WorkflowSummary]
+    /// Where the next page begins; nil after the last.
+    var next: WorkflowCursor?
+}
+
 /// Which page of a list is asked for.
 struct PageOptions {
     /// Nil for as many as the server gives.
@@ -248,7 +259,8 @@ struct PageOptions {
     init(_ query: URLQuery) throws(ServiceError) {
         if let text = query["listOptions.limit"], !text.isEmpty {
             guard let number = Int(text), number >= 0 else {
-                throw .invalid("listOptions.limit is \"\(text.shortened)\"; it is a number, 0 for as many as there are")
+                throw .invalid(
+                    "listOptions.limit is \"\(text.shortened)\"; it is a number, 0 for as many as there are")
             }
             limit = number == 0 ? nil : min(number, WorkflowQuery.pageLimit)
         }

@@ -16,7 +16,8 @@ struct WorkflowRoutes: RouteGroup {
     let webhookEvents = RecentEvents()
 
     var routes: [ServiceRoute] {
-        workflowRoutes + verbRoutes + streamRoutes + definitionRoutes + archiveRoutes + infoRoutes + syncRoutes
+        workflowRoutes + verbRoutes + streamRoutes + definitionRoutes + archiveRoutes + infoRoutes
+            + syncRoutes
             + webhookRoutes + artifactRoutes
     }
 
@@ -99,7 +100,9 @@ struct WorkflowRoutes: RouteGroup {
             }
             return path
         }
-        let named = [own, body["namespace"]?.stringValue ?? "", context.defaultNamespace].first { !$0.isEmpty }
+        let named = [own, body["namespace"]?.stringValue ?? "", context.defaultNamespace].first {
+            !$0.isEmpty
+        }
         let namespace = named ?? context.defaultNamespace
         try request.require(role, in: namespace)
         return namespace
@@ -116,7 +119,8 @@ struct WorkflowRoutes: RouteGroup {
     static func parameters(_ value: JSONValue?) throws(ServiceError) -> [(name: String, value: String)] {
         var pairs: [(name: String, value: String)] = []
         for element in value?.arrayValue ?? [] {
-            guard let text = element.stringValue, let place = text.firstIndex(of: "="), place > text.startIndex
+            guard let text = element.stringValue, let place = text.firstIndex(of: "="),
+                place > text.startIndex
             else {
                 throw .invalid("parameters: \(element.compactText.shortened) is no \"NAME=VALUE\"")
             }
@@ -128,7 +132,8 @@ struct WorkflowRoutes: RouteGroup {
     static func selector(_ text: String?) throws(ServiceError) -> NodeSelector? {
         guard let text, !text.isEmpty else { return nil }
         guard let selector = NodeSelector(text) else {
-            throw .invalid("nodeFieldSelector: \"\(text.shortened)\" is no list such as displayName=train,phase=Failed")
+            throw .invalid(
+                "nodeFieldSelector: \"\(text.shortened)\" is no list such as displayName=train,phase=Failed")
         }
         return selector
     }
