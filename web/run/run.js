@@ -78,7 +78,7 @@ class Run extends View {
     const { namespace, name } = this.state.route.params;
     const known = [...runs.values()].find((run) => run.namespace === namespace && run.name === name);
     this.load("run", async (signal) => {
-      const uid = known?.uid ?? (await api.get(at`/api/v1/workflows/${namespace}/${name}`, { fields: "metadata.uid" }, signal)).metadata.uid;
+      const uid = known?.uid ?? (await this.find(namespace, name, signal));
       return api.get(at`/runs/${uid}`, {}, signal);
     }, { done: (run) => {
       const { nodes, ...summary } = run;
@@ -93,6 +93,16 @@ class Run extends View {
       const open = !location.search && innerWidth > 900 && ["Failed", "Error"].includes(run.phase) && bad;
       if (open) go(here({ node: bad.id }), { replace: true });
     } });
+  }
+
+  async find(namespace, name, signal) {
+    try {
+      return (await api.get(at`/api/v1/workflows/${namespace}/${name}`, { fields: "metadata.uid" }, signal)).metadata.uid;
+    } catch (error) {
+      // The frame left the stream to this view; without a run it still tells whether the server is there.
+      if (error.status) focus({ namespace });
+      throw error;
+    }
   }
 
   get run() {
@@ -153,6 +163,13 @@ class Run extends View {
         chosen && this.tab !== "logs" && h("aside", { key: "panel", "aria-label": `Node ${chosen.displayName}` },
           h("m-node", { key: chosen.id, state: { run, node: chosen, nodes: this.nodes, told: this.told }, onclose: () => this.choose(null), onchoose: (event) => this.choose(event.detail) }))),
     ];
+  }
+
+  drawn() {
+    if (this.shownTab === this.tab) return;
+    const tab = this.querySelector(".tabs [aria-current]");
+    if (tab) this.shownTab = this.tab;
+    tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   header(run) {
