@@ -139,7 +139,8 @@ export function routes(fake) {
         template: { name: node.template, container: { image: "martlet/steps", command: ["martlet", "sft"] } },
         command: ["martlet", "sft", "--model", "/in/model", "--learning-rate", "1e-4", "--note", "it's fine"], env: [{ name: "HF_TOKEN", value: "***" }, { name: "SEED", value: "7" }],
         image: "martlet/steps:0.6", resources: { asked: { cpu: 4, memory: 17179869184, gpu: 1 }, used: { cpuSeconds: 5230, maxMemoryBytes: 14.1e9 } },
-        exitExplained: node.exitCode === 86 ? "86: the step ran out of memory" : node.exitCode === 1 ? "1: the step failed; likely cause: RuntimeError: loss is NaN at step 412" : null,
+        exitExplained: node.exitCode === 86 ? "86: the step ran out of memory" : node.exitCode === 1 ? "1: the step failed" : null, templateName: node.template,
+        likelyCause: node.exitCode === 1 ? "RuntimeError: loss is NaN at step 412" : null,
         attempts: [{ number: 1, startedAt: node.startedAt, finishedAt: node.finishedAt, exitCode: node.exitCode, logBytes: 9000 }],
         shell: `martlet node shell finetune ${params[1]}` };
     }),

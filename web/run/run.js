@@ -11,7 +11,7 @@ import { keepRuns, now, runs } from "../lib/state.js";
 import { focus } from "../lib/stream.js";
 import { empty, h, problem, skeleton, View } from "../lib/view.js";
 import { actions, answer, command } from "../runs/actions.js";
-import { culprit, headline } from "./words.js";
+import { culprit, headline, merge } from "./words.js";
 
 sheet("/run/run.css");
 const TABS = [["graph", "Graph"], ["tree", "Tree"], ["timeline", "Timeline"], ["logs", "Logs"], ["metrics", "Metrics"], ["artifacts", "Artifacts"],
@@ -118,16 +118,7 @@ class Run extends View {
   came({ uid, revision, whole, nodes }) {
     if (uid !== this.uid || revision < this.revision) return;
     this.revision = revision;
-    if (whole) this.nodes = nodes;
-    else {
-      const changed = new Map(nodes.map((node) => [node.id, node]));
-      this.nodes = this.nodes.map((node) => {
-        const newer = changed.get(node.id);
-        changed.delete(node.id);
-        return newer ?? node;
-      });
-      if (changed.size) this.nodes.push(...changed.values());
-    }
+    this.nodes = merge(whole ? [] : this.nodes, nodes);
     this.announce();
     this.aim();
     this.update();

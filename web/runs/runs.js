@@ -75,6 +75,10 @@ class Runs extends View {
       keepRuns(items);
       this.list = [...new Set([...this.list, ...items.map(({ uid }) => uid)])];
       this.next = next;
+      // A page may be short, or empty, although more follow: look again whether the end is in view.
+      const end = this.querySelector(".end");
+      this.watcher.disconnect();
+      if (end) requestAnimationFrame(() => this.watcher.observe(end));
     } });
   }
 
