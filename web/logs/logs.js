@@ -253,7 +253,9 @@ class Log extends View {
     const { squeezed, last } = extent(this.rows, ROW, this.view);
     if (this.follow) this.top = last;
     if (!this.placed || this.follow) {
-      this.scroller.scrollTop = this.set_ = scrollOf(this.top, this.rows, ROW, this.view);
+      this.scroller.scrollTop = scrollOf(this.top, this.rows, ROW, this.view);
+      // Read back, since browsers round and clamp it: the event that follows is ours, not the reader's.
+      this.set_ = this.scroller.scrollTop;
       this.placed = true;
     }
     const { scrollTop } = this.scroller;
