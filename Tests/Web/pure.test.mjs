@@ -64,7 +64,8 @@ test("The server is asked for what the filters say, and a run is judged alike", 
   for (const [change, verdict] of table) assert.equal(passes({ ...run, ...change }, filters, now, "default"), verdict);
   assert.equal(passes(run, [["label", "a in (b)"]], now, ""), null);
   assert.equal(passes(run, [["parameter", "lr=2"]], now, ""), false);
-  assert.equal(command([["phase", "Failed"], ["since", "24h"]], "team"), "martlet list -n team --status Failed --since 24h");
+  assert.equal(command([["phase", "Failed"], ["since", "24h"], ["phase", "Error"], ["label", "a=b"]], "team"), "martlet list -n team --status Failed,Error -l a=b --since 24h");
+  assert.equal(command([], ""), "martlet list");
 });
 
 test("Addresses mean views; what is none means nothing", () => {

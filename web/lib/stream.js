@@ -103,7 +103,7 @@ function feed(event) {
   if (act === "connect") connect(state.epoch);
   const live = state.phase === "live";
   const lost = live ? null : (app.lost ?? (state.heard || Date.now()));
-  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null, heard: state.heard });
+  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null });
 }
 
 async function connect(epoch) {
