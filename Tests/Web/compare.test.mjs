@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lessIsBetter, paired, probability, signed, verdict } from "../../web/compare/paired.js";
-import { charts, nodeNames } from "../../web/metrics/series.js";
+import { charts, nodeNames } from "../../web/charts/series.js";
 
 const task = (name, values, errors, metric = "accuracy") => ({ task: name, metric, values, errors });
 

@@ -11,7 +11,7 @@ import { sheet } from "../lib/sheet.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { swatch } from "../lib/chart.js";
 import { scale } from "../lib/chart-math.js";
-import "../metrics/metrics.js";
+import "../charts/metrics.js";
 import { lessIsBetter, paired, plain, signed, verdict } from "./paired.js";
 
 sheet("/compare/compare.css");
