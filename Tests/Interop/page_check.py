@@ -104,6 +104,16 @@ def the_list_filters_by_address_and_by_key(page):
 
 
 @check
+def the_first_view_is_small_and_soon_there(page):
+    tab = page.go("/runs")
+    expect(tab.locator("tbody tr").first).to_be_visible()
+    size, paint = tab.evaluate("""[performance.getEntriesByType('resource').filter((r) => !r.name.includes('/api/')).reduce((sum, r) => sum + r.decodedBodySize, 0)
+        + performance.getEntriesByType('navigation')[0].decodedBodySize, performance.getEntriesByName('first-contentful-paint')[0].startTime]""")
+    print(f"  the first view is {size / 1000:.0f} KB, first paint after {paint:.0f} ms")
+    assert size < 150_000 and paint < 500
+
+
+@check
 def more_rows_come_by_scrolling(page):
     tab = page.go("/runs")
     expect(tab.locator("tbody tr").first).to_be_visible()
