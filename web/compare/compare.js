@@ -14,7 +14,7 @@ import { scale } from "../lib/chart-math.js";
 import "../metrics/metrics.js";
 import { lessIsBetter, paired, plain, signed, verdict } from "./paired.js";
 
-sheet("/compare/compare.css");
+await sheet("/compare/compare.css");
 
 class Compare extends View {
   begin() {
