@@ -15,7 +15,7 @@ import "../charts/metrics.js";
 import { metricRows } from "./rows.js";
 import { lessIsBetter, paired, plain, signed, verdict } from "./paired.js";
 
-sheet("/compare/compare.css");
+await sheet("/compare/compare.css");
 
 class Compare extends View {
   begin() {
