@@ -12,7 +12,7 @@ import { h, View } from "../lib/view.js";
 import { command } from "../runs/actions.js";
 import { Pages } from "./pages.js";
 
-sheet("/logs/logs.css");
+await sheet("/logs/logs.css");
 const ROW = 20;
 const MERGED = 50_000; // lines of all nodes that are held
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -104,7 +104,7 @@ class Log extends View {
   }
 
   get view() {
-    return this.scroller?.clientHeight || 400;
+    return Math.min(this.scroller?.clientHeight || 400, 4000);
   }
 
   toEnd() {

@@ -12,7 +12,7 @@ import { attempts } from "../run/words.js";
 import { answer, retry } from "../runs/actions.js";
 import "../logs/logs.js";
 
-sheet("/node/node.css");
+await sheet("/node/node.css");
 const FAILURES = { outOfMemory: "out of memory", diverged: "the loss diverged", timeout: "took too long", evicted: "evicted", lost: "the machine was lost" };
 
 class Node extends View {

@@ -13,10 +13,10 @@ import { empty, h, problem, skeleton, View } from "../lib/view.js";
 import { actions, answer, command } from "../runs/actions.js";
 import { culprit, headline, merge } from "./words.js";
 
-sheet("/run/run.css");
+await sheet("/run/run.css");
 const TABS = [["graph", "Graph"], ["tree", "Tree"], ["timeline", "Timeline"], ["logs", "Logs"], ["metrics", "Metrics"], ["artifacts", "Artifacts"],
   ["events", "Events"], ["manifest", "Manifest"]];
-const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/metrics/metrics.js",
+const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/charts/metrics.js",
   artifacts: "/artifacts/artifacts.js", events: "/run/records.js", manifest: "/run/records.js" };
 
 class Run extends View {
