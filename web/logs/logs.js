@@ -41,6 +41,7 @@ class Log extends View {
 
   changed(old) {
     const { told, node } = this.state;
+    if (!node && told !== old.told) this.further();
     if (told !== old.told && told?.node === node?.id && told && (!this.state.attempt || told.attempt === this.state.attempt)) {
       this.slots.size = { value: { ...this.slots.size?.value, ...told } };
       this.pages.total = Math.max(this.pages.total, told.lines);
@@ -87,6 +88,7 @@ class Log extends View {
       this.merged.push(...lines);
       this.cursor = next ?? this.cursor;
       this.next = next && lines.length ? next : null;
+      if (this.follow) this.next == null ? this.toEnd() : this.further();
     } });
   }
 

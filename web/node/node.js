@@ -13,7 +13,7 @@ import { answer, retry } from "../runs/actions.js";
 import "../logs/logs.js";
 
 await sheet("/node/node.css");
-const FAILURES = { outOfMemory: "out of memory", diverged: "the loss diverged", timeout: "took too long", evicted: "evicted", lost: "the machine was lost" };
+const FAILURES = { memory: "memory ran out", infrastructure: "the machine, the store or the supervisor failed, not the command" };
 
 class Node extends View {
   begin() {
@@ -55,9 +55,9 @@ class Node extends View {
     const more = this.slots.node?.value;
     const [cause, likely] = more?.id === node.id ? [more.exitExplained, more.likelyCause] : [];
     const bad = phase === "Failed" || phase === "Error";
-    if (!node.message && !cause && !likely && !node.waitingFor && !node.failureClass) return null;
-    return h("div", { class: bad ? "problem" : "note" }, node.message && h("p", null, node.message),
-      cause && cause !== node.message && h("p", null, cause), likely && h("p", null, "Likely cause: ", h("code", null, likely)), node.failureClass && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass] ?? node.failureClass}`),
+    if (!node.message && !cause && !likely && !node.waitingFor) return null;
+    return h("div", { class: bad ? "problem" : "note" }, likely && h("p", null, h("b", null, "Likely cause: "), h("code", null, likely)), node.message && h("p", null, node.message),
+      cause && cause !== node.message && h("p", null, cause), FAILURES[node.failureClass] && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass]}.`),
       node.waitingFor && h("p", null, `Waits for ${node.waitingFor}.`));
   }
 
