@@ -54,7 +54,8 @@ final class MartletAPIFixture: Sendable {
     // MARK: Runs
 
     static func node(
-        _ name: String, of run: String, _ type: NodeType = .pod, _ phase: Phase = .succeeded, sequence: Int = 1,
+        _ name: String, of run: String, _ type: NodeType = .pod, _ phase: Phase = .succeeded,
+        sequence: Int = 1,
         _ edit: (inout Node) -> Void = { _ in }
     ) -> Node {
         var node = Node(
@@ -74,7 +75,8 @@ final class MartletAPIFixture: Sendable {
         spec: JSONValue = [
             "entrypoint": "main",
             "templates": [["name": "main", "container": ["image": "busybox", "command": ["true"]]]],
-        ], parameters: [(name: String, value: String)] = [], labels: [String: String] = [:], nodes: [Node] = []
+        ], parameters: [(name: String, value: String)] = [], labels: [String: String] = [:],
+        nodes: [Node] = []
     ) async throws -> String {
         let created = Self.start + .seconds(seconds)
         let manifest: JSONValue = [
@@ -140,7 +142,8 @@ final class MartletAPIFixture: Sendable {
 
     /// A GET of the own API that must succeed; the answer must have the shape that the document says.
     func get(
-        _ path: String, _ operation: String, token: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+        _ path: String, _ operation: String, token: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> JSONValue {
         let answer = try await service.get(MartletRoutes.prefix + path, token: token)
         #expect(answer.status == 200, "\(path): \(answer.text)", sourceLocation: sourceLocation)

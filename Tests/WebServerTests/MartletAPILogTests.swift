@@ -21,15 +21,19 @@ struct MartletAPILogTests {
         let fixture = try MartletAPIFixture()
         let node = MartletAPIFixture.node("a", of: "a")
         try await fixture.add("a", nodes: [node])
-        let lines = (0..<count).map { "\(stamp($0)) \($0 % 2 == 0 ? "stdout" : "stderr:side") F line \($0)\n" }
-        try fixture.log("uid-a", node.id, lines.joined() + "\(stamp(count)) stdout P last words\n", isOver: isOver)
+        let lines = (0..<count).map {
+            "\(stamp($0)) \($0 % 2 == 0 ? "stdout" : "stderr:side") F line \($0)\n"
+        }
+        try fixture.log(
+            "uid-a", node.id, lines.joined() + "\(stamp(count)) stdout P last words\n", isOver: isOver)
         return fixture
     }
 
     @Test(
         "Lines are found by their numbers, from either end, of one container or all",
         arguments: [
-            ("from=0&count=2", 0, ["line 0", "line 1"], 101), ("from=-2", 99, ["line 99", "last words"], 101),
+            ("from=0&count=2", 0, ["line 0", "line 1"], 101),
+            ("from=-2", 99, ["line 99", "last words"], 101),
             ("from=99", 99, ["line 99", "last words"], 101), ("from=500", 500, [], 101),
             ("container=side&from=48", 48, ["line 97", "line 99"], 50),
             ("container=main&from=-1", 50, ["last words"], 51), ("from=-1000&count=1", 0, ["line 0"], 101),
@@ -60,7 +64,8 @@ struct MartletAPILogTests {
     @Test(
         "A search gives the numbers of lines",
         arguments: [
-            ("q=line%209", 11, [9, 90, 91]), ("q=LINE%209&case=true", 0, []), ("q=9$&regex=true", 10, [9, 19, 29]),
+            ("q=line%209", 11, [9, 90, 91]), ("q=LINE%209&case=true", 0, []),
+            ("q=9$&regex=true", 10, [9, 19, 29]),
             ("q=line&from=98", 2, [98, 99]), ("q=line&limit=1", 100, [0]), ("q=nothing", 0, []),
         ])
     func search(query: String, total: Int, first: [Int]) async throws {
@@ -93,7 +98,8 @@ struct MartletAPILogTests {
             for number in 0..<Int.random(in: 0..<400, using: &random) {
                 // Clocks stand still and, sometimes, go back.
                 let step = Int.random(in: 0..<4, using: &random)
-                text += "\(Self.stamp(millis + step - (step == 3 ? 5 : 0) + 10)) stdout F \(index)-\(number)\n"
+                text +=
+                    "\(Self.stamp(millis + step - (step == 3 ? 5 : 0) + 10)) stdout F \(index)-\(number)\n"
                 millis += step
                 expected.append((Self.stamp(millis + step - (step == 3 ? 5 : 0) + 10 - step), index, number))
             }
@@ -103,7 +109,8 @@ struct MartletAPILogTests {
         var cursor = ""
         while true {
             let count = Int.random(in: 1..<90, using: &random)
-            let page = try await fixture.get("/runs/uid-w/log?count=\(count)\(cursor)", "MartletAPI_GetRunLog")
+            let page = try await fixture.get(
+                "/runs/uid-w/log?count=\(count)\(cursor)", "MartletAPI_GetRunLog")
             let lines = page["lines"]?.arrayValue?.compactMap { $0["s"]?.stringValue } ?? []
             seen += lines
             guard let next = page["next"]?.stringValue, !lines.isEmpty else { break }
@@ -119,7 +126,9 @@ struct MartletAPILogTests {
 
     // MARK: Charts
 
-    @Test("A thinned curve keeps its ends, its peaks and its gaps, in order, within the limit", arguments: 0..<40)
+    @Test(
+        "A thinned curve keeps its ends, its peaks and its gaps, in order, within the limit",
+        arguments: 0..<40)
     func thinning(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let points = (0..<Int.random(in: 1..<3_000, using: &random)).map { step in
@@ -163,7 +172,8 @@ struct MartletAPILogTests {
         #expect(series.count == 2)
         #expect(series.allSatisfy { ($0["steps"]?.arrayValue?.count ?? 0) <= 20 })
         #expect(series.first?["values"]?.arrayValue?.contains(99.0) == true)
-        let one = try await fixture.get("/runs/uid-a/metrics?names=lr&nodes=\(node.id)", "MartletAPI_GetMetrics")
+        let one = try await fixture.get(
+            "/runs/uid-a/metrics?names=lr&nodes=\(node.id)", "MartletAPI_GetMetrics")
         #expect(one["series"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["lr"])
         let none = try await fixture.get("/runs/uid-a/metrics?nodes=x", "MartletAPI_GetMetrics")
         #expect(none["series"] == [])

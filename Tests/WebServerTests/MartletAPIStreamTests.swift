@@ -30,7 +30,9 @@ struct MartletAPIStreamTests {
             }
             if lines.count == 3, let data = try? JSONValue(parsing: String(lines[2].dropFirst(6))) {
                 found.append(
-                    Event(name: String(lines[1].dropFirst(7)), id: Int64(lines[0].dropFirst(4)) ?? -1, data: data))
+                    Event(
+                        name: String(lines[1].dropFirst(7)), id: Int64(lines[0].dropFirst(4)) ?? -1,
+                        data: data))
             }
             lines = []
         }
@@ -48,7 +50,9 @@ struct MartletAPIStreamTests {
         mutating func hear(_ events: [Event]) {
             var seen: [String: Int] = [:]
             for event in events {
-                if let position, event.id < position { repeated.append("position \(event.id) after \(position)") }
+                if let position, event.id < position {
+                    repeated.append("position \(event.id) after \(position)")
+                }
                 position = event.id
                 for item in event.data["items"]?.arrayValue ?? [] {
                     guard let uid = item["uid"]?.stringValue else { continue }
@@ -70,10 +74,12 @@ struct MartletAPIStreamTests {
         }
     }
 
-    @Test("A reader whose connection breaks anywhere misses nothing and hears nothing twice", arguments: 0..<8)
+    @Test(
+        "A reader whose connection breaks anywhere misses nothing and hears nothing twice", arguments: 0..<8)
     func resumption(seed: UInt64) async throws {
         let fixture = try MartletAPIFixture()
-        let focus = try await fixture.add("focus", phase: "Running", nodes: [MartletAPIFixture.node("n0", of: "focus")])
+        let focus = try await fixture.add(
+            "focus", phase: "Running", nodes: [MartletAPIFixture.node("n0", of: "focus")])
         for number in 0..<5 { try await fixture.add("r\(number)", phase: "Running") }
         let feed = fixture.service.feed
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -119,7 +125,8 @@ struct MartletAPIStreamTests {
                     }
                     changed.withLock { $0 = true }
                     try await fixture.store.apply([
-                        WorkflowChange(uid: focus, header: HeaderUpdate(phase: "Running", message: "the end \(round)"))
+                        WorkflowChange(
+                            uid: focus, header: HeaderUpdate(phase: "Running", message: "the end \(round)"))
                     ])
                     fixture.service.feed.signal()
                     return nil
@@ -171,12 +178,14 @@ struct MartletAPIStreamTests {
         #expect(page.repeated == [])
         let list = try await fixture.get("/runs?limit=100", "MartletAPI_ListRuns")
         let stored = Dictionary(
-            (list["items"]?.arrayValue ?? []).map { ($0["uid"]?.stringValue ?? "", $0) }, uniquingKeysWith: { $1 })
+            (list["items"]?.arrayValue ?? []).map { ($0["uid"]?.stringValue ?? "", $0) },
+            uniquingKeysWith: { $1 })
         #expect(Set(page.runs.keys) == Set(stored.keys))
         for (uid, run) in stored where uid != focus { #expect(page.runs[uid]?["message"] == run["message"]) }
         let run = try await fixture.get("/runs/\(focus)", "MartletAPI_GetRun")
         let nodes = Dictionary(
-            (run["nodes"]?.arrayValue ?? []).map { ($0["id"]?.stringValue ?? "", $0) }, uniquingKeysWith: { $1 })
+            (run["nodes"]?.arrayValue ?? []).map { ($0["id"]?.stringValue ?? "", $0) },
+            uniquingKeysWith: { $1 })
         #expect(Set(page.nodes.keys) == Set(nodes.keys))
         for (id, node) in nodes { #expect(page.nodes[id]?["message"] == node["message"]) }
     }
@@ -219,7 +228,8 @@ struct MartletAPIStreamTests {
                     "GET", MartletRoutes.prefix + "/stream?run=\(uid)&log=\(node.id)"
                 ) { text in
                     isBegun.withLock { $0 = $0 || text.contains("event: log\n") }
-                    return ["\"complete\":true", "event: metrics\n", "event: schedules\n"].allSatisfy(text.contains)
+                    return ["\"complete\":true", "event: metrics\n", "event: schedules\n"].allSatisfy(
+                        text.contains)
                 }
             }
             group.addTask {

@@ -10,8 +10,10 @@ struct MartletAPIWordsTests {
     @Test(
         "Each exit code that people meet is explained",
         arguments: [
-            (0, "ended well"), (1, "general error"), (2, "called wrongly"), (65, "data is bad"), (75, "checkpoint"),
-            (86, "Memory ran out"), (87, "diverged"), (126, "could not be run"), (127, "not found"), (130, "SIGINT"),
+            (0, "ended well"), (1, "general error"), (2, "called wrongly"), (65, "data is bad"),
+            (75, "checkpoint"),
+            (86, "Memory ran out"), (87, "diverged"), (126, "could not be run"), (127, "not found"),
+            (130, "SIGINT"),
             (134, "SIGABRT"), (137, "SIGKILL"), (139, "SIGSEGV"), (143, "SIGTERM"), (190, "signal 62"),
             (42, "code 42"),
         ])
@@ -25,13 +27,19 @@ struct MartletAPIWordsTests {
     @Test(
         "The line of a log that most likely says why is found",
         arguments: [
-            (["a", "RuntimeError: CUDA out of memory. Tried"], "", "Memory ran out: RuntimeError: CUDA out of memory. Tried"),
+            (
+                ["a", "RuntimeError: CUDA out of memory. Tried"], "",
+                "Memory ran out: RuntimeError: CUDA out of memory. Tried"
+            ),
             (
                 ["Traceback (most recent call last):", "  File \"x\"", "ValueError: bad", "at exit"], "",
                 "ValueError: bad"
             ), (["sh: 1: foo: command not found"], "", "sh: 1: foo: command not found"),
             (["fine", "ERROR: it broke", "bye"], "", "ERROR: it broke"), (["fine"], "", nil), ([], "", nil),
-            (["x"], "OOMKilled (exit code 137)", "The system killed the step because it used more memory than it may."),
+            (
+                ["x"], "OOMKilled (exit code 137)",
+                "The system killed the step because it used more memory than it may."
+            ),
         ] as [([String], String, String?)])
     func causes(lines: [String], message: String, cause: String?) {
         #expect(LikelyCause.line(message: message, lines: lines) == cause)
@@ -52,7 +60,8 @@ struct MartletAPIWordsTests {
         #expect(shown["kind"]?.stringValue == kind)
     }
 
-    @Test("Bytes that are no text are shown as such, unless the cut went through a character", arguments: 1...3)
+    @Test(
+        "Bytes that are no text are shown as such, unless the cut went through a character", arguments: 1...3)
     func cutCharacter(missing: Int) {
         let bytes = Array("caf\u{1F600}".utf8).dropLast(missing)
         #expect(ArtifactPreview.file(Array(bytes), size: 100, Self.place)["text"] == "caf")
@@ -81,7 +90,10 @@ struct MartletAPIWordsTests {
 
     @Test(
         "Words are quoted as a shell takes them",
-        arguments: [("plain-1.0/x", "plain-1.0/x"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$HOME", "'$HOME'")])
+        arguments: [
+            ("plain-1.0/x", "plain-1.0/x"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+        ])
     func quoted(word: String, shell: String) { #expect(NodeTemplate.quoted(word) == shell) }
 
     @Test(
@@ -95,7 +107,10 @@ struct MartletAPIWordsTests {
 
     @Test(
         "It is known of which curves the lowest point is the best",
-        arguments: [("loss", true), ("eval_loss", true), ("closs_up", false), ("score", false), ("step_time", true), ("perplexity", true)])
+        arguments: [
+            ("loss", true), ("eval_loss", true), ("closs_up", false), ("score", false), ("step_time", true),
+            ("perplexity", true),
+        ])
     func lowerIsBetter(name: String, isLower: Bool) {
         #expect(ComparedMetric(node: "n", name: name).isLowerBetter == isLower)
     }
