@@ -19,14 +19,14 @@ class Node extends View {
   begin() {
     const { run } = this.state;
     const { list } = attempts(this.state.node, this.state.nodes);
-    this.id = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
-    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.id}`, {}, signal));
+    this.shownId = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
+    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.shownId}`, {}, signal));
   }
 
   /** What the panel fetched is fetched anew when the node changes its phase; the rest comes by the stream. */
   changed(old) {
     if (old.node.phase !== this.state.node.phase || old.node.finishedAt !== this.state.node.finishedAt) this.begin();
-    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.id) this.begin();
+    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.shownId) this.begin();
   }
 
   ticks = () => !this.state.node.finishedAt;
@@ -34,13 +34,13 @@ class Node extends View {
   draw() {
     const { run, nodes, told } = this.state;
     const { head, list } = attempts(this.state.node, nodes);
-    const node = nodes.find(({ id }) => id === this.id) ?? this.state.node;
+    const node = nodes.find(({ id }) => id === this.shownId) ?? this.state.node;
     const phase = shown(node);
     const share = phase === "Running" ? fraction(node.progress) : null;
     return [
       h("header", { class: "row" }, h("h2", { class: "grow" }, head.displayName), h("button", { class: "plain", "aria-label": "Close the panel (Escape)", onclick: () => this.emit("close") }, "×")),
       list.length > 1 && h("div", { class: "row attempts", role: "group", "aria-label": "Attempts" }, list.map((one, index) =>
-        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.id), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
+        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.shownId), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
       h("p", { class: "row" }, badge(phase), h("span", { class: "dim" }, span(seconds(node.startedAt, node.finishedAt, now()))),
         share != null && [meter(share, { label: node.progress }), h("span", { class: "dim" }, node.progress)], node.memoHit && h("span", { class: "dim" }, "from the cache")),
       this.why(node, phase),
@@ -91,7 +91,7 @@ class Node extends View {
     return h("section", null, h("h3", null, title), h("dl", { class: "facts" },
       (parameters ?? []).map(({ name, value }) => [h("dt", null, name), h("dd", null, value == null ? "" : long(String(value)))]),
       result != null && [h("dt", null, "result"), h("dd", null, long(String(result)))],
-      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.id}/${name}` }) }, path || "artifact") : h("code", null, path))])));
+      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.shownId}/${name}` }) }, path || "artifact") : h("code", null, path))])));
   }
 }
 customElements.define("m-node", Node);
