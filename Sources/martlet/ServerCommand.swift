@@ -33,6 +33,7 @@ struct ServerCommand: AsyncParsableCommand {
     @OptionGroup var data: DataOptions
     @OptionGroup var execution: ExecutionOptions
     @OptionGroup(title: "Access") var access: ServerAccessOptions
+    @OptionGroup(title: "Notifications") var notify: ServerNotifyOptions
     @OptionGroup(title: "Operation") var operation: ServerOperationOptions
 
     func run() async throws {
@@ -64,20 +65,16 @@ struct ServerCommand: AsyncParsableCommand {
         _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog
     ) async throws {
         let feed = RunFeed(store: store)
-        var controllerSettings = ControllerSettings()
-        controllerSettings.servesAll = true
-        controllerSettings.limits = RunLimits(
-            parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
-        controllerSettings.onSaved = { feed.signal() }
-        let controller = try ExecutorFactory.controller(
-            store, execution.settings, data.location, settings: controllerSettings)
+        let observers = ControllerObservers(
+            metrics: ControllerMetrics(), custom: CustomMetrics(), notifications: try notify.settings())
+        let controller = try controller(store, feed, observers)
         let operations = WorkflowOperations(
             store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
             dataDirectory: data.path,
             controller: controller, now: Environment.now)
         var engine = EngineNumbers()
-        let metrics = ControllerMetrics()
-        engine.controller = metrics
+        engine.controller = observers.metrics
+        engine.custom = observers.custom
         engine.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {
@@ -87,16 +84,41 @@ struct ServerCommand: AsyncParsableCommand {
         } catch let error as CertificateError {
             throw CommandError(error.description, status: 2)
         }
+        let parts = [ServerPart(name: "feed") { try await feed.run() }] + timed(operations, observers, log)
+        try await run(
+            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log
+        )
+    }
+
+    private func controller(
+        _ store: Store, _ feed: RunFeed, _ observers: ControllerObservers
+    ) throws -> WorkflowController {
+        var settings = ControllerSettings()
+        settings.servesAll = true
+        settings.limits = RunLimits(
+            parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
+        settings.onSaved = { feed.signal() }
+        settings.observers = observers
+        return try ExecutorFactory.controller(store, execution.settings, data.location, settings: settings)
+    }
+
+    /// What happens by the clock.
+    private func timed(
+        _ operations: WorkflowOperations, _ observers: ControllerObservers, _ log: ServiceLog
+    ) -> [ServerPart] {
         let cron = CronRunner(
-            ledger: StoreCronLedger(operations: operations), now: Environment.now, metrics: metrics,
+            ledger: StoreCronLedger(operations: operations), now: Environment.now, metrics: observers.metrics,
             report: { log.warning("cron workflow not run", ["cron": $0, "cause": $1]) })
-        let parts = ServerParts(
-            service: service, controller: controller,
-            parts: [
-                ServerPart(name: "feed") { try await feed.run() },
-                ServerPart(name: "cron") { try await cron.run() },
-            ], log: log)
-        try await run(parts, settings, lock, log)
+        let notifications = NotificationRunner(
+            store: operations.store,
+            delivery: NotificationSender(
+                settings: observers.notifications ?? NotificationSettings(), dataDirectory: data.path),
+            now: Environment.now, metrics: observers.metrics,
+            report: { log.warning("notification given up", ["workflow.uid": $0, "cause": $1]) })
+        return [
+            ServerPart(name: "cron") { try await cron.run() },
+            ServerPart(name: "notifications") { try await notifications.run() },
+        ]
     }
 
     private func run(
