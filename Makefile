@@ -122,6 +122,14 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
 	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"
 
+.PHONY: test-web
+test-web: ## The page: its pure parts under Node, its flows in Chromium (both from Debian; playwright from PyPI).
+	node --test Tests/Web/
+	[ -x "$(INTEROP)/bin/python" ] || python3 -m venv "$(INTEROP)"
+	"$(INTEROP)/bin/pip" install -q playwright
+	"$(INTEROP)/bin/python" Tests/Interop/page_check.py $(ARGS)
+	"$(INTEROP)/bin/python" Tests/Interop/page_forms_check.py $(ARGS)
+
 .PHONY: web-list
 web-list: ## Write the list of the page's files anew, after one was added to web/ or removed.
 	@sh Sources/CWebPage/write_list.sh

@@ -43,6 +43,7 @@ let package = Package(
             name: "Persistence",
             dependencies: [
                 "Scheduling", "WorkflowLanguage", "Text", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             resources: [.embedInCode("migrations")], swiftSettings: strict),

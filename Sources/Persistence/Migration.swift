@@ -5,13 +5,25 @@ import GRDB
 /// One numbered SQL file of `migrations/`.
 struct Migration: Sendable {
     var sql: String
+    /// Fills new tables from rows that SQL cannot read.
+    var fill: (@Sendable (Database) throws -> Void)?
 
     /// All steps, oldest first. A file that was released is never edited; changes are new files at the end.
     static let all = [
-        PackageResources.v0001_workflow_sql, PackageResources.v0002_definition_sql,
-        PackageResources.v0003_lock_sql, PackageResources.v0004_record_sql,
-        PackageResources.v0005_revision_sql, PackageResources.v0006_service_sql,
-    ].map { Migration(sql: String(decoding: $0, as: UTF8.self)) }
+        Migration(PackageResources.v0001_workflow_sql), Migration(PackageResources.v0002_definition_sql),
+        Migration(PackageResources.v0003_lock_sql), Migration(PackageResources.v0004_record_sql),
+        Migration(PackageResources.v0005_revision_sql), Migration(PackageResources.v0006_service_sql),
+        Migration(PackageResources.v0007_search_sql, fill: { try $0.fillArguments() }),
+    ]
+
+    private init(_ file: [UInt8], fill: (@Sendable (Database) throws -> Void)? = nil) {
+        self.init(sql: String(decoding: file, as: UTF8.self), fill: fill)
+    }
+
+    init(sql: String, fill: (@Sendable (Database) throws -> Void)? = nil) {
+        self.sql = sql
+        self.fill = fill
+    }
 
     /// "MRTL": says in the file's header whose database it is.
     static let applicationID = 0x4D52_544C
@@ -53,6 +65,7 @@ extension Migration {
                 }
                 for migration in migrations.dropFirst(stamp.version) {
                     try database.execute(sql: migration.sql)
+                    try migration.fill?(database)
                 }
                 try database.checkForeignKeys()
                 // Pragmas take no arguments; both values are numbers of ours.

@@ -44,20 +44,6 @@ extension Store {
         }
     }
 
-    /// Deletes a run and everything that hangs on it; a run that is not there is no error.
-    /// - Returns: whether there was one.
-    @discardableResult
-    package func deleteWorkflow(_ uid: String) async throws -> Bool {
-        try await write { database in
-            guard let key = try database.integer("SELECT id FROM workflows WHERE uid = ?", [uid]) else {
-                return false
-            }
-            try database.noteDeletion(of: key)
-            try database.run("DELETE FROM workflows WHERE id = ?", [key])
-            return true
-        }
-    }
-
     package func setArchived(_ uid: String, _ archived: Bool) async throws {
         try await write { database in
             try database.run(
@@ -115,6 +101,8 @@ struct PreparedWorkflow: Sendable {
     var annotations: String
     var manifest: String
     var state: String
+    var parameters: [(name: String, value: String)]
+    var lifetime: TimeToLive?
 
     init(_ row: WorkflowRow) {
         summary = row.summary
@@ -122,15 +110,25 @@ struct PreparedWorkflow: Sendable {
         annotations = JSONValue(labels: row.annotations).compactText
         manifest = row.manifest.compactText
         state = row.state.compactText
+        parameters = RunArguments.parameters(of: row.manifest)
+        lifetime = TimeToLive(manifest: row.manifest)
     }
 }
 
 extension WorkflowSummary {
     /// The columns that `init(row:path:)` reads.
-    static let columns = """
-        workflows.uid, namespace, name, phase, message, created_at, started_at, finished_at, priority, labels,
-        annotations, driver_epoch, archived, workflows.revision, progress
+    static let columns = columns(time: "workflows.created_at")
+    static let columnCount = 15
+
+    /// - Parameter time: where the moment of creation is read: a list's order must be that of the index it walks.
+    static func columns(time: String) -> String {
         """
+        workflows.uid, workflows.namespace, workflows.name, workflows.phase, workflows.message, \(time),
+        workflows.started_at, workflows.finished_at, workflows.priority, workflows.labels,
+        workflows.annotations, workflows.driver_epoch, workflows.archived, workflows.revision,
+        workflows.progress
+        """
+    }
 
     init(row: Row, path: String) throws {
         self.init(
@@ -184,14 +182,66 @@ extension Database {
         let key = lastInsertedRowID
         try run("INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, new.manifest])
         try run("INSERT INTO workflow_states (workflow, state) VALUES (?, ?)", [key, new.state])
+        try run("INSERT INTO workflow_names (rowid, name) VALUES (?, ?)", [key, summary.name])
         try replaceLabels(of: key, with: summary.labels)
+        try replaceParameters(of: key, with: new.parameters)
+        try replaceLifetime(of: key, with: new.lifetime)
     }
 
     func replaceLabels(of workflow: Int64, with labels: [String: String]) throws {
         try run("DELETE FROM workflow_labels WHERE workflow = ?", [workflow])
         for (key, value) in labels {
             try run(
-                "INSERT INTO workflow_labels (key, value, workflow) VALUES (?, ?, ?)", [key, value, workflow])
+                """
+                INSERT INTO workflow_labels (key, value, created_at, workflow)
+                SELECT ?, ?, created_at, id FROM workflows WHERE id = ?
+                """, [key, value, workflow])
+        }
+    }
+
+    func replaceParameters(of workflow: Int64, with parameters: [(name: String, value: String)]) throws {
+        try run("DELETE FROM workflow_parameters WHERE workflow = ?", [workflow])
+        for (position, parameter) in parameters.enumerated() {
+            try run(
+                """
+                INSERT INTO workflow_parameters (name, value, created_at, workflow, position)
+                SELECT ?, ?, created_at, id, ? FROM workflows WHERE id = ?
+                """, [parameter.name, parameter.value, position, workflow])
+        }
+    }
+
+    func replaceLifetime(of workflow: Int64, with lifetime: TimeToLive?) throws {
+        try run("DELETE FROM workflow_lifetimes WHERE workflow = ?", [workflow])
+        guard let lifetime else { return }
+        try run(
+            "INSERT INTO workflow_lifetimes (workflow, after_success, after_failure) VALUES (?, ?, ?)",
+            [workflow, lifetime.secondsAfterSuccess, lifetime.secondsAfterFailure])
+        guard let row = try row("SELECT phase, finished_at FROM workflows WHERE id = ?", [workflow]) else {
+            return
+        }
+        try noteEnd(of: workflow, phase: row[0], finishedAt: row.timestamp("finished_at"))
+    }
+
+    /// Decides when a run with a lifetime may go; a run that goes on again may not.
+    func noteEnd(of workflow: Int64, phase: String, finishedAt: Timestamp?) throws {
+        let found = try row(
+            "SELECT after_success, after_failure FROM workflow_lifetimes WHERE workflow = ?", [workflow])
+        guard let found else { return }
+        let lifetime = TimeToLive(secondsAfterSuccess: found[0], secondsAfterFailure: found[1])
+        let expiry = finishedAt.flatMap { lifetime.expiry(phase: phase, finishedAt: $0) }
+        try run(
+            "UPDATE workflow_lifetimes SET expires_at = ? WHERE workflow = ?",
+            [expiry?.nanoseconds, workflow])
+    }
+
+    /// Fills the tables of arguments and lifetimes from the definitions of runs that are older than these tables.
+    func fillArguments() throws {
+        let rows = try Row.fetchCursor(self, sql: "SELECT workflow, manifest FROM workflow_manifests")
+        while let row = try rows.next() {
+            // A definition that cannot be read keeps the database from being opened no more than before.
+            guard let manifest = try? JSONValue(parsing: row[1] as String) else { continue }
+            try replaceParameters(of: row[0], with: RunArguments.parameters(of: manifest))
+            try replaceLifetime(of: row[0], with: TimeToLive(manifest: manifest))
         }
     }
 }

@@ -50,12 +50,16 @@ private struct PreparedChange: Sendable {
     var state: String?
     var labels: String?
     var annotations: String?
+    var parameters: [(name: String, value: String)]?
+    var lifetime: TimeToLive?
 
     init(_ change: WorkflowChange) {
         self.change = change
         nodeBodies = change.nodes.map(\.rowJSON.compactText)
         effectBodies = change.newEffects.map(\.body.compactText)
         manifest = change.manifest?.compactText
+        parameters = change.manifest.map(RunArguments.parameters)
+        lifetime = change.manifest.flatMap(TimeToLive.init(manifest:))
         state = change.header?.state?.compactText
         labels = (change.header?.labels).map { JSONValue(labels: $0).compactText }
         annotations = (change.header?.annotations).map { JSONValue(labels: $0).compactText }
@@ -147,6 +151,7 @@ extension Database {
                 try run(
                     "UPDATE workflows SET phase = ?, finished_at = ? WHERE id = ?",
                     [header.phase, header.finishedAt?.nanoseconds, key])
+                try noteEnd(of: key, phase: header.phase, finishedAt: header.finishedAt)
             }
             if let state = prepared.state {
                 try run("UPDATE workflow_states SET state = ? WHERE workflow = ?", [state, key])
@@ -164,6 +169,8 @@ extension Database {
         }
         if let manifest = prepared.manifest {
             try run("UPDATE workflow_manifests SET manifest = ? WHERE workflow = ?", [manifest, key])
+            if let parameters = prepared.parameters { try replaceParameters(of: key, with: parameters) }
+            try replaceLifetime(of: key, with: prepared.lifetime)
         }
     }
 }

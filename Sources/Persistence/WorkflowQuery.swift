@@ -40,6 +40,28 @@ package struct WorkflowCursor: Sendable, Hashable {
 package struct WorkflowQuery: Sendable, Hashable {
     /// The most runs that one page holds.
     package static let pageLimit = 10_000
+    /// Where counting for people ends, in each phase.
+    package static let countCap = 10_000
+    /// The phases of runs; the empty one is that of runs that nothing has looked at yet.
+    package static let allPhases: Set<String> = ["", "Pending", "Running", "Succeeded", "Failed", "Error"]
+    /// The labels that say of which template a run is.
+    package static let pipelineLabels = [
+        "workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cluster-workflow-template",
+    ]
+    /// The label that says which cron workflow began a run.
+    package static let cronLabel = "workflows.argoproj.io/cron-workflow"
+
+    /// An argument of a run.
+    package struct Parameter: Sendable, Hashable {
+        package var name: String
+        /// Of values longer than 1,024 characters only the beginning counts.
+        package var value: String
+
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
 
     /// nil for all namespaces.
     package var namespace: String?
@@ -48,10 +70,20 @@ package struct WorkflowQuery: Sendable, Hashable {
     package var labels: [LabelRequirement]
     package var namePrefix: String?
     package var nameContains: String?
+    /// Whether `nameContains` takes upper and lower case of a to z for the same.
+    package var ignoresCase = false
     /// The moments themselves are left out.
     package var createdAfter: Timestamp?
     package var createdBefore: Timestamp?
     package var finishedBefore: Timestamp?
+    package var finishedAfter: Timestamp?
+    package var parameters: [Parameter] = []
+    /// Name of a WorkflowTemplate or ClusterWorkflowTemplate that the run is of.
+    package var pipeline: String?
+    /// Name of the cron workflow that began the run.
+    package var cron: String?
+    /// Only these; nil for all.
+    package var uids: Set<String>?
     /// nil for archived and others.
     package var archived: Bool?
     /// Runs on a page, from 1 to `pageLimit`.
@@ -63,8 +95,9 @@ package struct WorkflowQuery: Sendable, Hashable {
         namespace: String? = nil, phases: Set<String> = [], labels: [LabelRequirement] = [],
         namePrefix: String? = nil, nameContains: String? = nil, createdAfter: Timestamp? = nil,
         createdBefore: Timestamp? = nil, finishedBefore: Timestamp? = nil, archived: Bool? = nil,
-        limit: Int = 100, after: WorkflowCursor? = nil
+        uids: Set<String>? = nil, limit: Int = 100, after: WorkflowCursor? = nil
     ) {
+        self.uids = uids
         self.namespace = namespace
         self.phases = phases
         self.labels = labels

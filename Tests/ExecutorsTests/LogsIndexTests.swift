@@ -87,16 +87,19 @@ struct LogsIndexTests {
         return (0...(text.count - part.count)).contains { text[$0...].starts(with: part) }
     }
 
-    @Test("A search ends when it is told to, and says where")
+    @Test("A search ends where it is told to, and at the limit of its count")
     func searchEnds() throws {
         let file = try LogFileFixture()
-        file.append(String(repeating: "2026-01-01T00:00:00.000000001Z stdout F word\n", count: 10_000))
+        file.append(String(repeating: "2026-01-01T00:00:00.000000001Z stdout F word\n", count: 100_010))
         var index = LogIndex(path: file.path, container: nil)
         _ = index.extend()
-        let found = LogSearch(.text("word")).matches(in: index, from: 0, limit: 3) { false }
-        #expect(found.lines == [0, 1, 2])
-        #expect(found.stoppedAt == 4_095)
-        #expect(found.total == 4_095)
+        let part = LogSearch(.text("word")).matches(in: index, from: 5, upTo: 4_000, limit: 3)
+        #expect(part.lines == [5, 6, 7])
+        #expect(part.total == 3_995)
+        #expect(part.stoppedAt == nil)
+        let all = LogSearch(.text("word")).matches(in: index, from: 0, limit: 1)
+        #expect(all.total == LogSearch.countLimit)
+        #expect(all.stoppedAt == 100_000)
     }
 
     @Test("Lines that are too long are cut, records that are no records left out")

@@ -102,6 +102,7 @@ import WorkflowLanguage
         try await put(.workflowTemplate, "theirs", namespace: "dev")
         try await put(.clusterWorkflowTemplate, "ours")
         try await put(.cronWorkflow, "nightly")
+        try await put(.workflowEventBinding, "hook")
         try await put(.configMap, "settings", ["data": .object(["size": "3"])])
         try await put(.secret, "keys", ["stringData": .object(["token": "t"])])
         // A document whose metadata does not say its name is filed under it all the same.

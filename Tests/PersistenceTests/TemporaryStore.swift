@@ -23,7 +23,7 @@ final class TemporaryDirectory: Sendable {
     var database: String { data + "/martlet.db" }
 
     func open(readOnly: Bool = false) throws -> Store {
-        try Store.open(dataDirectory: data, readOnly: readOnly)
+        try Store.open(dataDirectory: data, readOnly: readOnly, secretKey: .file(path + "/keys/secret.key"))
     }
 
     /// Writes over a part of a file.
@@ -39,12 +39,12 @@ extension WorkflowRow {
     /// A run of namespace "ml", made at second `second`.
     static func sample(
         _ name: String, namespace: String = "ml", phase: String = "Running", second: Int = 1000,
-        labels: [String: String] = [:]
+        labels: [String: String] = [:], revision: Int64 = 0
     ) -> WorkflowRow {
         WorkflowRow(
             summary: WorkflowSummary(
                 uid: "uid-\(namespace)-\(name)", namespace: namespace, name: name, phase: phase,
-                createdAt: Timestamp(seconds: second), labels: labels),
+                createdAt: Timestamp(seconds: second), labels: labels, revision: revision),
             manifest: .object(["kind": "Workflow", "spec": .object(["entrypoint": "main"])]),
             state: .object(["step": 1]))
     }

@@ -83,6 +83,8 @@ struct FilterCase: Sendable {
             rows.append(row)
             try await store.insertWorkflow(row)
         }
+        // An insert takes the next revision.
+        for index in rows.indices { rows[index].revision = Int64(index + 1) }
         // Of runs of the same moment the one that came later is newer.
         all = rows.enumerated().sorted { left, right in
             (left.element.createdAt, left.offset) > (right.element.createdAt, right.offset)

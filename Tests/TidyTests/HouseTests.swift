@@ -15,7 +15,7 @@ struct HouseTests {
         "Text": [],
         "WorkflowLanguage": ["Text", "Yams", "Crypto"],
         "Scheduling": ["WorkflowLanguage", "Text"],
-        "Persistence": ["Scheduling", "WorkflowLanguage", "Text", "GRDB", "Crypto"],
+        "Persistence": ["Scheduling", "WorkflowLanguage", "Text", "GRDB", "GRDBSQLite", "Crypto"],
         "Artifacts": ["WorkflowLanguage", "Text", "CLinux", "CCurl", "Crypto"],
         "Executors": ["Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux"],
         "Controller": engine.subtracting(["Controller"]).union(["Crypto"]),

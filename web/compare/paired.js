@@ -44,5 +44,5 @@ export function verdict(test, nameA, nameB) {
   return `${nameB} is ${test.mean > 0 ? "better" : "worse"} than ${nameA}: ${size}, more than chance explains (${chance}).${counts}`;
 }
 
-const plain = (x) => String(Number(x.toPrecision(2)));
+export const plain = (x) => String(Number(x.toPrecision(2)));
 export const signed = (x) => (x > 0 ? "+" : x < 0 ? "−" : "±") + plain(Math.abs(x));

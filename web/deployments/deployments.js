@@ -1,6 +1,7 @@
 // Deployments: models that serve requests, with their health.
 
 import { api } from "../lib/api.js";
+import { list } from "../pipelines/parts.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
 
 class Deployments extends View {
@@ -8,10 +9,11 @@ class Deployments extends View {
 
   draw() {
     return h("div", { class: "page" }, h("header", null, h("h1", null, "Deployments")),
-      this.show("list", ({ items }) => items.length ? h("div", { class: "wide" }, h("table", null,
-        h("thead", null, h("tr", null, ["Name", "Model", "Health"].map((words) => h("th", { scope: "col" }, words)))),
-        h("tbody", null, items.map((d) => h("tr", { key: d.name }, h("td", null, d.name), h("td", null, d.model), h("td", null, d.health))))))
-        : empty("No deployments yet", "Models that serve requests will stand here with their health, speed and rollouts. One can be served by hand:", "martlet serve MODEL"), skeleton(6)));
+      this.show("list", ({ items }) => items.length ? list(["Name", "Model", "Health"],
+        items.map((d) => ({ key: d.name, cells: [d.name, d.model, d.health] })))
+        : empty("No deployments yet",
+          "Models that serve requests will stand here with their health, speed and rollouts. One can be served by hand:",
+          "martlet serve MODEL"), skeleton(6)));
   }
 }
 customElements.define("m-deployments", Deployments);

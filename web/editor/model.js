@@ -26,7 +26,8 @@ export function tokens(line, state = -1) {
   const out = [];
   // A reference {{...}} stands out within every kind of text.
   const put = (kind, text) => {
-    for (const piece of text.split(/(\{\{.*?\}\})/)) if (piece) out.push([piece.startsWith("{{") && piece.endsWith("}}") ? "template" : kind, piece]);
+    for (const piece of text.split(/(\{\{.*?\}\})/)) if (piece) out.push([piece.startsWith("{{") && piece.endsWith("}}")
+      ? "template" : kind, piece]);
   };
   if (state >= 0) { put("block", line); return out; }
   if (/^(---|\.\.\.)(\s|$)/.test(line)) { put("mark", line); return out; }
@@ -77,15 +78,6 @@ export function indent(text, start, end, out = false) {
     return { from: start, to: start, text: " ".repeat(width), start: start + width, end: start + width };
   }
   return perLine(text, start, end, (line) => (out ? line.replace(/^ {1,2}/, "") : line && "  " + line));
-}
-
-/** The edit that turns lines into comments, or back when all are. */
-export function comment(text, start, end) {
-  const from = lineStart(text, start), lines = text.slice(from, end).split("\n").filter((l) => l.trim());
-  const all = lines.every((l) => /^\s*#/.test(l));
-  const depth = Math.min(...lines.map(indentation));
-  return perLine(text, start, end, (line) =>
-    !line.trim() ? line : all ? line.replace(/# ?/, "") : line.slice(0, depth) + "# " + line.slice(depth));
 }
 
 function perLine(text, start, end, change) {

@@ -1,7 +1,7 @@
 // Layered layout, left to right: longest-path layers, crossings lessened by barycenters, heights by the least squares
 // that keep the order and the gaps. Pure, and the same graph always gives the same picture.
 
-export const SIZE = { width: 168, height: 40, gapX: 56, gapY: 14, dot: 10 };
+export const SIZE = { width: 160, height: 40, gapX: 46, gapY: 14, dot: 10 };
 const SWEEPS = 6;
 const DUMMIES = 40_000; // points that long edges may be led around nodes by; beyond, they go straight
 

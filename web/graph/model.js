@@ -123,9 +123,7 @@ function dissolve(vertices, edges, root) {
   for (const [from, to] of edges) out[from].add(to), into[to].add(from);
   const gone = new Set();
   vertices.forEach((vertex, index) => {
-    const plain = vertex.kind === "StepGroup" || (vertex.kind === "TaskGroup" && vertex.group && !vertex.folded && !vertex.node?.message);
-    if (!plain || vertex.id === root || vertex.folded) return;
-    if (vertex.kind === "TaskGroup") return;
+    if (vertex.kind !== "StepGroup" || vertex.id === root) return;
     if (into[index].size * out[index].size > WIDE) return void (vertex.dot = true);
     for (const from of into[index]) out[from].delete(index);
     for (const to of out[index]) into[to].delete(index);
@@ -148,16 +146,19 @@ export const shape = ({ vertices, edges }) => `${vertices.map(({ id }) => id).jo
  * whichever predecessor ended last. */
 export function criticalPath({ vertices, edges }, now) {
   const into = vertices.map(() => []);
-  const out = vertices.map(() => 0);
-  for (const [from, to] of edges) into[to].push(from), (out[from] += 1);
+  const leads = new Set(); // vertices after which something began
   const began = (at) => vertices[at].node?.startedAt;
-  const end = (at) => (vertices[at].node?.finishedAt ? Date.parse(vertices[at].node.finishedAt) : began(at) ? now : 0);
-  const last = (list) => list.reduce((best, at) => (end(at) > end(best ?? at) || best == null ? at : best), null);
-  let at = last(vertices.map((_, index) => index).filter((index) => began(index) && !vertices[index].node.children.some((id) => vertices.some((v) => v.id === id && v.node?.startedAt))));
+  for (const [from, to] of edges) {
+    into[to].push(from);
+    if (began(to)) leads.add(from);
+  }
+  const end = (at) => (vertices[at].node?.finishedAt ? Date.parse(vertices[at].node.finishedAt) : now);
+  const last = (list) => list.reduce((best, at) => (best == null || end(at) > end(best) ? at : best), null);
+  let at = last([...vertices.keys()].filter((index) => began(index) && !leads.has(index)));
   const path = new Set();
-  while (at != null && !path.has(at)) {
-    path.add(at);
+  while (at != null && !path.has(vertices[at].id)) {
+    path.add(vertices[at].id);
     at = last(into[at].filter(began));
   }
-  return new Set([...path].map((index) => vertices[index].id));
+  return path;
 }

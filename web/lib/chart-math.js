@@ -1,4 +1,4 @@
-// What charts compute before anything is drawn: scales, ticks, smoothing, thinning, the nearest point.
+// What charts compute before anything is drawn: scales, ticks, smoothing, the nearest point.
 // A value of null (or not finite) is a gap everywhere.
 
 const finite = Number.isFinite;
@@ -83,27 +83,6 @@ export function smooth(values, weight) {
   });
 }
 
-/**
- * Indices of at most about `limit` points that keep the shape: each bucket's least and greatest, its gaps, the ends.
- */
-export function thin(values, limit) {
-  const n = values.length;
-  if (n <= limit) return values.map((_, i) => i);
-  const buckets = Math.max(1, Math.floor((limit - 2) / 3)), out = [0];
-  for (let b = 0; b < buckets; b++) {
-    const start = 1 + Math.floor((b * (n - 2)) / buckets), end = 1 + Math.floor(((b + 1) * (n - 2)) / buckets);
-    let low = -1, high = -1, gap = -1;
-    for (let i = start; i < end; i++) {
-      if (!finite(values[i])) { if (gap < 0) gap = i; continue; }
-      if (low < 0 || values[i] < values[low]) low = i;
-      if (high < 0 || values[i] > values[high]) high = i;
-    }
-    out.push(...[...new Set([low, high, gap])].filter((i) => i >= 0).sort((x, y) => x - y));
-  }
-  out.push(n - 1);
-  return out;
-}
-
 /** Index of the value nearest to x in an ascending list, or -1 of an empty one. */
 export function nearest(sorted, x) {
   let low = 0, high = sorted.length - 1;
@@ -117,13 +96,13 @@ export function nearest(sorted, x) {
 
 /** The `d` of an SVG path over points; a gap lifts the pen, and a point alone between gaps becomes a dot. */
 export function path(xs, ys, x, y) {
-  let d = "", down = false, alone = "";
-  const end = () => { if (alone) d += `${alone}h0`; alone = ""; down = false; };
+  let d = "", down = false, alone = "", start = "";
+  const end = () => { if (alone) d += alone; alone = ""; down = false; };
   for (let i = 0; i < xs.length; i++) {
     const value = ys[i], px = x(xs[i]), py = finite(value) ? y(value) : NaN;
     if (!finite(px) || !finite(py)) { end(); continue; }
-    const point = `${Math.round(px * 10) / 10} ${Math.round(py * 10) / 10}`;
-    if (down) { d += `${alone}L${point}`; alone = ""; } else { alone = `M${point}`; down = true; }
+    const left = Math.round(px * 10) / 10, top = Math.round(py * 10) / 10;
+    if (!down) { start = `M${left} ${top}`; alone = `M${left - 1.5} ${top}h3`; down = true; } else { d += `${alone && start}L${left} ${top}`; alone = ""; }
   }
   end();
   return d;
@@ -141,6 +120,7 @@ export function timeTicks(low, high, count = 5) {
 
 /** Losses first, then scores, then the rest by name: what people look at first stands first. */
 export function byInterest(names) {
-  const rank = (name) => (/^(train[_/])?loss$/i.test(name) ? 0 : /loss|perplexity|\bppl\b/i.test(name) ? 1 : /acc|score|reward|f1|bleu|exact/i.test(name) ? 2 : 3);
+  const rank = (name) => (/^(train[_/])?loss$/i.test(name) ? 0 : /loss|perplexity|\bppl\b/i.test(name) ? 1
+    : /acc|score|reward|f1|bleu|exact/i.test(name) ? 2 : 3);
   return [...names].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }

@@ -27,7 +27,7 @@ export function step(state, event) {
       const known = [state.since, event.since].filter((value) => value != null);
       const since = known.length ? Math.min(...known) : null;
       const same = JSON.stringify(state.focus) === JSON.stringify(event.focus);
-      if (same && state.phase !== "idle" && since === state.since) return [state, null];
+      if (same && !["idle", "refused"].includes(state.phase) && since === state.since) return [state, null];
       return connect({ focus: event.focus, since });
     }
     case "bytes":
@@ -103,7 +103,7 @@ function feed(event) {
   if (act === "connect") connect(state.epoch);
   const live = state.phase === "live";
   const lost = live ? null : (app.lost ?? (state.heard || Date.now()));
-  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null, heard: state.heard });
+  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null });
 }
 
 async function connect(epoch) {
@@ -143,8 +143,8 @@ function receive(epoch, since, { id, name, data }) {
   feed({ type: "message", epoch, id: id == null ? null : Number(id) });
   if (name === "hello") {
     change({ skew: value.serverTime ? Date.parse(value.serverTime) - Date.now() : 0 });
-    // An older revision than ours means another database: nothing that is shown holds any more.
-    if (since != null && value.revision < since) {
+    // It cannot go on from there, or it is another database: nothing that is shown holds any more.
+    if (value.reset || (since != null && value.revision < since)) {
       runs.clear();
       feed({ type: "reset" });
       tell("reset", {});

@@ -18,7 +18,8 @@ export function charts(loaded, { axis = "step", node = "", filter = "" } = {}) {
       if (wanted && !one.name.toLowerCase().includes(wanted)) continue;
       const again = all.some((s) => s.node === one.node && s.name === one.name && s.attempt !== one.attempt);
       const id = `${uid} ${one.node} ${again ? one.attempt : ""}`;
-      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 ? one.nodeName : "", again ? `attempt ${one.attempt}` : ""];
+      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 ? one.nodeName : "",
+        again ? `attempt ${one.attempt}` : ""];
       if (!looks.has(id)) looks.set(id, looks.size);
       const xs = axis === "time" ? (one.times ?? []).map((t) => (t - origin) / 1000) : one.steps;
       const ys = one.values.map((v) => (Number.isFinite(v) ? v : null));
@@ -35,8 +36,11 @@ export function charts(loaded, { axis = "step", node = "", filter = "" } = {}) {
   return byInterest([...named.keys()]).map((name) => ({ ...named.get(name), marks: [...new Set(named.get(name).marks)] }));
 }
 
-/** Points by ascending x: a step resumed from a checkpoint may come a second time, and the later wins. */
-function ordered(xs, ys) {
+/** Points by ascending x: a step resumed from a checkpoint may come a second time, and the later wins. A column that most
+ * lines lack is written now and then, as evaluations are: its points are joined, and only what else lacks a value is a gap. */
+function ordered(allX, allY) {
+  const sparse = allY.filter((y) => y !== null).length < allY.length / 2;
+  const xs = sparse ? allX.filter((_, i) => allY[i] !== null) : allX, ys = sparse ? allY.filter((y) => y !== null) : allY;
   let sorted = true;
   for (let i = 1; i < xs.length && sorted; i++) sorted = xs[i] > xs[i - 1];
   if (sorted) return { xs, ys };

@@ -3,6 +3,7 @@
 import { api } from "../lib/api.js";
 import { bytes } from "../lib/format.js";
 import { moment } from "../lib/parts.js";
+import { list } from "../pipelines/parts.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
 
 class Models extends View {
@@ -10,10 +11,11 @@ class Models extends View {
 
   draw() {
     return h("div", { class: "page" }, h("header", null, h("h1", null, "Models")),
-      this.show("list", ({ items }) => items.length ? h("div", { class: "wide" }, h("table", null,
-        h("thead", null, h("tr", null, ["Name", "Size", "Changed"].map((words) => h("th", { scope: "col" }, words)))),
-        h("tbody", null, items.map((m) => h("tr", { key: m.name }, h("td", null, m.name), h("td", null, bytes(m.bytes)), h("td", null, moment(m.updatedAt)))))))
-        : empty("No models yet", "Base, fine-tuned and quantized models will stand here as a family tree, with size, metrics and where they serve.", "martlet sft --help"), skeleton(6)));
+      this.show("list", ({ items }) => items.length ? list(["Name", "Size", "Changed"],
+        items.map((m) => ({ key: m.name, cells: [m.name, bytes(m.bytes), moment(m.updatedAt)] })))
+        : empty("No models yet",
+          "Base, fine-tuned and quantized models will stand here as a family tree, with size, metrics and where they serve.",
+          "martlet sft --help"), skeleton(6)));
   }
 }
 customElements.define("m-models", Models);

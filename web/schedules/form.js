@@ -1,33 +1,33 @@
-// The fields of a schedule in a dialog, and what they say as a cron expression.
+// The fields of a schedule in a dialog: plain choices, or an expression where they do not do. The server checks both.
 
-import { cronOf, days, formOf, problem } from "./cron.js";
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const EVERY = { // what is chosen -> the fields it needs, and its expression
+  "every 15 minutes": [[], () => "*/15 * * * *"],
+  "every hour": [["minute"], (v) => `${Number(v.minute)} * * * *`],
+  "every day": [["time"], (v) => `${clock(v)} * * *`],
+  "Monday to Friday": [["time"], (v) => `${clock(v)} * * 1-5`],
+  "every week": [["time", "weekday"], (v) => `${clock(v)} * * ${DAYS.indexOf(v.weekday)}`],
+  "every month": [["time", "day"], (v) => `${clock(v)} ${Number(v.day)} * *`],
+  "a cron expression": [["cron"], (v) => v.cron.trim().replace(/\s+/g, " ")],
+};
+const clock = (v) => v.time.split(":").map(Number).slice(0, 2).reverse().join(" ");
 
-const EVERY = { "every 15 minutes": "minutes", "every hour": "hour", "every day": "day", "Monday to Friday": "weekday", "every week": "week", "every month": "month", "a cron expression": "custom" };
-
-const is = (...kinds) => (values) => kinds.includes(EVERY[values.every]);
-const two = (n) => String(n).padStart(2, "0");
-
-/** Fields for `ask`, filled from an expression. */
-export function cronForm({ name, cron, timezone }) {
-  const form = formOf(cron), zones = Intl.supportedValuesOf?.("timeZone") ?? [];
+/** Fields for `ask`. */
+export function scheduleFields(name, timezone) {
+  const part = (name, label, value, more) => ({ name, label, value, when: (v) => EVERY[v.every][0].includes(name), required: true,
+    ...more });
   return [
     { name: "name", label: "Name", value: name, required: true, description: "Lower case letters, digits and dashes." },
-    { name: "every", label: "Runs", value: Object.keys(EVERY).find((words) => EVERY[words] === form.every), options: Object.keys(EVERY) },
-    { name: "time", label: "At", type: "time", value: `${two(form.hour || 0)}:${two(form.minute || 0)}`, when: is("day", "weekday", "week", "month") },
-    { name: "minute", label: "At minute", type: "number", value: String(form.minute || 0), when: is("hour") },
-    { name: "weekday", label: "On", value: days[form.weekday || 1], options: days, when: is("week") },
-    { name: "day", label: "On day", type: "number", value: String(form.day || 1), description: "Months without this day are left out.", when: is("month") },
-    { name: "text", label: "Cron expression", value: cron, description: "Minute, hour, day of the month, month, day of the week.", when: is("custom") },
-    { name: "timezone", label: "Time zone", value: timezone, options: zones.length ? zones : null },
-    { name: "policy", label: "When the last run still goes", value: "Forbid", options: ["Forbid", "Allow", "Replace"], description: "Forbid leaves the new run out, Allow runs both, Replace stops the old one." },
+    { name: "every", label: "Runs", value: "every day", options: Object.keys(EVERY) },
+    part("time", "At", "06:00", { type: "time" }), part("minute", "At minute", "0", { type: "number" }),
+    part("weekday", "On", "Monday", { options: DAYS }), part("day", "On day", "1",
+      { type: "number", description: "Months without this day are left out." }),
+    part("cron", "Cron expression", "0 6 * * *", { description: "Minute, hour, day of the month, month, day of the week." }),
+    { name: "timezone", label: "Time zone", value: timezone, options: ["UTC", ...(Intl.supportedValuesOf?.("timeZone") ?? [])] },
+    { name: "policy", label: "When the last run still goes", value: "Forbid", options: ["Forbid", "Allow", "Replace"],
+      description: "Forbid leaves the new run out, Allow runs both, Replace stops the old one." },
   ];
 }
 
-/** The dialog's values with their expression as `cron`. Throws an Error in words for the reader. */
-export function cronField(values) {
-  const [hour, minute] = (values.time || "0:00").split(":").map(Number);
-  const cron = cronOf({ every: EVERY[values.every], hour, minute: EVERY[values.every] === "hour" ? Number(values.minute) : minute, weekday: days.indexOf(values.weekday), day: Number(values.day), text: values.text });
-  const wrong = problem(cron);
-  if (wrong) throw new Error(wrong);
-  return { ...values, cron };
-}
+/** The expression that the dialog's values mean. */
+export const cronOf = (values) => EVERY[values.every][1](values);

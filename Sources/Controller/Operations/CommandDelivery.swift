@@ -120,7 +120,7 @@ extension WorkflowOperations {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
-                defer { controller.stop() }
+                defer { controller.mailbox.post(.stop) }
                 try await awaitEnd(of: id, state, controller, changes)
             }
             try await group.next()

@@ -118,7 +118,7 @@ extension WorkflowOperations {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
-                defer { controller.stop() }
+                defer { controller.mailbox.post(.stop) }
                 for await _ in changes {
                     if await controller.isFinished(uid) { return }
                     if await controller.refusal(of: uid) != nil { return }

@@ -87,3 +87,19 @@ enum LogReading {
             isError: tag.hasPrefix("stderr"), text: String(decoding: text, as: UTF8.self))
     }
 }
+
+/// The end of a log as text.
+package enum LogTail {
+    /// The texts of the last lines; the first may be a part of one. Blocks.
+    package static func lines(_ path: String, limitBytes: Int) -> [String] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return [] }
+        defer { close(file) }
+        let size = Int(lseek(file, 0, SEEK_END))
+        var bytes = [UInt8](repeating: 0, count: min(size, limitBytes))
+        let count = pread(file, &bytes, bytes.count, off_t(size - bytes.count))
+        guard count > 0 else { return [] }
+        var parser = LogParser()
+        return (parser.take(Array(bytes[..<count])) + parser.finish()).map(\.text)
+    }
+}

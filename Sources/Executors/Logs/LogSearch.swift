@@ -27,8 +27,10 @@ package struct LogMatches: Sendable, Hashable {
     package var total = 0
     /// The numbers of the first of them.
     package var lines: [Int] = []
-    /// The first line that was not looked at: the count reached its limit, or the search was ended.
+    /// The first line that was not looked at, where the search ended before the log did.
     package var stoppedAt: Int?
+
+    package init() {}
 }
 
 package struct LogSearch: Sendable {
@@ -36,8 +38,6 @@ package struct LogSearch: Sendable {
     package static let countLimit = 100_000
     /// Of a line no more is looked at.
     private static let lineLimit = 1 << 20
-    /// How often it is asked whether to go on, in lines.
-    private static let linesBetween = 4_096
 
     private let pattern: LogPattern
     private let needle: [UInt8]
@@ -51,23 +51,17 @@ package struct LogSearch: Sendable {
         }
     }
 
-    /// Reads the log from a line on; blocks.
+    /// Reads the log from a line on; blocks for as long as that takes.
     /// - Parameters:
+    ///   - end: the first line that is not looked at.
     ///   - limit: how many numbers are wanted.
-    ///   - goesOn: asked every few thousand lines; false ends the search.
     package func matches(
-        in index: LogIndex, from first: Int, limit: Int, goesOn: () -> Bool = { true }
+        in index: LogIndex, from first: Int, upTo end: Int = .max, limit: Int
     ) -> LogMatches {
         var found = LogMatches()
-        var checked = 0
         var scratch: [UInt8] = []
-        index.scan(from: first, upTo: index.lines, keptBytes: Self.lineLimit) { view in
+        index.scan(from: first, upTo: min(end, index.lines), keptBytes: Self.lineLimit) { view in
             guard view.number >= first else { return true }
-            checked += 1
-            if checked % Self.linesBetween == 0, !goesOn() {
-                found.stoppedAt = view.number
-                return false
-            }
             guard matches(view, &scratch) else { return true }
             found.total += 1
             if found.lines.count < limit { found.lines.append(view.number) }

@@ -22,7 +22,7 @@ struct PageTests {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name.hasPrefix(".") { continue }
+            if name.hasPrefix(".") || name.hasSuffix(".md") { continue }
             if entry.pointee.d_type == UInt8(DT_DIR) {
                 found += files(below: "\(folder)/\(name)", prefix: "\(prefix)\(name)/")
             } else {
