@@ -13,9 +13,18 @@ package struct ServiceLog: Sendable {
     let logger: Logger
 
     /// - Parameter level: trace, debug, info, notice, warning, error or critical.
-    package init?(level: String, format: LogFormat, now: @escaping @Sendable () -> Timestamp) {
+    package init?(
+        level: String, format: LogFormat, metrics: ServiceMetrics? = nil,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
         guard let level = Logger.Level(rawValue: level) else { return nil }
-        var logger = Logger(label: "martlet.server") { StreamLogHandler.standardError(label: $0) }
+        let counted: @Sendable (Logger.Level) -> Void = { metrics?.countLogLine($0.rawValue) }
+        var logger = Logger(label: "martlet.server") { label in
+            switch format {
+            case .text: CountingLogHandler(StreamLogHandler.standardError(label: label), counted: counted)
+            case .json: JSONLogHandler(label: label, now: now, counted: counted)
+            }
+        }
         logger.logLevel = level
         self.logger = logger
     }

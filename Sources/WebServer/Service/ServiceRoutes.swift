@@ -2,13 +2,15 @@
 
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
-    static func all(_ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch)
-        -> [any RouteGroup]
-    {
+    static func all(
+        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch,
+        observability: ServiceObservability = ServiceObservability()
+    ) -> [any RouteGroup] {
         [
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
+            MetricsRoutes(context: context, sources: observability),
         ]
     }
 

@@ -18,7 +18,8 @@ package struct ServiceServer: Sendable {
     /// - Throws: `CertificateError`; `ServiceStartError` when the settings cannot be served so.
     package init(
         settings: ServiceSettings, operations: WorkflowOperations, feed: RunFeed,
-        checks: [ReadinessCheck] = [], log: ServiceLog
+        checks: [ReadinessCheck] = [], log: ServiceLog,
+        observability: ServiceObservability = ServiceObservability()
     ) throws {
         self.settings = settings
         logger = log.logger
@@ -30,15 +31,15 @@ package struct ServiceServer: Sendable {
             dataDirectory: operations.dataDirectory, version: settings.version, surroundings: surroundings,
             logger: logger)
         responder = Self.responder(
-            settings, context, readiness: readiness, isSecure: certificates != nil
-        )
+            settings, context, readiness: readiness, isSecure: certificates != nil,
+            observability: observability)
     }
 
     /// The service behind its sockets; tests call it without any.
     static func responder(
         _ settings: ServiceSettings, _ context: ServiceContext, readiness: ReadinessWatch,
         isSecure: Bool = false, groups: [any RouteGroup]? = nil,
-        observer: (any RequestObserver)? = nil
+        observability: ServiceObservability = ServiceObservability()
     ) -> ServiceResponder {
         let mode = settings.accessMode
         let access = AccessControl(
@@ -46,11 +47,15 @@ package struct ServiceServer: Sendable {
             origins: OriginCheck(
                 checksHost: mode == .open && settings.isLoopback, allowedHosts: settings.allowedHosts),
             isSecure: isSecure, surroundings: context.surroundings, now: context.now, logger: context.logger)
-        let groups = groups ?? ServiceRoutes.all(context, access: access, readiness: readiness)
+        let groups =
+            groups
+            ?? ServiceRoutes.all(
+                context, access: access, readiness: readiness, observability: observability)
         return ServiceResponder(
             router: ServiceRoutes.router(groups, page: PageRoutes(directory: settings.pageDirectory)),
             access: access,
-            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams), observer: observer,
+            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams),
+            observer: observability.service,
             surroundings: context.surroundings, now: context.now, logger: context.logger)
     }
 
