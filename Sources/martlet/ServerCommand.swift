@@ -33,7 +33,7 @@ struct ServerCommand: AsyncParsableCommand {
     @OptionGroup var data: DataOptions
     @OptionGroup var execution: ExecutionOptions
     @OptionGroup(title: "Access") var access: ServerAccessOptions
-    @OptionGroup(title: "Notifications") var notify: ServerNotifyOptions
+    @OptionGroup(title: "Notifications") var notify: NotificationOptions
     @OptionGroup(title: "Operation") var operation: ServerOperationOptions
 
     func run() async throws {
@@ -42,10 +42,11 @@ struct ServerCommand: AsyncParsableCommand {
         settings.drainTimeout = .seconds(operation.drainTimeout)
         settings.maxConnections = operation.maxConnections
         settings.version = BuildInfo.version
-        settings.opensMetrics = operation.openMetrics
-        guard
-            let log = ServiceLog(level: operation.logLevel, format: operation.logFormat, now: Environment.now)
-        else {
+        let observability = ServiceObservability()
+        let log = ServiceLog(
+            level: operation.logLevel, format: operation.logFormat, metrics: observability.service,
+            now: Environment.now)
+        guard let log else {
             throw CommandError(
                 "--log-level: \"\(operation.logLevel)\" is none of trace, debug, info, notice, warning, error",
                 status: 64)
@@ -58,36 +59,38 @@ struct ServerCommand: AsyncParsableCommand {
                     + "by `martlet token create NAME --role admin --data-dir \(data.path)`, or say --auth none outright",
                 status: 64)
         }
-        try await serve(settings, store, lock, log)
+        try await serve(settings, store, lock, log, observability)
     }
 
     private func serve(
-        _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog
+        _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog,
+        _ observability: ServiceObservability
     ) async throws {
+        var observability = observability
         let feed = RunFeed(store: store)
-        let observers = ControllerObservers(
-            metrics: ControllerMetrics(), custom: CustomMetrics(), notifications: try notify.settings())
-        let controller = try controller(store, feed, observers)
+        let notifications = try notify.settings()
+        let controller = try controller(store, feed, observability.observers(notifications: notifications))
         let operations = WorkflowOperations(
-            store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
-            dataDirectory: data.path,
+            store: store, artifacts: try ExecutorFactory.artifactStore(data.location), dataDirectory: data.path,
             controller: controller, now: Environment.now)
-        var engine = EngineNumbers()
-        engine.controller = observers.metrics
-        engine.custom = observers.custom
-        engine.storageProblem = { await controller.storageProblem }
+        observability.isOpen = operation.openMetrics
+        observability.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {
             service = try ServiceServer(
                 settings: settings, operations: operations, feed: feed,
-                checks: ReadinessCheck.all(store, controller, directory: data.path), engine: engine, log: log)
+                checks: ReadinessCheck.all(store, controller, directory: data.path), log: log,
+                observability: observability)
         } catch let error as CertificateError {
             throw CommandError(error.description, status: 2)
         }
-        let parts = [ServerPart(name: "feed") { try await feed.run() }] + timed(operations, observers, log)
+        let parts: [ServerPart] = [
+            ServerPart(name: "feed") { try await feed.run() },
+            .cron(operations, observability.controller, log),
+            .notifications(operations, notifications, observability.controller, log),
+        ]
         try await run(
-            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log
-        )
+            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log)
     }
 
     private func controller(
@@ -100,25 +103,6 @@ struct ServerCommand: AsyncParsableCommand {
         settings.onSaved = { feed.signal() }
         settings.observers = observers
         return try ExecutorFactory.controller(store, execution.settings, data.location, settings: settings)
-    }
-
-    /// What happens by the clock.
-    private func timed(
-        _ operations: WorkflowOperations, _ observers: ControllerObservers, _ log: ServiceLog
-    ) -> [ServerPart] {
-        let cron = CronRunner(
-            ledger: StoreCronLedger(operations: operations), now: Environment.now, metrics: observers.metrics,
-            report: { log.warning("cron workflow not run", ["cron": $0, "cause": $1]) })
-        let notifications = NotificationRunner(
-            store: operations.store,
-            delivery: NotificationSender(
-                settings: observers.notifications ?? NotificationSettings(), dataDirectory: data.path),
-            now: Environment.now, metrics: observers.metrics,
-            report: { log.warning("notification given up", ["workflow.uid": $0, "cause": $1]) })
-        return [
-            ServerPart(name: "cron") { try await cron.run() },
-            ServerPart(name: "notifications") { try await notifications.run() },
-        ]
     }
 
     private func run(
