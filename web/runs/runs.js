@@ -11,7 +11,7 @@ import { empty, h, skeleton, View } from "../lib/view.js";
 import { remove, retryAll } from "./actions.js";
 import { asked, command, parse, passes, PHASES, read, write } from "./filters.js";
 
-sheet("/runs/runs.css");
+await sheet("/runs/runs.css");
 const PAGE = 50;
 const MOST = 2000; // rows; beyond, filters find more than scrolling
 
