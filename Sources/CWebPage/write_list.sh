@@ -2,7 +2,7 @@
 # Writes web_page.c: each file below web/, embedded as it lies. Run it by `make web-list`.
 set -eu
 cd "$(dirname "$0")/../../web"
-files=$(find . -type f ! -name '.*' | sed 's|^\./||' | LC_ALL=C sort)
+files=$(find . -type f ! -name '.*' ! -name '*.md' | sed 's|^\./||' | LC_ALL=C sort)
 target=../Sources/CWebPage/web_page.c
 {
     echo '// The files of `web/`, each embedded as it lies. Made by `make web-list`; a test compares the list with the folder.'

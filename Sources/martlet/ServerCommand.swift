@@ -33,6 +33,7 @@ struct ServerCommand: AsyncParsableCommand {
     @OptionGroup var data: DataOptions
     @OptionGroup var execution: ExecutionOptions
     @OptionGroup(title: "Access") var access: ServerAccessOptions
+    @OptionGroup(title: "Notifications") var notify: NotificationOptions
     @OptionGroup(title: "Operation") var operation: ServerOperationOptions
 
     func run() async throws {
@@ -41,10 +42,11 @@ struct ServerCommand: AsyncParsableCommand {
         settings.drainTimeout = .seconds(operation.drainTimeout)
         settings.maxConnections = operation.maxConnections
         settings.version = BuildInfo.version
-        settings.opensMetrics = operation.openMetrics
-        guard
-            let log = ServiceLog(level: operation.logLevel, format: operation.logFormat, now: Environment.now)
-        else {
+        let observability = ServiceObservability()
+        let log = ServiceLog(
+            level: operation.logLevel, format: operation.logFormat, metrics: observability.service,
+            now: Environment.now)
+        guard let log else {
             throw CommandError(
                 "--log-level: \"\(operation.logLevel)\" is none of trace, debug, info, notice, warning, error",
                 status: 64)
@@ -57,46 +59,50 @@ struct ServerCommand: AsyncParsableCommand {
                     + "by `martlet token create NAME --role admin --data-dir \(data.path)`, or say --auth none outright",
                 status: 64)
         }
-        try await serve(settings, store, lock, log)
+        try await serve(settings, store, lock, log, observability)
     }
 
     private func serve(
-        _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog
+        _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog,
+        _ observability: ServiceObservability
     ) async throws {
+        var observability = observability
         let feed = RunFeed(store: store)
-        var controllerSettings = ControllerSettings()
-        controllerSettings.servesAll = true
-        controllerSettings.limits = RunLimits(
-            parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
-        controllerSettings.onSaved = { feed.signal() }
-        let controller = try ExecutorFactory.controller(
-            store, execution.settings, data.location, settings: controllerSettings)
+        let notifications = try notify.settings()
+        let controller = try controller(store, feed, observability.observers(notifications: notifications))
         let operations = WorkflowOperations(
-            store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
-            dataDirectory: data.path,
+            store: store, artifacts: try ExecutorFactory.artifactStore(data.location), dataDirectory: data.path,
             controller: controller, now: Environment.now)
-        var engine = EngineNumbers()
-        let metrics = ControllerMetrics()
-        engine.controller = metrics
-        engine.storageProblem = { await controller.storageProblem }
+        observability.isOpen = operation.openMetrics
+        observability.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {
             service = try ServiceServer(
                 settings: settings, operations: operations, feed: feed,
-                checks: ReadinessCheck.all(store, controller, directory: data.path), engine: engine, log: log)
+                checks: ReadinessCheck.all(store, controller, directory: data.path), log: log,
+                observability: observability)
         } catch let error as CertificateError {
             throw CommandError(error.description, status: 2)
         }
-        let cron = CronRunner(
-            ledger: StoreCronLedger(operations: operations), now: Environment.now, metrics: metrics,
-            report: { log.warning("cron workflow not run", ["cron": $0, "cause": $1]) })
-        let parts = ServerParts(
-            service: service, controller: controller,
-            parts: [
-                ServerPart(name: "feed") { try await feed.run() },
-                ServerPart(name: "cron") { try await cron.run() },
-            ], log: log)
-        try await run(parts, settings, lock, log)
+        let parts: [ServerPart] = [
+            ServerPart(name: "feed") { try await feed.run() },
+            .cron(operations, observability.controller, log),
+            .notifications(operations, notifications, observability.controller, log),
+        ]
+        try await run(
+            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log)
+    }
+
+    private func controller(
+        _ store: Store, _ feed: RunFeed, _ observers: ControllerObservers
+    ) throws -> WorkflowController {
+        var settings = ControllerSettings()
+        settings.servesAll = true
+        settings.limits = RunLimits(
+            parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
+        settings.onSaved = { feed.signal() }
+        settings.observers = observers
+        return try ExecutorFactory.controller(store, execution.settings, data.location, settings: settings)
     }
 
     private func run(

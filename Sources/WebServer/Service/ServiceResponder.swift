@@ -56,8 +56,6 @@ final class ServiceResponder: Sendable {
         let id = surroundings.randomHex()
         var progress = Progress()
         var reply: HTTPReply
-        metrics.requestBegan()
-        defer { metrics.requestEnded() }
         do {
             guard let slot = requestGate.enter() else {
                 throw Self.busy("this server is answering as many requests as it can")
@@ -73,7 +71,6 @@ final class ServiceResponder: Sendable {
             throw error
         } catch {
             let refusal = translated(error, call, id)
-            if progress.principal == nil, let reason = Self.reason(refusal) { metrics.countRefused(reason) }
             try? await note(call, progress, status: refusal.status)
             reply = .json(refusal.json, status: refusal.status, headers: refusal.headers)
         }
@@ -189,12 +186,11 @@ final class ServiceResponder: Sendable {
             return .json(refusal.json, status: refusal.status, headers: refusal.headers)
         }
         let (streams, metrics, principal) = (streams, metrics, progress.principal)
-        let kind = progress.match?.route.operation.contains("Log") == true ? "log" : "events"
         let isEndless = Self.isEndless(reply)
         let needsRights = progress.match?.route.access != .open && principal?.proof != Principal.Proof.none
         reply.body = .stream { sink in
-            metrics.streamBegan(kind)
-            defer { metrics.streamEnded(kind) }
+            metrics.setStreams(streams.count + 1)
+            defer { metrics.setStreams(streams.count) }
             try await streams.run(
                 sink, isEndless: isEndless, principal: needsRights ? principal : nil,
                 connection: call.connection, write)
@@ -216,16 +212,6 @@ final class ServiceResponder: Sendable {
         var error = ServiceError.unavailable(message)
         error.headers = [("Retry-After", "1")]
         return error
-    }
-
-    /// Why a request was refused before a route saw it, for the metrics.
-    private static func reason(_ refusal: ServiceError) -> String? {
-        switch refusal.status {
-        case 401: "unauthenticated"
-        case 403: "forbidden"
-        case 429, 503: "too_many"
-        default: nil
-        }
     }
 
     /// What is nobody's mistake but ours is logged, and told without its details.

@@ -3,15 +3,15 @@
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
     static func all(
-        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch, metrics: MetricsSources,
-        opensMetrics: Bool
+        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch,
+        observability: ServiceObservability = ServiceObservability()
     ) -> [any RouteGroup] {
         [
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
             MartletRoutes(context),
-            MetricsRoutes(context: context, sources: metrics, isOpen: opensMetrics),
+            MetricsRoutes(context: context, sources: observability),
         ]
     }
 

@@ -6,18 +6,6 @@ import Logging
 import NIOCore
 import Text
 
-/// What the parts beside the service count; what is nil is not told at `/metrics`.
-package struct EngineNumbers: Sendable {
-    package var controller: ControllerMetrics?
-    package var custom: CustomMetrics?
-    /// Slots, processors and memory of the executor.
-    package var executor: (@Sendable () async -> [MetricFamily])?
-    /// Why the database cannot be written at the moment.
-    package var storageProblem: (@Sendable () async -> String?)?
-
-    package init() {}
-}
-
 /// Serves the API, the page and health over HTTP until its task is cancelled.
 package struct ServiceServer: Sendable {
     private let settings: ServiceSettings
@@ -30,7 +18,8 @@ package struct ServiceServer: Sendable {
     /// - Throws: `CertificateError`; `ServiceStartError` when the settings cannot be served so.
     package init(
         settings: ServiceSettings, operations: WorkflowOperations, feed: RunFeed,
-        checks: [ReadinessCheck] = [], engine: EngineNumbers = EngineNumbers(), log: ServiceLog
+        checks: [ReadinessCheck] = [], log: ServiceLog,
+        observability: ServiceObservability = ServiceObservability()
     ) throws {
         self.settings = settings
         logger = log.logger
@@ -42,16 +31,15 @@ package struct ServiceServer: Sendable {
             dataDirectory: operations.dataDirectory, version: settings.version, surroundings: surroundings,
             logger: logger)
         responder = Self.responder(
-            settings, context, readiness: readiness, isSecure: certificates != nil, metrics: log.metrics,
-            engine: engine
-        )
+            settings, context, readiness: readiness, isSecure: certificates != nil,
+            observability: observability)
     }
 
     /// The service behind its sockets; tests call it without any.
     static func responder(
         _ settings: ServiceSettings, _ context: ServiceContext, readiness: ReadinessWatch,
         isSecure: Bool = false, groups: [any RouteGroup]? = nil,
-        metrics: ServiceMetrics = ServiceMetrics(), engine: EngineNumbers = EngineNumbers()
+        observability: ServiceObservability = ServiceObservability()
     ) -> ServiceResponder {
         let mode = settings.accessMode
         let access = AccessControl(
@@ -59,18 +47,15 @@ package struct ServiceServer: Sendable {
             origins: OriginCheck(
                 checksHost: mode == .open && settings.isLoopback, allowedHosts: settings.allowedHosts),
             isSecure: isSecure, surroundings: context.surroundings, now: context.now, logger: context.logger)
-        let sources = MetricsSources(
-            service: metrics, controller: engine.controller, custom: engine.custom, executor: engine.executor,
-            storageProblem: engine.storageProblem)
         let groups =
             groups
             ?? ServiceRoutes.all(
-                context, access: access, readiness: readiness, metrics: sources,
-                opensMetrics: settings.opensMetrics)
+                context, access: access, readiness: readiness, observability: observability)
         return ServiceResponder(
             router: ServiceRoutes.router(groups, page: PageRoutes(directory: settings.pageDirectory)),
             access: access,
-            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams), metrics: metrics,
+            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams),
+            metrics: observability.service,
             surroundings: context.surroundings, now: context.now, logger: context.logger)
     }
 
