@@ -78,3 +78,7 @@ CREATE TABLE settings (
     key TEXT PRIMARY KEY CHECK (key <> ''),
     value TEXT NOT NULL CHECK (json_valid(value))
 ) STRICT, WITHOUT ROWID;
+
+-- Secrets lay here as they were, if there were any: what they left in the file is to be swept.
+INSERT INTO settings (key, value)
+    SELECT 'secrets.sweep', 'true' FROM counters WHERE name = 'resource_version' AND value > 0;

@@ -24,11 +24,11 @@ extension WorkflowController {
 
     /// Begins or goes on with a stored run. Returns when the request is queued.
     /// - Parameter lock: the run's, if the caller holds it; the controller keeps it from then on.
-    package func drive(_ uid: String, lock: DriverLock? = nil) {
+    package nonisolated func drive(_ uid: String, lock: DriverLock? = nil) {
         mailbox.post(.drive(uid: uid, lock: lock))
     }
 
-    package func send(_ command: Scheduling.Command, to uid: String) {
+    package nonisolated func send(_ command: Scheduling.Command, to uid: String) {
         mailbox.post(.event(uid: uid, .command(command)))
     }
 
@@ -56,7 +56,7 @@ extension WorkflowController {
         }
     }
 
-    package func stop() { mailbox.post(.stop) }
+    package nonisolated func stop() { mailbox.post(.stop) }
 
     /// Whether a run of the namespace that is submitted now begins at once.
     package nonisolated func hasRoom(namespace: String) -> Bool {
@@ -83,7 +83,7 @@ extension WorkflowController {
     package func isFinished(_ uid: String) -> Bool { watchers.outcome(of: uid) == .finished }
 
     /// A signal now and after each saved change of a run.
-    package func changes(of uid: String) -> AsyncStream<Void> { watchers.changes(of: uid) }
+    package nonisolated func changes(of uid: String) -> AsyncStream<Void> { watchers.changes(of: uid) }
 
     /// Why this process does not drive a watched run that it was asked to drive.
     package func refusal(of uid: String) -> String? {

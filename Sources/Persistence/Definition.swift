@@ -20,7 +20,7 @@ package struct DefinitionRow: Sendable, Hashable {
     /// Empty for cluster-wide kinds.
     package var namespace: String
     package var name: String
-    /// The whole document. Secrets lie in the database as they are for now; its file is for the owner only.
+    /// The whole document. Secrets are encrypted in the database.
     package var body: JSONValue
     /// What the controller notes beside the document: the last schedule of a cron workflow.
     package var status: JSONValue

@@ -13,36 +13,45 @@ extension Store {
         _ kind: DefinitionKind, namespace: String, name: String, body: JSONValue, at now: Timestamp,
         if condition: WriteCondition = .always
     ) async throws -> DefinitionRow {
-        let path = path
+        let (path, vault) = (path, vault)
         let text = body.compactText
         let namespace = kind.isClusterWide ? "" : namespace
         return try await write { database in
-            let stored = try database.definition(kind, namespace, name, path: path)
+            // A Secret whose key is lost may be replaced: what it held does not matter.
+            let stored = try database.definition(kind, namespace, name, path: path, vault, orAnything: true)
             try Self.check(condition, against: stored, kind, namespace, name)
             if var stored {
                 if stored.body == body { return stored }
+                let columns = try kind.columns(text, namespace: namespace, name: name, database, vault)
                 stored.body = body
                 stored.generation += 1
                 stored.resourceVersion = try database.nextResourceVersion()
                 stored.updatedAt = now
                 try database.run(
                     """
-                    UPDATE definitions SET body = ?, encryption = '', generation = ?, resource_version = ?,
+                    UPDATE definitions SET body = ?, encryption = ?, generation = ?, resource_version = ?,
                         updated_at = ? WHERE kind = ? AND namespace = ? AND name = ?
                     """,
                     [
-                        text, stored.generation, stored.resourceVersion, now.nanoseconds, kind.rawValue,
+                        columns.body, columns.encryption, stored.generation, stored.resourceVersion,
+                        now.nanoseconds, kind.rawValue,
                         namespace, name,
                     ])
                 return stored
             }
+            let columns = try kind.columns(text, namespace: namespace, name: name, database, vault)
             let version = try database.nextResourceVersion()
             try database.run(
                 """
-                INSERT INTO definitions
-                    (kind, namespace, name, body, generation, resource_version, created_at, updated_at)
-                VALUES (?, ?, ?, ?, 1, ?, ?, ?)
-                """, [kind.rawValue, namespace, name, text, version, now.nanoseconds, now.nanoseconds])
+                INSERT INTO definitions (kind, namespace, name, body, encryption, generation,
+                    resource_version, created_at, updated_at)
+                VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
+                """,
+                [
+                    kind.rawValue, namespace, name, columns.body, columns.encryption, version,
+                    now.nanoseconds,
+                    now.nanoseconds,
+                ])
             return DefinitionRow(
                 kind: kind, namespace: namespace, name: name, body: body, status: .null, generation: 1,
                 resourceVersion: version, createdAt: now, updatedAt: now)
@@ -88,9 +97,9 @@ extension Store {
     package func definition(_ kind: DefinitionKind, namespace: String, name: String) async throws
         -> DefinitionRow?
     {
-        let path = path
+        let (path, vault) = (path, vault)
         return try await read { database in
-            try database.definition(kind, kind.isClusterWide ? "" : namespace, name, path: path)
+            try database.definition(kind, kind.isClusterWide ? "" : namespace, name, path: path, vault)
         }
     }
 
@@ -98,14 +107,14 @@ extension Store {
     /// - Parameter namespace: nil for all.
     package func definitions(_ kind: DefinitionKind, namespace: String? = nil) async throws -> [DefinitionRow]
     {
-        let path = path
+        let (path, vault) = (path, vault)
         return try await read { database in
             try database.rows(
                 """
                 SELECT \(DefinitionRow.columns) FROM definitions
                 WHERE kind = ?1 AND (?2 IS NULL OR namespace = ?2) ORDER BY namespace, name
                 """, [kind.rawValue, kind.isClusterWide ? nil : namespace]
-            ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
+            ).map { try DefinitionRow(row: $0, kind: kind, path: path, database, vault) }
         }
     }
 
@@ -126,7 +135,7 @@ extension Store {
 
     /// What a run of a namespace can refer to, of one moment. Time zones are for the caller to add.
     package func catalog(namespace: String) async throws -> TemplateCatalog {
-        let path = path
+        let (path, vault) = (path, vault)
         return try await read { database in
             var catalog = TemplateCatalog()
             let rows = try database.rows(
@@ -136,7 +145,8 @@ extension Store {
                 """, [namespace])
             for row in rows {
                 guard let kind = DefinitionKind(rawValue: row["kind"]) else { continue }
-                var document = try DefinitionRow(row: row, kind: kind, path: path).body.objectValue ?? [:]
+                let definition = try DefinitionRow(row: row, kind: kind, path: path, database, vault)
+                var document = definition.body.objectValue ?? [:]
                 // The catalog sorts documents by these, which a client may have left out.
                 var metadata = document["metadata"]?.objectValue ?? [:]
                 metadata["name"] = .string(row["name"])
@@ -175,30 +185,57 @@ extension DefinitionRow {
         namespace, name, encryption, body, status, generation, resource_version, created_at, updated_at
         """
 
-    fileprivate init(row: Row, kind: DefinitionKind, path: String) throws {
-        let encryption: String = row["encryption"]
-        guard encryption.isEmpty else {
-            throw StoreError.invalid(
-                detail: "\(kind.rawValue) is encrypted with \(encryption), which this martlet does not know")
+    fileprivate init(
+        row: Row, kind: DefinitionKind, path: String, _ database: Database, _ vault: SecretVault
+    ) throws {
+        let (encryption, stored): (String, String) = (row["encryption"], row["body"])
+        var body = stored
+        if !encryption.isEmpty {
+            body = try vault.open(
+                stored, encryption: encryption, namespace: row["namespace"], name: row["name"], database)
         }
         self.init(
             kind: kind, namespace: row["namespace"], name: row["name"],
-            body: try JSONValue(column: row["body"], of: "definitions", path: path),
+            body: try JSONValue(column: body, of: "definitions", path: path),
+            status: try JSONValue(column: row["status"], of: "definitions", path: path),
+            generation: row["generation"], resourceVersion: row["resource_version"],
+            createdAt: row.moment("created_at"), updatedAt: row.moment("updated_at"))
+    }
+
+    /// A Secret whose key is lost, without what it holds.
+    fileprivate init(unreadable row: Row, kind: DefinitionKind, path: String) throws {
+        self.init(
+            kind: kind, namespace: row["namespace"], name: row["name"], body: .null,
             status: try JSONValue(column: row["status"], of: "definitions", path: path),
             generation: row["generation"], resourceVersion: row["resource_version"],
             createdAt: row.moment("created_at"), updatedAt: row.moment("updated_at"))
     }
 }
 
+extension DefinitionKind {
+    /// What the columns hold of a body: Secrets are encrypted.
+    fileprivate func columns(
+        _ text: String, namespace: String, name: String, _ database: Database, _ vault: SecretVault
+    ) throws -> (encryption: String, body: String) {
+        guard self == .secret else { return ("", text) }
+        return try vault.seal(text, namespace: namespace, name: name, database)
+    }
+}
+
 extension Database {
-    fileprivate func definition(_ kind: DefinitionKind, _ namespace: String, _ name: String, path: String)
-        throws
-        -> DefinitionRow?
-    {
-        try row(
+    fileprivate func definition(
+        _ kind: DefinitionKind, _ namespace: String, _ name: String, path: String, _ vault: SecretVault,
+        orAnything: Bool = false
+    ) throws -> DefinitionRow? {
+        let found = try row(
             "SELECT \(DefinitionRow.columns) FROM definitions WHERE kind = ? AND namespace = ? AND name = ?",
-            [kind.rawValue, namespace, name]
-        ).map { try DefinitionRow(row: $0, kind: kind, path: path) }
+            [kind.rawValue, namespace, name])
+        guard let found else { return nil }
+        do {
+            return try DefinitionRow(row: found, kind: kind, path: path, self, vault)
+        } catch  where orAnything && kind == .secret {
+            return try DefinitionRow(unreadable: found, kind: kind, path: path)
+        }
     }
 
     fileprivate func nextResourceVersion() throws -> Int { Int(try next(.resourceVersion)) }

@@ -127,7 +127,7 @@ extension StoreError {
     fileprivate var isOfOneRow: Bool {
         switch self {
         case .full, .busy, .corrupt, .io, .newerSchema, .olderSchema: false
-        case .notFound, .nameTaken, .conflict, .superseded, .expired, .invalid: true
+        case .notFound, .nameTaken, .conflict, .superseded, .expired, .keyMissing, .invalid: true
         }
     }
 }

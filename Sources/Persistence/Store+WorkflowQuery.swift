@@ -114,20 +114,31 @@ extension Database {
     }
 
     fileprivate func count(_ query: WorkflowQuery, cap: Int) throws -> Int {
+        try integer(of: countStatement(query, cap: cap))
+    }
+
+    /// The number of a query's runs as one statement.
+    func countStatement(_ query: WorkflowQuery, cap: Int) throws -> SQLPart {
         var query = query
         query.after = nil
         let conditions = WorkflowConditions(query)
         let driver = try driver(for: query)
-        let parts = driver.ranges.map { (range: $0, condition: conditions.part($0, of: driver)) }
-        return try count(parts, cap: cap)
+        return Self.countStatement(
+            driver.ranges.map { (range: $0, condition: conditions.part($0, of: driver)) }, cap: cap)
     }
 
-    private func count(_ parts: [(range: WorkflowRange, condition: SQLPart)], cap: Int) throws -> Int {
-        guard !parts.isEmpty else { return 0 }
+    private static func countStatement(_ parts: [(range: WorkflowRange, condition: SQLPart)], cap: Int)
+        -> SQLPart
+    {
+        guard !parts.isEmpty else { return SQLPart("SELECT 0") }
         let selects = parts.map { "SELECT 1 FROM \($0.range.from.sql) WHERE \($0.condition.sql)" }
-        let values = parts.flatMap { $0.range.from.values + $0.condition.values }
-        let sql = "SELECT count(*) FROM (\(selects.joined(separator: " UNION ALL ")) LIMIT \(cap))"
-        return try Int.fetchOne(self, sql: sql, arguments: StatementArguments(values)) ?? 0
+        return SQLPart(
+            "SELECT count(*) FROM (\(selects.joined(separator: " UNION ALL ")) LIMIT \(cap))",
+            joining: parts.flatMap { [$0.range.from, $0.condition] })
+    }
+
+    private func integer(of part: SQLPart) throws -> Int {
+        try Int.fetchOne(self, sql: part.sql, arguments: StatementArguments(part.values)) ?? 0
     }
 
     /// The shortest way to a query's runs. Where all are long, matches come soon on any that is in order.
@@ -141,11 +152,11 @@ extension Database {
         }
         var best: (count: Int, driver: WorkflowDriver)?
         for driver in drivers {
-            let count = try count(
-                driver.ranges.map {
-                    ($0, SQLPart($0.terms.map(\.sql).joined(separator: " AND "), joining: $0.terms))
-                },
-                cap: Self.probeLimit)
+            let parts = driver.ranges.map { range in
+                let terms = range.terms.map(\.sql).joined(separator: " AND ")
+                return (range: range, condition: SQLPart(terms, joining: range.terms))
+            }
+            let count = try integer(of: Self.countStatement(parts, cap: Self.probeLimit))
             if count < best?.count ?? Self.probeLimit { best = (count, driver) }
         }
         return best?.driver ?? fallback

@@ -25,6 +25,8 @@ package final class Store: Sendable {
     private let calls: Mutex<Calls>
     /// Small writes that share a transaction; see `writeTogether`.
     let sharedWrites = Mutex(SharedWrites())
+    /// Encrypts Secrets; the key is not in the data directory.
+    let vault: SecretVault
 
     /// The calls that use the connections now. GRDB reads through a null pointer where a closed connection is
     /// used, so connections close when the last call has left.
@@ -36,8 +38,10 @@ package final class Store: Sendable {
     }
 
     private init(
-        path: String, isReadOnly: Bool, pool: DatabasePool, schemaVersion: Int, lock: DirectoryLock?
+        path: String, isReadOnly: Bool, pool: DatabasePool, schemaVersion: Int, lock: DirectoryLock?,
+        vault: SecretVault
     ) throws {
+        self.vault = vault
         self.path = path
         self.isReadOnly = isReadOnly
         self.pool = pool
@@ -51,13 +55,22 @@ package final class Store: Sendable {
     ///
     /// Blocks the calling thread: for a moment usually, for as long as the migration takes after an update.
     /// - Parameter readOnly: creates and migrates nothing, and refuses every write.
+    ///
+    /// Secrets that an earlier version stored as they were are encrypted here.
+    /// - Parameter secretKey: where the key of Secrets is, or will be when the first is stored.
     /// - Throws: `StoreError`: `notFound` (read-only and absent), `newerSchema`, `olderSchema` (read-only),
     ///   `corrupt`, `busy` (being restored), `io`.
-    package static func open(dataDirectory: String, readOnly: Bool = false) throws -> Store {
-        try open(dataDirectory: dataDirectory, readOnly: readOnly, migrations: Migration.all)
+    package static func open(
+        dataDirectory: String, readOnly: Bool = false, secretKey: SecretKeySource = .standard()
+    ) throws -> Store {
+        try open(
+            dataDirectory: dataDirectory, readOnly: readOnly, secretKey: secretKey, migrations: Migration.all)
     }
 
-    static func open(dataDirectory: String, readOnly: Bool, migrations: [Migration]) throws -> Store {
+    static func open(
+        dataDirectory: String, readOnly: Bool, secretKey: SecretKeySource = .standard(),
+        migrations: [Migration]
+    ) throws -> Store {
         let path = databasePath(dataDirectory)
         if readOnly {
             guard FileManager.default.fileExists(atPath: path) else {
@@ -72,6 +85,7 @@ package final class Store: Sendable {
         guard readOnly || lock != nil else {
             throw StoreError.busy(path: path, detail: "a backup is being restored")
         }
+        let vault = SecretVault(source: secretKey, dataDirectory: dataDirectory)
         return try StoreError.naming(path) {
             if !readOnly { try Snapshot.createPrivateFile(path) }
             let stamp = try Snapshot.reader(path).unsafeRead(SchemaStamp.init)
@@ -83,9 +97,11 @@ package final class Store: Sendable {
             if !readOnly {
                 try makeDurable(pool)
                 try Migration.run(migrations, on: pool)
+                try SecretSweep.run(pool, vault: vault)
             }
             return try Store(
-                path: path, isReadOnly: readOnly, pool: pool, schemaVersion: migrations.count, lock: lock)
+                path: path, isReadOnly: readOnly, pool: pool, schemaVersion: migrations.count, lock: lock,
+                vault: vault)
         }
     }
 
@@ -203,6 +219,8 @@ extension Store {
             // 16 MiB of pages a connection; a WAL that grew in a burst shrinks to 64 MiB afterwards.
             try database.execute(sql: "PRAGMA cache_size = -16384")
             try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
+            // What was deleted is gone from the file too; some builds of SQLite would leave it in unused places.
+            try database.execute(sql: "PRAGMA secure_delete = ON")
         }
         return configuration
     }

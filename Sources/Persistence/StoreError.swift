@@ -25,6 +25,8 @@ package enum StoreError: Error, Sendable, Hashable {
     case superseded(uid: String)
     /// What changed after this revision is not known any more, or the revision is of another database.
     case expired(revision: Int64)
+    /// The key that these Secrets (`namespace/name`) are encrypted with is not where it was, or is another now.
+    case keyMissing(secrets: [String], place: String)
     /// A limit or a rule of the schema was broken by the caller.
     case invalid(detail: String)
     /// Reading or writing the file failed.
@@ -65,6 +67,11 @@ package enum StoreError: Error, Sendable, Hashable {
             "workflow \(uid) is driven by another process now; this one no longer may write its state"
         case .expired(let revision):
             "the changes after revision \(revision) are not kept any more; read the list again and go on from there"
+        case .keyMissing(let secrets, let place):
+            """
+            the key that the secrets \(secrets.joined(separator: ", ")) are encrypted with is not in \(place); \
+            put it back there (or set MARTLET_SECRET_KEY_FILE to where it is), or delete these secrets and set them anew
+            """
         case .invalid(let detail): detail
         case .io(let path, let detail):
             "\(path) cannot be read or written: \(detail); check the disk and the file's permissions"

@@ -37,13 +37,13 @@ struct RunDriver {
             }
         }
         defer { signals.cancel() }
-        let changes = await controller.changes(of: uid)
-        await controller.drive(uid, lock: lock)
+        let changes = controller.changes(of: uid)
+        controller.drive(uid, lock: lock)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
                 await Self.watch(uid, controller, changes, output, waits: waits)
-                await controller.stop()
+                controller.stop()
             }
             // The loop ends by itself after a stop, and has saved everything then; if it fails, nobody is left to
             // watch.

@@ -199,17 +199,14 @@ struct RunFeedTests {
     )
     func payloads() async throws {
         let payloads = SharedPayloads<Int, String>(limit: 2)
-        let made = Mutex(0)
+        let made = Tally()
         let (gate, open) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: String.self) { group in
             for _ in 0..<50 {
                 group.addTask {
                     try await payloads.value(for: 1) {
                         for await _ in gate { break }
-                        return made.withLock { count in
-                            count += 1
-                            return "made \(count)"
-                        }
+                        return "made \(made.next())"
                     }
                 }
             }
@@ -221,5 +218,17 @@ struct RunFeedTests {
         #expect(try await payloads.value(for: 2) { "good" } == "good")
         #expect(try await payloads.value(for: 3) { "three" } == "three")
         #expect(try await payloads.value(for: 1) { "again" } == "again", "the oldest has gone")
+    }
+}
+
+/// Counts from several tasks.
+private final class Tally: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock { count in
+            count += 1
+            return count
+        }
     }
 }

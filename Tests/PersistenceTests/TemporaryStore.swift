@@ -23,7 +23,7 @@ final class TemporaryDirectory: Sendable {
     var database: String { data + "/martlet.db" }
 
     func open(readOnly: Bool = false) throws -> Store {
-        try Store.open(dataDirectory: data, readOnly: readOnly)
+        try Store.open(dataDirectory: data, readOnly: readOnly, secretKey: .file(path + "/keys/secret.key"))
     }
 
     /// Writes over a part of a file.

@@ -287,6 +287,7 @@ class Graph extends View {
       }
     });
     this.drawMinimap(ratio);
+    this.dataset.drawn = this.graph.vertices.length;
     // The arc of what runs turns a few times a second, while it is seen and the reader has nothing against motion.
     clearTimeout(this.turning);
     if (moving && !matchMedia("(prefers-reduced-motion: reduce)").matches && !document.hidden) this.turning = setTimeout(() => this.update(), 80);

@@ -185,7 +185,7 @@ class Runs extends View {
         "aria-label": `Remove the filter ${filter.join(" ")}`, onclick: () => this.set(without(filter)) },
         h("small", null, { q: "name", parameter: "param" }[filter[0]] ?? filter[0]), /^(from|to)$/.test(filter[0]) ? relative(filter[1], now()) : filter[1], " ×")),
       h("form", { class: "add", onsubmit: (event) => this.add(event) }, h("input", { list: "filter-words", "aria-label": "Add a filter",
-        placeholder: "Filter: since:24h, label:team=nlp…", onchange: (event) => event.target.setCustomValidity("") }),
+        placeholder: "Filter, e.g. since:24h", onchange: (event) => event.target.setCustomValidity("") }),
       h("datalist", { id: "filter-words" }, this.suggestions().map((value) => h("option", { value })))),
       filters.length > 0 && h("button", { class: "plain", onclick: keep }, known ? "Forget filter" : "Save filter"),
       kept.filter((one) => one !== known).map(({ name, query }) => h("a", { key: `kept ${query}`, class: "button chip", href: `/runs?${query}`, title: "A saved filter" }, "☆ ", name)),

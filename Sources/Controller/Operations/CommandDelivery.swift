@@ -113,9 +113,9 @@ extension WorkflowOperations {
     /// Drives the run in this process until the verb is saved as done.
     private func carryOut(_ id: Int64, _ state: WorkflowState, _ controller: WorkflowController) async throws
     {
-        let changes = await controller.changes(of: state.uid)
+        let changes = controller.changes(of: state.uid)
         // Both are handled at one go, so that a run that is to stop is not carried on before.
-        await controller.drive(state.uid)
+        controller.drive(state.uid)
         controller.mailbox.post(.poll)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }

@@ -113,8 +113,8 @@ extension WorkflowOperations {
 
     /// Drives a run to its end in this process.
     private func drive(_ uid: String, _ controller: WorkflowController) async throws {
-        let changes = await controller.changes(of: uid)
-        await controller.drive(uid)
+        let changes = controller.changes(of: uid)
+        controller.drive(uid)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {

@@ -57,7 +57,7 @@ struct ServiceError: Error, Sendable {
             case .nameTaken, .conflict: self = .conflict(error.message)
             case .invalid: self = .invalid(error.message)
             case .expired: self.init(410, 11, error.message)
-            case .full, .busy: self = .unavailable(error.message)
+            case .full, .busy, .keyMissing: self = .unavailable(error.message)
             default: return nil
             }
         default: return nil

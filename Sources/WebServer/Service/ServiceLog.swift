@@ -11,25 +11,27 @@ package enum LogFormat: String, Sendable, Hashable, CaseIterable {
 /// Writes log lines to standard error.
 package struct ServiceLog: Sendable {
     let logger: Logger
+    /// Counts the lines, and what the service with this log counts beside them.
+    let metrics: ServiceMetrics
 
-    /// - Parameter level: trace, debug, info, notice, warning, error or critical.
-    package init?(
-        level: String, format: LogFormat, metrics: ServiceMetrics? = nil,
-        now: @escaping @Sendable () -> Timestamp
-    ) {
+    /// - Parameter level: trace, debug, info, notice, warning, error or critical; nil comes of other words.
+    package init?(level: String, format: LogFormat, now: @escaping @Sendable () -> Timestamp) {
         guard let level = Logger.Level(rawValue: level) else { return nil }
-        let counted: @Sendable (Logger.Level) -> Void = { metrics?.countLogLine($0.rawValue) }
+        let metrics = ServiceMetrics()
         var logger = Logger(label: "martlet.server") { label in
             switch format {
-            case .text: CountingLogHandler(StreamLogHandler.standardError(label: label), counted: counted)
-            case .json: JSONLogHandler(label: label, now: now, counted: counted)
+            case .text:
+                CountingLogHandler(
+                    StreamLogHandler.standardError(label: label),
+                    counted: { metrics.countLogLine($0.rawValue) })
+            case .json:
+                JSONLogHandler(label: label, now: now, counted: { metrics.countLogLine($0.rawValue) })
             }
         }
         logger.logLevel = level
         self.logger = logger
+        self.metrics = metrics
     }
-
-    init(_ logger: Logger) { self.logger = logger }
 
     /// - Parameters:
     ///   - message: a fixed lowercase sentence; what varies goes into the metadata.

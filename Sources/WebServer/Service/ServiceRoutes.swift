@@ -3,14 +3,14 @@
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
     static func all(
-        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch,
-        observability: ServiceObservability = ServiceObservability()
+        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch, metrics: MetricsSources,
+        opensMetrics: Bool
     ) -> [any RouteGroup] {
         [
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
-            MetricsRoutes(context: context, sources: observability),
+            MetricsRoutes(context: context, sources: metrics, isOpen: opensMetrics),
         ]
     }
 

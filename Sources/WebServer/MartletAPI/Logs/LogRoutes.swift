@@ -57,7 +57,9 @@ extension MartletRoutes {
         let log = try await log(reader).log
         let attempt = try reader.integer("attempt")
         let found = try await logs.snapshot(log, attempt: attempt)
-        if found == nil, let attempt { throw ServiceError.notFound("there is no attempt \(attempt) with a log") }
+        if found == nil, let attempt {
+            throw ServiceError.notFound("there is no attempt \(attempt) with a log")
+        }
         return found
     }
 
@@ -182,7 +184,9 @@ extension MartletRoutes {
         var cursor: RunLogCursor?
         if let text = try reader.text("from") {
             cursor = RunLogCursor(text)
-            if cursor == nil { throw ServiceError.invalid("`from` is no cursor; take `next` of an answer before") }
+            if cursor == nil {
+                throw ServiceError.invalid("`from` is no cursor; take `next` of an answer before")
+            }
         }
         let pods = view.nodes.filter { $0.type == .pod && $0.startedAt != nil }
         let page = try await RunLogPage.read(

@@ -76,7 +76,8 @@ struct AttemptHistory: Sendable {
     init(logs: StepLogs, log: NodeLog?, node: Node) {
         guard let log else { return }
         attempts = logs.attempts(log).suffix(Self.limit).map { ($0, $0.record) }
-        guard node.phase.isUnsuccessful, let path = attempts.last(where: { $0.attempt.bytes > 0 })?.attempt.path
+        guard node.phase.isUnsuccessful,
+            let path = attempts.last(where: { $0.attempt.bytes > 0 })?.attempt.path
         else { return }
         lastLines = LogTail.lines(path, limitBytes: Self.tailBytes)
     }
@@ -88,10 +89,11 @@ enum NodeDetailJSON {
     ) -> [String: JSONValue] {
         let template = NodeTemplate(node, of: definition)
         var members = NodeJSON.members(node)
-        members["inputs"] = sides(node.inputs.parameters, node.inputs.artifacts)
-        members["outputs"] = .object(
-            ["result": .text(node.outputs.result), "exitCode": .text(node.outputs.exitCode)]
-                .adding(sides(node.outputs.parameters, node.outputs.artifacts)))
+        members["inputs"] = .object(sides(node.inputs.parameters, node.inputs.artifacts))
+        var outputs = sides(node.outputs.parameters, node.outputs.artifacts)
+        outputs["result"] = .text(node.outputs.result)
+        outputs["exitCode"] = .text(node.outputs.exitCode)
+        members["outputs"] = .object(outputs)
         members["template"] = template.template?.raw ?? .object(["name": .string(node.templateName)])
         members["templateName"] = .word(node.templateName)
         members["command"] = template.command.map { .texts($0) } ?? .null
@@ -124,8 +126,8 @@ enum NodeDetailJSON {
         ])
     }
 
-    private static func sides(_ parameters: [Parameter], _ artifacts: [Artifact]) -> JSONValue {
-        .object([
+    private static func sides(_ parameters: [Parameter], _ artifacts: [Artifact]) -> [String: JSONValue] {
+        [
             "parameters": .array(parameters.map(ParameterJSON.json)),
             "artifacts": .array(
                 artifacts.map { artifact in
@@ -135,6 +137,6 @@ enum NodeDetailJSON {
                         "from": .text(artifact.location?.store),
                     ])
                 }),
-        ])
+        ]
     }
 }
