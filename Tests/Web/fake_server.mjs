@@ -56,7 +56,9 @@ fake.tell = ({ runs = [], nodes = {}, deleted = [], logs = [], metrics = [] }) =
     if (run && nodes[run]) {
       const item = fake.world.runs.get(run);
       const changed = item.nodes.filter((node) => nodes[run].includes(node.id));
-      send(stream, "run", { uid: run, revision: item.revision, whole: false, summary: fake.world.summary(item), nodes: changed });
+      // As the real server does: children are left out, parents tell them.
+      const told = changed.map(({ children, ...node }) => ({ ...node, parents: item.nodes.filter((one) => one.children.includes(node.id)).map(({ id }) => id) }));
+      send(stream, "run", { uid: run, revision: item.revision, whole: false, summary: fake.world.summary(item), nodes: told });
     }
     for (const told of metrics) if (run === told.uid) send(stream, "metrics", told);
     for (const told of logs) if (log && told.node === log) send(stream, "log", told);

@@ -1,5 +1,6 @@
 // The document of the own API against its routes: neither says what the other does not.
 
+import Scheduling
 import Testing
 import Text
 
@@ -62,7 +63,10 @@ struct MartletAPIDescriptionTests {
             (.moment, "yesterday", "`x` must be a moment such as 2026-01-31T12:00:00Z, not a string"),
             (.optional(.flag), nil, nil), (.answer([]), ["more": 1], nil),
             (.named("Parameter"), ["name": "a", "value": nil, "description": nil], nil),
-            (.extended("Parameter", [APIMember("b", .flag)]), ["name": "a", "value": nil, "description": nil], "`x.b` is missing"),
+            (
+                .extended("Parameter", [APIMember("b", .flag)]),
+                ["name": "a", "value": nil, "description": nil], "`x.b` is missing"
+            ),
         ] as [(APISchema, JSONValue, String?)])
     func shapes(schema: APISchema, value: JSONValue, problem: String?) {
         #expect(schema.problem(in: value, at: "x") == problem)
@@ -73,7 +77,8 @@ struct MartletAPIDescriptionTests {
         arguments: [
             "/runs?limit=0", "/runs?limit=501", "/runs?limit=x", "/runs?limit=1.5", "/runs?phase=Done",
             "/runs?phase=Failed,Done", "/runs?after=1", "/runs?after=x.y", "/runs?label=a%20in",
-            "/runs?parameter=x", "/runs?parameter=%3Dx", "/runs?createdAfter=yesterday", "/runs/counts?phase=x",
+            "/runs?parameter=x", "/runs?parameter=%3Dx", "/runs?createdAfter=yesterday",
+            "/runs/counts?phase=x",
             "/runs/uid-a/events?after=-1", "/runs/uid-a/nodes/a/log/lines?count=2001",
             "/runs/uid-a/nodes/a/log/lines?count=0", "/runs/uid-a/nodes/a/log/search?q=(&regex=true",
             "/runs/uid-a/nodes/a/log/search?regex=yes", "/runs/uid-a/log?from=abc",
@@ -93,7 +98,8 @@ struct MartletAPIDescriptionTests {
     @Test(
         "What is not there is not found",
         arguments: [
-            "/runs/none", "/runs/none/manifest", "/runs/none/events", "/runs/none/state", "/runs/none/artifacts",
+            "/runs/none", "/runs/none/manifest", "/runs/none/events", "/runs/none/state",
+            "/runs/none/artifacts",
             "/runs/none/metrics", "/runs/none/log", "/runs/none/nodes/a", "/runs/none/nodes/a/log",
             "/runs/uid-a/nodes/none", "/runs/uid-a/nodes/none/log", "/runs/uid-a/nodes/none/log/lines",
             "/runs/uid-a/nodes/none/log/search", "/runs/uid-a/nodes/none/log/raw",
@@ -117,13 +123,16 @@ struct MartletAPIDescriptionTests {
     @Test(
         "Bodies that do not fit are refused",
         arguments: [
-            ("POST", "/lint", [:]), ("POST", "/lint", ["text": 1]), ("POST", "/lint", ["text": "", "more": 1]),
+            ("POST", "/lint", [:]), ("POST", "/lint", ["text": 1]),
+            ("POST", "/lint", ["text": "", "more": 1]),
             ("POST", "/submit", ["parameters": []]), ("POST", "/submit", ["text": "kind: Nothing"]),
             ("POST", "/submit", ["text": "a: [", "pipeline": "x"]),
             ("POST", "/definitions", ["text": "kind: Workflow"]),
             ("POST", "/schedules/default/c/backfill", ["start": "x", "end": "y"]),
-            ("POST", "/schedules/default/c/run", ["more": 1]), ("PUT", "/secrets/default/s", ["values": ["a": 1]]),
-            ("PUT", "/secrets/default/S_", ["values": [:]]), ("PUT", "/secrets/default/s", ["values": ["": "x"]]),
+            ("POST", "/schedules/default/c/run", ["more": 1]),
+            ("PUT", "/secrets/default/s", ["values": ["a": 1]]),
+            ("PUT", "/secrets/default/S_", ["values": [:]]),
+            ("PUT", "/secrets/default/s", ["values": ["": "x"]]),
         ] as [(String, String, JSONValue)])
     func badBodies(method: String, path: String, body: JSONValue) async throws {
         let fixture = try MartletAPIFixture()

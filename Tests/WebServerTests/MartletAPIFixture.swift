@@ -5,6 +5,7 @@ import Controller
 import Executors
 import Persistence
 import Scheduling
+import Synchronization
 import Testing
 import Text
 import WorkflowLanguage
@@ -16,17 +17,29 @@ final class MartletAPIFixture: Sendable {
     /// Monday, 18 November 2024, 18:17:06 UTC.
     static let start = Timestamp(seconds: 1_731_953_826)
 
-    /// - Parameter sleep: what streams wait with between two looks; the default waits until it is cancelled.
-    init(
-        access: any AccessStore = MemoryAccessStore(),
-        configure: (inout ServiceSettings) -> Void = { _ in },
-        sleep: @escaping @Sendable (Duration) async throws -> Void = MartletAPIFixture.forever
-    ) throws {
-        service = try ServiceHarness(access: access, configure: configure) { context in
+    /// - Parameter isHurried: every look at the clock is a second later, and nobody sleeps; otherwise streams wait until
+    ///   they are woken.
+    init(isHurried: Bool = false, configure: (inout ServiceSettings) -> Void = { _ in }) throws {
+        service = try ServiceHarness(configure: configure) { context in
             var context = context
-            context.surroundings.sleep = sleep
+            context.surroundings.sleep = isHurried ? Self.notAtAll : Self.forever
+            if isHurried {
+                let seconds = Mutex(0)
+                context.surroundings.now = {
+                    .seconds(
+                        seconds.withLock { seconds in
+                            seconds += 1
+                            return seconds
+                        })
+                }
+            }
             return [MartletRoutes(context)]
         }
+    }
+
+    @Sendable static func notAtAll(_ span: Duration) async throws {
+        try Task.checkCancellation()
+        await Task.yield()
     }
 
     @Sendable static func forever(_ span: Duration) async throws {
@@ -41,7 +54,8 @@ final class MartletAPIFixture: Sendable {
     // MARK: Runs
 
     static func node(
-        _ name: String, of run: String, _ type: NodeType = .pod, _ phase: Phase = .succeeded, sequence: Int = 1,
+        _ name: String, of run: String, _ type: NodeType = .pod, _ phase: Phase = .succeeded,
+        sequence: Int = 1,
         _ edit: (inout Node) -> Void = { _ in }
     ) -> Node {
         var node = Node(
@@ -61,7 +75,8 @@ final class MartletAPIFixture: Sendable {
         spec: JSONValue = [
             "entrypoint": "main",
             "templates": [["name": "main", "container": ["image": "busybox", "command": ["true"]]]],
-        ], parameters: [(name: String, value: String)] = [], labels: [String: String] = [:], nodes: [Node] = []
+        ], parameters: [(name: String, value: String)] = [], labels: [String: String] = [:],
+        nodes: [Node] = []
     ) async throws -> String {
         let created = Self.start + .seconds(seconds)
         let manifest: JSONValue = [
@@ -127,7 +142,8 @@ final class MartletAPIFixture: Sendable {
 
     /// A GET of the own API that must succeed; the answer must have the shape that the document says.
     func get(
-        _ path: String, _ operation: String, token: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+        _ path: String, _ operation: String, token: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> JSONValue {
         let answer = try await service.get(MartletRoutes.prefix + path, token: token)
         #expect(answer.status == 200, "\(path): \(answer.text)", sourceLocation: sourceLocation)

@@ -13,8 +13,11 @@ import WorkflowLanguage
 struct MartletAPIRunTests {
     private static func filled() async throws -> MartletAPIFixture {
         let fixture = try MartletAPIFixture()
-        try await fixture.add("train-1", phase: "Failed", at: 1, parameters: [("lr", "0.1")], labels: ["team": "nlp"])
-        try await fixture.add("train-2", at: 2, parameters: [("lr", "0.2")], labels: ["team": "nlp", RunLabels.template: "train"])
+        try await fixture.add(
+            "train-1", phase: "Failed", at: 1, parameters: [("lr", "0.1")], labels: ["team": "nlp"])
+        try await fixture.add(
+            "train-2", at: 2, parameters: [("lr", "0.2")],
+            labels: ["team": "nlp", RunLabels.template: "train"])
         try await fixture.add("eval-1", namespace: "other", phase: "Running", at: 3)
         try await fixture.add("eval-2", phase: "", at: 4, labels: [RunLabels.cron: "nightly"])
         return fixture
@@ -23,12 +26,15 @@ struct MartletAPIRunTests {
     @Test(
         "Lists hold the runs that pass all filters, newest first",
         arguments: [
-            ("", ["eval-2", "eval-1", "train-2", "train-1"]), ("?namespace=default", ["eval-2", "train-2", "train-1"]),
+            ("", ["eval-2", "eval-1", "train-2", "train-1"]),
+            ("?namespace=default", ["eval-2", "train-2", "train-1"]),
             ("?phase=Failed", ["train-1"]), ("?phase=Pending,Running", ["eval-2", "eval-1"]),
             ("?label=team%3Dnlp", ["train-2", "train-1"]), ("?label=team%3Dnlp&phase=Succeeded", ["train-2"]),
-            ("?q=EVAL", ["eval-2", "eval-1"]), ("?parameter=lr%3D0.2", ["train-2"]), ("?pipeline=train", ["train-2"]),
+            ("?q=EVAL", ["eval-2", "eval-1"]), ("?parameter=lr%3D0.2", ["train-2"]),
+            ("?pipeline=train", ["train-2"]),
             ("?cron=nightly", ["eval-2"]), ("?createdAfter=2024-11-18T18:17:08Z", ["eval-2", "eval-1"]),
-            ("?finishedBefore=2024-11-18T18:17:17.5Z", ["train-1"]), ("?limit=1", ["eval-2"]), ("?q=", ["eval-2", "eval-1", "train-2", "train-1"]),
+            ("?finishedBefore=2024-11-18T18:17:17.5Z", ["train-1"]), ("?limit=1", ["eval-2"]),
+            ("?q=", ["eval-2", "eval-1", "train-2", "train-1"]),
         ])
     func filters(query: String, names: [String]) async throws {
         let fixture = try await Self.filled()
@@ -64,7 +70,8 @@ struct MartletAPIRunTests {
     func line() async throws {
         let fixture = try await Self.filled()
         let points = [1.0, 0.5, Double.nan].enumerated().map { step, value in
-            MetricPoint(nodeID: "n", name: "loss", step: Double(step), value: value, at: MartletAPIFixture.start)
+            MetricPoint(
+                nodeID: "n", name: "loss", step: Double(step), value: value, at: MartletAPIFixture.start)
         }
         try await fixture.store.saveMetrics("uid-train-2", Array(points.prefix(2)))
         let list = try await fixture.get("/runs?pipeline=train", "MartletAPI_ListRuns")
@@ -108,12 +115,17 @@ struct MartletAPIRunTests {
     func events() async throws {
         let fixture = try MartletAPIFixture()
         try await fixture.add("a")
-        let events = (0..<5).map { EventRow(at: MartletAPIFixture.start, nodeID: "n", kind: "K\($0)", message: "m") }
+        let events = (0..<5).map {
+            EventRow(at: MartletAPIFixture.start, nodeID: "n", kind: "K\($0)", message: "m")
+        }
         try await fixture.store.apply([WorkflowChange(uid: "uid-a", events: events)])
         let first = try await fixture.get("/runs/uid-a/events?limit=3", "MartletAPI_ListRunEvents")
         let next = try #require(first["next"]?.intValue)
-        let rest = try await fixture.get("/runs/uid-a/events?limit=3&after=\(next)", "MartletAPI_ListRunEvents")
-        let kinds = [first, rest].flatMap { $0["items"]?.arrayValue ?? [] }.compactMap { $0["kind"]?.stringValue }
+        let rest = try await fixture.get(
+            "/runs/uid-a/events?limit=3&after=\(next)", "MartletAPI_ListRunEvents")
+        let kinds = [first, rest].flatMap { $0["items"]?.arrayValue ?? [] }.compactMap {
+            $0["kind"]?.stringValue
+        }
         #expect(kinds == ["K0", "K1", "K2", "K3", "K4"])
         #expect(rest["next"] == JSONValue.null)
     }
@@ -128,7 +140,9 @@ struct MartletAPIRunTests {
                     "name": "main",
                     "container": [
                         "image": "python", "command": ["python", "-c"],
-                        "args": ["print('{{inputs.parameters.word}} {{ workflow.parameters.who }} {{item}}')"],
+                        "args": [
+                            "print('{{inputs.parameters.word}} {{ workflow.parameters.who }} {{item}}')"
+                        ],
                         "env": [
                             ["name": "A", "value": "{{inputs.parameters.word}}"],
                             ["name": "KEY", "valueFrom": ["secretKeyRef": ["name": "s", "key": "canary"]]],
@@ -164,8 +178,13 @@ struct MartletAPIRunTests {
         #expect(detail["resources"]?["asked"] == ["cpu": "2", "memory": "1Gi", "gpu": "1"])
         #expect(detail["resources"]?["used"] == ["cpuSeconds": 3, "maxMemoryBytes": 2_097_152])
         let shell = detail["shell"]?.stringValue ?? ""
-        #expect(shell == "martlet get w -o yaml > w.yaml && martlet run w.yaml --entrypoint main -p 'word=it'\\''s'")
-        #expect(try await fixture.service.get(MartletRoutes.prefix + "/runs/uid-w/nodes/\(node.id)").text.contains("canary") == true)
+        #expect(
+            shell
+                == "martlet get w -o yaml > w.yaml && martlet run w.yaml --entrypoint main -p 'word=it'\\''s'"
+        )
+        #expect(
+            try await fixture.service.get(MartletRoutes.prefix + "/runs/uid-w/nodes/\(node.id)").text
+                .contains("canary") == true)
     }
 
     @Test("Artifacts are listed with their contents' hashes, and shown as what they are")
@@ -173,7 +192,8 @@ struct MartletAPIRunTests {
         let fixture = try MartletAPIFixture()
         let rows = (0..<150).map { "\($0),\"a, \"\"b\"\"\"" }.joined(separator: "\n")
         let table = try fixture.artifact("t.csv", ["": Array("x,y\n\(rows)\n".utf8)])
-        let tree = try fixture.artifact("tree", ["a.txt": Array("hello".utf8), "sub/b.json": Array("{\"a\":1}".utf8)])
+        let tree = try fixture.artifact(
+            "tree", ["a.txt": Array("hello".utf8), "sub/b.json": Array("{\"a\":1}".utf8)])
         let node = MartletAPIFixture.node("w", of: "w") { $0.outputs.artifacts = [table, tree] }
         try await fixture.add("w", nodes: [node])
         let list = try await fixture.get("/runs/uid-w/artifacts", "MartletAPI_ListArtifacts")
@@ -189,7 +209,8 @@ struct MartletAPIRunTests {
         #expect(shown["table"]?["rows"]?.arrayValue?.first == ["0", "a, \"b\""])
         let top = try await fixture.get("\(base)/tree/preview", "MartletAPI_PreviewArtifact")
         #expect(top["entries"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["a.txt", "sub"])
-        let inner = try await fixture.get("\(base)/tree/preview?path=sub/b.json", "MartletAPI_PreviewArtifact")
+        let inner = try await fixture.get(
+            "\(base)/tree/preview?path=sub/b.json", "MartletAPI_PreviewArtifact")
         #expect(inner["kind"] == "json")
         #expect(inner["url"] == "/artifact-files/default/workflows/w/w/outputs/tree/sub/b.json")
         let wrong = try await fixture.service.get(MartletRoutes.prefix + "\(base)/tree/preview?path=../../x")
@@ -206,13 +227,16 @@ struct MartletAPIRunTests {
             try await fixture.add(name, parameters: [("alpha", "same"), ("rate", rate)], nodes: [node])
             let points = [3.0, 1.0, 2.0].enumerated().flatMap { step, value in
                 ["loss", "score"].map {
-                    MetricPoint(nodeID: node.id, name: $0, step: Double(step), value: value, at: MartletAPIFixture.start)
+                    MetricPoint(
+                        nodeID: node.id, name: $0, step: Double(step), value: value,
+                        at: MartletAPIFixture.start)
                 }
             }
             try await fixture.store.saveMetrics("uid-\(name)", points)
         }
         let result = try await fixture.get("/compare?runs=uid-a,uid-b", "MartletAPI_CompareRuns")
-        #expect(result["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["rate", "alpha"])
+        #expect(
+            result["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["rate", "alpha"])
         #expect(result["parameters"]?.arrayValue?.first?["values"] == ["1", "2"])
         let metrics = result["metrics"]?.arrayValue ?? []
         #expect(metrics.map { $0["best"] ?? nil } == [[1.0, 1.0], [3.0, 3.0]])
@@ -224,9 +248,10 @@ struct MartletAPIRunTests {
 
     @Test("Who may see one namespace finds nothing of another, and is not told that it is there")
     func access() async throws {
-        let fixture = try MartletAPIFixture { $0.auth = .token }
+        let fixture = try MartletAPIFixture { $0.authentication = .token }
         try await fixture.add("mine", namespace: "a", nodes: [MartletAPIFixture.node("mine", of: "mine")])
-        try await fixture.add("theirs", namespace: "b", nodes: [MartletAPIFixture.node("theirs", of: "theirs")])
+        try await fixture.add(
+            "theirs", namespace: "b", nodes: [MartletAPIFixture.node("theirs", of: "theirs")])
         let token = try await fixture.service.token(["a": .viewer])
         let list = try await fixture.get("/runs", "MartletAPI_ListRuns", token: token)
         #expect(list["items"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["mine"])
@@ -238,17 +263,22 @@ struct MartletAPIRunTests {
         #expect(found["items"] == [])
         for path in [
             "", "/manifest", "/events", "/state", "/artifacts", "/metrics", "/log", "/nodes/theirs",
-            "/nodes/theirs/log", "/nodes/theirs/log/lines", "/nodes/theirs/log/search?q=a", "/nodes/theirs/log/raw",
+            "/nodes/theirs/log", "/nodes/theirs/log/lines", "/nodes/theirs/log/search?q=a",
+            "/nodes/theirs/log/raw",
         ] {
-            let answer = try await fixture.service.get(MartletRoutes.prefix + "/runs/uid-theirs" + path, token: token)
+            let answer = try await fixture.service.get(
+                MartletRoutes.prefix + "/runs/uid-theirs" + path, token: token)
             #expect(answer.status == 404, "\(path)")
             #expect(answer.json["message"]?.stringValue?.contains("there is no run") == true, "\(path)")
         }
         for path in ["/stream?run=uid-theirs", "/compare?runs=uid-mine,uid-theirs", "/runs?namespace=b"] {
-            #expect(try await fixture.service.get(MartletRoutes.prefix + path, token: token).status == 404, "\(path)")
+            #expect(
+                try await fixture.service.get(MartletRoutes.prefix + path, token: token).status == 404,
+                "\(path)")
         }
         let submitted = try await fixture.service.send(
-            "POST", MartletRoutes.prefix + "/submit", ["namespace": "a", "text": "kind: Workflow"], token: token)
+            "POST", MartletRoutes.prefix + "/submit", ["namespace": "a", "text": "kind: Workflow"],
+            token: token)
         #expect(submitted.status == 403)
     }
 }

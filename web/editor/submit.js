@@ -14,7 +14,7 @@ import "./editor.js";
 import { asSchedule, asTemplate, named, outline, scheduleOf } from "./manifest.js";
 import { latest, words } from "./model.js";
 
-sheet("/editor/editor.css");
+await sheet("/editor/editor.css");
 
 const DRAFT = 200_000, DRAFT_KINDS = 20; // characters a draft may have, drafts that are kept
 

@@ -9,7 +9,7 @@ import { h, View } from "../lib/view.js";
 import { layout, SIZE } from "./layout.js";
 import { criticalPath, foldedAtFirst, graph, groups, shape } from "./model.js";
 
-sheet("/graph/graph.css");
+await sheet("/graph/graph.css");
 const MINIMAP = 60; // nodes from which there is one
 const DETAIL = 0.42; // scale below which nodes are plain boxes
 const KINDS = { // 10 x 10

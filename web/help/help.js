@@ -4,7 +4,7 @@ import { h, paint } from "../lib/dom.js";
 import { all } from "../lib/keys.js";
 import { sheet } from "../lib/sheet.js";
 
-sheet("/help/help.css");
+await sheet("/help/help.css");
 
 const EDITOR = [["Ctrl+Enter", "submit or save"], ["Tab", "indent"], ["Esc Tab", "leave the editor"]];
 const CHART = [["← →", "move the crosshair"], ["Shift+← →", "ten points"], ["Home End", "first and last point"], ["Esc", "take it away"]];

@@ -7,7 +7,7 @@ import * as math from "./chart-math.js";
 import { number, span } from "./format.js";
 import { sheet } from "./sheet.js";
 
-sheet("/lib/chart.css");
+await sheet("/lib/chart.css");
 
 const LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 24, HEIGHT = 210; // px
 const ROWS = 40; // rows of the table that screen readers get

@@ -2,7 +2,7 @@
 
 import { api, address, at } from "../lib/api.js";
 import { ansi, level, LEVELS, marked } from "../lib/ansi.js";
-import { bytes, clock, count, local, quote, utc } from "../lib/format.js";
+import { bytes, clock, count, local, plural, quote, utc } from "../lib/format.js";
 import { copy } from "../lib/parts.js";
 import { here, go } from "../lib/router.js";
 import { sheet } from "../lib/sheet.js";
@@ -12,7 +12,7 @@ import { h, View } from "../lib/view.js";
 import { command } from "../runs/actions.js";
 import { Pages } from "./pages.js";
 
-sheet("/logs/logs.css");
+await sheet("/logs/logs.css");
 const ROW = 20;
 const MERGED = 50_000; // lines of all nodes that are held
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -41,6 +41,7 @@ class Log extends View {
 
   changed(old) {
     const { told, node } = this.state;
+    if (!node && told !== old.told) this.further();
     if (told !== old.told && told?.node === node?.id && told && (!this.state.attempt || told.attempt === this.state.attempt)) {
       this.slots.size = { value: { ...this.slots.size?.value, ...told } };
       this.pages.total = Math.max(this.pages.total, told.lines);
@@ -87,7 +88,7 @@ class Log extends View {
       this.merged.push(...lines);
       this.cursor = next ?? this.cursor;
       this.next = next && lines.length ? next : null;
-      if (!next && lines.length && !from) this.cursor = undefined;
+      if (this.follow) this.next == null ? this.toEnd() : this.further();
     } });
   }
 
@@ -105,7 +106,7 @@ class Log extends View {
   }
 
   get view() {
-    return this.scroller?.clientHeight || 400;
+    return Math.min(this.scroller?.clientHeight || 400, 4000);
   }
 
   toEnd() {
@@ -179,11 +180,13 @@ class Log extends View {
       await new Promise((resolve) => setTimeout(resolve, 200));
       signal.throwIfAborted();
       return api.get(`${this.base}/search`, { ...find.query, from, limit: 1000 }, signal);
-    }, { done: ({ total, capped, matches }) => {
+    }, { done: ({ total, capped, matches, stoppedAt }) => {
       if (this.find !== find) return;
       if (from) find.matches.push(...matches);
-      else Object.assign(find, { matches, total, capped });
-      find.done = matches.length === 0;
+      else Object.assign(find, { matches, total, capped: capped || stoppedAt != null });
+      find.done = matches.length === 0 && stoppedAt == null;
+      // A long search stops at times, so that others get their turn; it goes on while nothing was found.
+      if (!find.matches.length && stoppedAt != null) return this.seek(stoppedAt);
       if (!from && matches.length) this.match(1, this.number(Math.floor(this.top)) - 1);
     } });
   }
@@ -216,6 +219,7 @@ class Log extends View {
           else if (event.key === "Home" || event.key === "End") event.preventDefault(), event.key === "Home" ? this.jump(0) : this.set({ follow: true });
         } },
       h("div", { class: "space", style: { height: `${Math.max(height, 1)}px` } }), h("div", { class: "lines" }, this.lines())),
+      this.total > 0 && this.rows === 0 && h("p", { class: "none dim" }, "No line matches."),
       this.total === 0 && !this.slots.size?.loading && h("p", { class: "none dim" }, this.running ? "Nothing written yet." : "This step wrote nothing."),
     ];
   }
@@ -252,7 +256,9 @@ class Log extends View {
     const { squeezed, last } = extent(this.rows, ROW, this.view);
     if (this.follow) this.top = last;
     if (!this.placed || this.follow) {
-      this.scroller.scrollTop = this.set_ = scrollOf(this.top, this.rows, ROW, this.view);
+      this.scroller.scrollTop = scrollOf(this.top, this.rows, ROW, this.view);
+      // Read back, since browsers round and clamp it: the event that follows is ours, not the reader's.
+      this.set_ = this.scroller.scrollTop;
       this.placed = true;
     }
     const { scrollTop } = this.scroller;
@@ -287,7 +293,7 @@ class Log extends View {
         [["", "All levels"], ["warning", "Warnings"], ["error", "Errors"]].map(([value, words]) => h("option", { value }, words))),
       this.running && toggle("Follow", this.follow, () => this.set({ follow: !this.follow }), "Stay at the end (e)"),
       toggle("Wrap", options.wrap, () => this.set({ wrap: !options.wrap }), "Wrap long lines (w)"), toggle("Time", options.times, () => this.set({ times: !options.times }), "Times of lines (t)"),
-      h("small", null, `${count(this.total)} lines${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
+      h("small", null, `${plural(this.total, "line")}${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
       node && h("a", { class: "button plain", href: address(`${this.base}/raw`, { attempt: this.state.attempt }), download: `${run.name}-${node.displayName}.log` }, "Download"),
       h("button", { class: "plain", onclick: () => copy(command("logs", run, (node ? ` ${quote(node.displayName)}` : "") + (this.follow ? " -f" : "") + (find?.text ? ` --grep ${quote(find.text)}` : ""))) }, "Copy as command"));
   }

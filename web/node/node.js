@@ -12,21 +12,21 @@ import { attempts } from "../run/words.js";
 import { answer, retry } from "../runs/actions.js";
 import "../logs/logs.js";
 
-sheet("/node/node.css");
-const FAILURES = { outOfMemory: "out of memory", diverged: "the loss diverged", timeout: "took too long", evicted: "evicted", lost: "the machine was lost" };
+await sheet("/node/node.css");
+const FAILURES = { memory: "memory ran out", infrastructure: "the machine, the store or the supervisor failed, not the command" };
 
 class Node extends View {
   begin() {
     const { run } = this.state;
     const { list } = attempts(this.state.node, this.state.nodes);
-    this.id = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
-    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.id}`, {}, signal));
+    this.shownId = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
+    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.shownId}`, {}, signal));
   }
 
   /** What the panel fetched is fetched anew when the node changes its phase; the rest comes by the stream. */
   changed(old) {
     if (old.node.phase !== this.state.node.phase || old.node.finishedAt !== this.state.node.finishedAt) this.begin();
-    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.id) this.begin();
+    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.shownId) this.begin();
   }
 
   ticks = () => !this.state.node.finishedAt;
@@ -34,13 +34,13 @@ class Node extends View {
   draw() {
     const { run, nodes, told } = this.state;
     const { head, list } = attempts(this.state.node, nodes);
-    const node = nodes.find(({ id }) => id === this.id) ?? this.state.node;
+    const node = nodes.find(({ id }) => id === this.shownId) ?? this.state.node;
     const phase = shown(node);
     const share = phase === "Running" ? fraction(node.progress) : null;
     return [
       h("header", { class: "row" }, h("h2", { class: "grow" }, head.displayName), h("button", { class: "plain", "aria-label": "Close the panel (Escape)", onclick: () => this.emit("close") }, "×")),
       list.length > 1 && h("div", { class: "row attempts", role: "group", "aria-label": "Attempts" }, list.map((one, index) =>
-        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.id), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
+        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.shownId), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
       h("p", { class: "row" }, badge(phase), h("span", { class: "dim" }, span(seconds(node.startedAt, node.finishedAt, now()))),
         share != null && [meter(share, { label: node.progress }), h("span", { class: "dim" }, node.progress)], node.memoHit && h("span", { class: "dim" }, "from the cache")),
       this.why(node, phase),
@@ -53,11 +53,11 @@ class Node extends View {
 
   why(node, phase) {
     const more = this.slots.node?.value;
-    const cause = more?.id === node.id ? more.exitExplained : null;
+    const [cause, likely] = more?.id === node.id ? [more.exitExplained, more.likelyCause] : [];
     const bad = phase === "Failed" || phase === "Error";
-    if (!node.message && !cause && !node.waitingFor && !node.failureClass) return null;
-    return h("div", { class: bad ? "problem" : "note" }, node.message && h("p", null, node.message),
-      cause && h("p", null, cause), node.failureClass && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass] ?? node.failureClass}`),
+    if (!node.message && !cause && !likely && !node.waitingFor) return null;
+    return h("div", { class: bad ? "problem" : "note" }, likely && h("p", null, h("b", null, "Likely cause: "), h("code", null, likely)), node.message && h("p", null, node.message),
+      cause && cause !== node.message && h("p", null, cause), FAILURES[node.failureClass] && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass]}.`),
       node.waitingFor && h("p", null, `Waits for ${node.waitingFor}.`));
   }
 
@@ -76,7 +76,7 @@ class Node extends View {
     const words = (list) => list.filter(Boolean).join(", ");
     const command = more.command?.map(quote).join(" ");
     return [
-      h("dl", { class: "facts" }, line("Template", more.template?.name ?? node.template), line("Kind", node.type), line("Image", more.image), line("Started", node.startedAt && moment(node.startedAt)),
+      h("dl", { class: "facts" }, line("Template", more.templateName ?? node.template), line("Kind", node.type), line("Image", more.image), line("Started", node.startedAt && moment(node.startedAt)),
         line("Exit code", node.exitCode == null ? null : String(node.exitCode)), line("CPU", words(cpu)), line("Memory", words(memory)), line("GPUs", asked.gpu),
         line("Machine", more.host), line("Launches", node.attempt > 1 && number(node.attempt)), line("Id", h("code", null, node.id))),
       this.values("Inputs", more.inputs, "inputs"), this.values("Outputs", more.outputs, "outputs"),
@@ -91,7 +91,7 @@ class Node extends View {
     return h("section", null, h("h3", null, title), h("dl", { class: "facts" },
       (parameters ?? []).map(({ name, value }) => [h("dt", null, name), h("dd", null, value == null ? "" : long(String(value)))]),
       result != null && [h("dt", null, "result"), h("dd", null, long(String(result)))],
-      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.id}/${name}` }) }, path || "artifact") : h("code", null, path))])));
+      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.shownId}/${name}` }) }, path || "artifact") : h("code", null, path))])));
   }
 }
 customElements.define("m-node", Node);

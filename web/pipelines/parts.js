@@ -7,7 +7,7 @@ import { icon } from "../lib/phase.js";
 import { now } from "../lib/state.js";
 import { sheet } from "../lib/sheet.js";
 
-sheet("/pipelines/pipelines.css");
+await sheet("/pipelines/pipelines.css");
 
 /** A table of rows {key, cells, class}; on narrow screens each row stacks, and cells say their column themselves.
  * `spare`: columns that a narrow screen does without. */

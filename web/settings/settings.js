@@ -9,7 +9,7 @@ import { sheet } from "../lib/sheet.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
 import { action, command, list } from "../pipelines/parts.js";
 
-sheet("/settings/settings.css");
+await sheet("/settings/settings.css");
 
 const PAGE = 50; // lines of the audit list that are fetched at a time
 const DAY = 86_400;

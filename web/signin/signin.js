@@ -6,7 +6,7 @@ import { sheet } from "../lib/sheet.js";
 import { change } from "../lib/state.js";
 import { View, h } from "../lib/view.js";
 
-sheet("/settings/settings.css");
+await sheet("/settings/settings.css");
 
 class SignIn extends View {
   draw() {

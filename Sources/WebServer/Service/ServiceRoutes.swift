@@ -10,6 +10,7 @@ enum ServiceRoutes {
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
+            MartletRoutes(context),
             MetricsRoutes(context: context, sources: metrics, isOpen: opensMetrics),
         ]
     }

@@ -26,12 +26,15 @@ extension MartletRoutes {
     }
 
     private func getNode(_ reader: APIReader) async throws -> HTTPReply {
-        let view = try await view(reader)
-        let node = try node(reader, of: view)
+        let uid = try await summary(reader).uid
+        let node = try await storedNode(reader)
+        guard let row = try await context.store.workflow(uid: uid),
+            let definition = RunDefinition(stored: row.manifest)
+        else { throw Self.noRun(uid) }
         let logs = StepLogs(dataDirectory: context.dataDirectory)
-        let log = NodeLog(node, workflowUID: view.summary.uid)
+        let log = NodeLog(node, workflowUID: uid)
         let history = try await onThread { AttemptHistory(logs: logs, log: log, node: node) }
-        return .json(.object(NodeDetailJSON.members(node, of: view.definition, history)))
+        return .json(.object(NodeDetailJSON.members(node, of: definition, history)))
     }
 
     private func listArtifacts(_ reader: APIReader) async throws -> HTTPReply {
@@ -89,6 +92,8 @@ enum NodeDetailJSON {
     ) -> [String: JSONValue] {
         let template = NodeTemplate(node, of: definition)
         var members = NodeJSON.members(node)
+        // Who looks at one node has seen the run, whose nodes have their children.
+        members["children"] = nil
         members["inputs"] = .object(sides(node.inputs.parameters, node.inputs.artifacts))
         var outputs = sides(node.outputs.parameters, node.outputs.artifacts)
         outputs["result"] = .text(node.outputs.result)
