@@ -20,6 +20,9 @@ package protocol Executor: Sendable {
     /// What happened, in the order in which it was seen. One consumer.
     var reports: AsyncStream<ExecutorReport> { get }
 
+    /// How much of the machine it has given out; nil for executors that give nothing out themselves.
+    var usage: ExecutorUsage? { get }
+
     /// Takes work on. Returns at once; what happens comes as reports.
     func launch(_ launch: Launch, values: LaunchValues) async
 

@@ -8,7 +8,9 @@ import WorkflowLanguage
 
 @Suite("Cron machine")
 struct CronMachineTests {
-    private static func machine(_ spec: [String: JSONValue], status: CronStatus = CronStatus()) throws -> CronMachine {
+    private static func machine(_ spec: [String: JSONValue], status: CronStatus = CronStatus()) throws
+        -> CronMachine
+    {
         var spec = spec
         spec["schedules"] = spec["schedules"] ?? ["0 * * * *"]
         spec["workflowSpec"] = spec["workflowSpec"] ?? ["entrypoint": "main"]
@@ -113,7 +115,8 @@ struct CronMachineTests {
             (3_600, 3, 600, "0 * * * *", true), (300, 3, 600, "0 * * * *", false),
             (601, 3, 600, "0 * * * *", true), (600, 3, 600, "0 * * * *", false),
             (3_600, 0, 600, "0 * * * *", false), (3_600, nil, 600, "0 * * * *", false),
-            (nil, 3, 600, "0 * * * *", false), (3_600, 3, 600, "30 * * * *", false), (3_600, 3, 600, nil, false),
+            (nil, 3, 600, "0 * * * *", false), (3_600, 3, 600, "30 * * * *", false),
+            (3_600, 3, 600, nil, false),
         ] as [(Int?, Int?, Int, String?, Bool)])
     func missed(deadline: Int?, hoursAgo: Int?, late: Int, schedule: String?, expected: Bool) throws {
         let last = hoursAgo.map { Self.hour + .seconds(-3_600 * $0) }
@@ -146,7 +149,8 @@ struct CronMachineTests {
     @Test(
         "History keeps the newest",
         arguments: [
-            ([:], ["s1", "s2", "f1"]), (["successfulJobsHistoryLimit": 0], ["s1", "s2", "s3", "s4", "s5", "f1"]),
+            ([:], ["s1", "s2", "f1"]),
+            (["successfulJobsHistoryLimit": 0], ["s1", "s2", "s3", "s4", "s5", "f1"]),
             (["failedJobsHistoryLimit": 2, "successfulJobsHistoryLimit": 10], []),
         ] as [([String: JSONValue], [String])])
     func history(spec: [String: JSONValue], expected: [String]) throws {

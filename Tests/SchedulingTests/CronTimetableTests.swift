@@ -38,9 +38,11 @@ struct CronTimetableTests {
     private static func timetable(
         _ schedules: [String], _ zone: TimeZoneRules = .utc, anchor: Timestamp = Timestamp(seconds: 0)
     ) throws -> CronTimetable {
-        try CronTimetable(schedules: schedules, zone: zone, anchor: anchor, zoneNamed: { name in
-            CronZones.all.first { $0.name == name }
-        })
+        try CronTimetable(
+            schedules: schedules, zone: zone, anchor: anchor,
+            zoneNamed: { name in
+                CronZones.all.first { $0.name == name }
+            })
     }
 
     private static func moment(_ text: String) throws -> Timestamp { try #require(Timestamp(rfc3339: text)) }
@@ -158,14 +160,17 @@ struct CronTimetableTests {
         let timetable = CronTimetable(
             entries: [.init(schedule: schedule, zone: zone)], anchor: Timestamp(seconds: 0))
         // Around a setting of clocks, which is where errors are.
-        let centers = ["2026-03-29T01:00:00Z", "2026-11-01T06:00:00Z", "2026-04-04T15:00:00Z", "2027-02-21T02:00:00Z"]
+        let centers = [
+            "2026-03-29T01:00:00Z", "2026-11-01T06:00:00Z", "2026-04-04T15:00:00Z", "2027-02-21T02:00:00Z",
+        ]
         let center = try Self.moment(centers[seed % centers.count])
         let start = center + .seconds(-3 * 86_400 + Int.random(in: 0..<3_600, using: &generator))
         let end = center + .seconds(4 * 86_400)
         let first = start.seconds / 60 * 60 + 60
         let expected = stride(from: first, through: end.seconds, by: 60).map(Timestamp.init(seconds:))
             .filter { Self.fires(schedule, at: $0, zone) }
-        #expect(timetable.fires(after: start, through: end, limit: .max) == expected, "\(text) in \(zone.name)")
+        #expect(
+            timetable.fires(after: start, through: end, limit: .max) == expected, "\(text) in \(zone.name)")
         var backward: [Timestamp] = []
         var moment = end
         while let previous = timetable.previous(atOrBefore: moment), previous > start {

@@ -20,7 +20,9 @@ package struct CronOperations: Sendable {
     /// Stops or lets go on the making of runs. Runs that exist are left alone.
     /// - Throws: `OperationError`: `notFound`; `conflict` if the definition keeps changing.
     @discardableResult
-    package func setSuspended(_ name: String, namespace: String, _ suspend: Bool) async throws -> DefinitionRow {
+    package func setSuspended(_ name: String, namespace: String, _ suspend: Bool) async throws
+        -> DefinitionRow
+    {
         for _ in 0..<5 {
             let row = try await row(name, namespace)
             var members = row.body.objectValue ?? [:]
@@ -154,7 +156,9 @@ package struct CronOperations: Sendable {
         var members = manifest.objectValue ?? [:]
         var spec = members["spec"]?.objectValue ?? [:]
         var arguments = spec["arguments"]?.objectValue ?? [:]
-        var parameters = (arguments["parameters"]?.arrayValue ?? []).filter { $0["name"]?.stringValue != argument }
+        var parameters = (arguments["parameters"]?.arrayValue ?? []).filter {
+            $0["name"]?.stringValue != argument
+        }
         parameters.append(.object(["name": .string(argument), "value": .string(value)]))
         arguments["parameters"] = .array(parameters)
         spec["arguments"] = .object(arguments)

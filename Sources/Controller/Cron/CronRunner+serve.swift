@@ -52,12 +52,14 @@ extension CronRunner {
             try await refresh(key)
         }
         throw OperationError(
-            .conflict, "the cron workflow changes faster than its schedule can be followed; it is tried again")
+            .conflict, "the cron workflow changes faster than its schedule can be followed; it is tried again"
+        )
     }
 
     /// The decision counts only once it is saved.
     /// - Returns: false if the definition is not what it was.
-    private func decide(_ event: CronEvent, _ key: Key, _ old: CronMachine, _ instant: Timestamp?) async throws
+    private func decide(_ event: CronEvent, _ key: Key, _ old: CronMachine, _ instant: Timestamp?)
+        async throws
         -> Bool
     {
         var machine = old
@@ -126,7 +128,9 @@ extension CronRunner {
         for child in entry.machine.status.active {
             guard let run = byUID[child.uid] else {
                 // With so many runs it may be older than those that were read.
-                if runs.count < Self.runLimit { try await handle(.childEnded(uid: child.uid, nil), key, instant: nil) }
+                if runs.count < Self.runLimit {
+                    try await handle(.childEnded(uid: child.uid, nil), key, instant: nil)
+                }
                 continue
             }
             guard run.finishedAt != nil, let phase = Phase(rawValue: run.phase) else { continue }

@@ -180,7 +180,9 @@ package actor CronRunner {
 
     /// Where a server that just began, or met a definition, begins to look: not before the grace period, what was
     /// looked at already, or the last change of the definition.
-    private static func firstCursor(_ status: CronStatus, changedAt: Timestamp, at now: Timestamp) -> Timestamp {
+    private static func firstCursor(_ status: CronStatus, changedAt: Timestamp, at now: Timestamp)
+        -> Timestamp
+    {
         [
             now + (.zero - grace), changedAt, status.lastScheduledTime ?? changedAt,
             status.lastSkippedTime ?? changedAt,

@@ -57,7 +57,8 @@ package struct StoreCronLedger: CronLedger {
             return .changed
         } catch StoreError.nameTaken {
             return .refused(
-                "a workflow named \"\(request.child.name)\" exists already, which no schedule made; delete it")
+                "a workflow named \"\(request.child.name)\" exists already, which no schedule made; delete it"
+            )
         }
         operations.controller?.drive(request.child.uid)
         return .begun

@@ -13,7 +13,8 @@ extension ControllerMetrics {
     private static func loop(_ counts: Counts) -> [MetricFamily] {
         [
             MetricFamily(
-                .counter, "argo_workflows_total_count", "Runs that entered each phase since the server began.",
+                .counter, "argo_workflows_total_count",
+                "Runs that entered each phase since the server began.",
                 counts.entered.series { MetricFamily.Series($0, Double($1)) }),
             MetricFamily(
                 .counter, "argo_workflows_pods_total_count",
@@ -38,7 +39,8 @@ extension ControllerMetrics {
                 "Time from an event's coming in to the launch of a step that follows from it.",
                 [MetricFamily.Series([], counts.eventToLaunch)]),
             MetricFamily(
-                .counter, "martlet_launches_total", "Launches handed to the executor.", Double(counts.launches)),
+                .counter, "martlet_launches_total", "Launches handed to the executor.",
+                Double(counts.launches)),
             MetricFamily(
                 .histogram, "martlet_step_duration_seconds", "Time of leaf steps from start to end.",
                 counts.steps.series { MetricFamily.Series($0, $1) }),
@@ -73,7 +75,8 @@ extension ControllerMetrics {
                 .counter, "martlet_cron_missed_total",
                 "Moments of schedules that passed while nothing could run them.", Double(cron.missed)),
             MetricFamily(
-                .histogram, "martlet_cron_lag_seconds", "Time from a schedule's moment to its run being stored.",
+                .histogram, "martlet_cron_lag_seconds",
+                "Time from a schedule's moment to its run being stored.",
                 [MetricFamily.Series([], cron.lag)]),
             MetricFamily(
                 .gauge, "martlet_cron_late_seconds",

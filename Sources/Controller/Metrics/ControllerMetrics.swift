@@ -19,7 +19,8 @@ package final class ControllerMetrics: Sendable {
         var saveFailures = 0
         var launches = 0
         var steps = BoundedSeries(
-            limit: 2 * ControllerMetrics.templateLimit, other: [.init("phase", ""), .init("template", "other")]
+            limit: 2 * ControllerMetrics.templateLimit,
+            other: [.init("phase", ""), .init("template", "other")]
         ) { Distribution(bounds: Distribution.workBounds) }
         var entered = BoundedSeries(
             limit: 1_000, other: [.init("namespace", "other"), .init("phase", "")]

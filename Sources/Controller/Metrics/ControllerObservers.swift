@@ -27,7 +27,9 @@ package struct ControllerObservers: Sendable {
         // The journal's words are of this change only if something was written into it.
         guard change.header != nil || !change.nodes.isEmpty else { return }
         count(run)
-        guard let settings = notifications, run.state.isFinished, run.journal.enteredPhase != nil else { return }
+        guard let settings = notifications, run.state.isFinished, run.journal.enteredPhase != nil else {
+            return
+        }
         let (notifications, events) = NotificationPlan.end(of: run.state, settings: settings)
         change.notifications += notifications
         change.events += events
@@ -40,8 +42,11 @@ package struct ControllerObservers: Sendable {
         if let phase = run.journal.enteredPhase { metrics.countRun(namespace: namespace, phase: phase) }
         for node in run.journal.entered where node.type == .pod {
             metrics.countPod(namespace: namespace, phase: node.phase)
-            guard node.phase.isCompleted, let start = node.startedAt, let end = node.finishedAt else { continue }
-            metrics.observeStep(template: node.templateName, phase: node.phase, seconds: (end - start).inSeconds)
+            guard node.phase.isCompleted, let start = node.startedAt, let end = node.finishedAt else {
+                continue
+            }
+            metrics.observeStep(
+                template: node.templateName, phase: node.phase, seconds: (end - start).inSeconds)
         }
     }
 

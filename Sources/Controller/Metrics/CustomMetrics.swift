@@ -115,7 +115,8 @@ package final class CustomMetrics: Sendable {
             ?? Metric(
                 kind: sample.kind, help: sample.help, bounds: Array(sample.bounds.prefix(Self.boundLimit)))
         // Two manifests may use a name for different things; the first one counts.
-        guard stored.kind == sample.kind, stored.series.first.map({ $0.key.map(\.name) == sample.labels.map(\.name) }) ?? true
+        guard stored.kind == sample.kind,
+            stored.series.first.map({ $0.key.map(\.name) == sample.labels.map(\.name) }) ?? true
         else {
             contents.dropped += 1
             return
@@ -180,15 +181,18 @@ private struct MetricSampleDraft {
             (kind, body, operation) = (.counter, counter, "Add")
         } else if let histogram = fields.object("histogram") {
             (kind, body) = (.histogram, histogram)
-            bounds = histogram.list("buckets").compactMap { $0.doubleValue ?? $0.scalarText.flatMap { Double($0) } }
-                .filter(\.isFinite).sorted()
+            bounds = histogram.list("buckets").compactMap {
+                $0.doubleValue ?? $0.scalarText.flatMap { Double($0) }
+            }
+            .filter(\.isFinite).sorted()
             // Equal bounds would be two samples of one series.
             bounds = bounds.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
         } else {
             return nil
         }
         if let when = fields.text("when"), !when.trimmed.isEmpty {
-            guard let text = try? scope.replace(in: when), let holds = try? WhenExpression.evaluate(text) else {
+            guard let text = try? scope.replace(in: when), let holds = try? WhenExpression.evaluate(text)
+            else {
                 return nil
             }
             isWanted = holds

@@ -61,7 +61,9 @@ package enum NotificationPlan {
                 if let own = NotificationSettings.phases(text) {
                     phases = own
                 } else {
-                    refuse("\(phasesAnnotation): \"\(text.prefix(100))\" is not a list of Succeeded, Failed, Error")
+                    refuse(
+                        "\(phasesAnnotation): \"\(text.prefix(100))\" is not a list of Succeeded, Failed, Error"
+                    )
                 }
             }
             for text in wanted.split(separator: ",").prefix(webhookLimit) where phases.contains(phase) {
@@ -120,7 +122,9 @@ package enum NotificationPlan {
     /// When a failed notification is tried again: after 10 seconds, then twice as long each time up to an hour, for a
     /// day in all; nil gives it up.
     /// - Parameter attempts: that failed, this one included.
-    package static func nextTry(afterAttempts attempts: Int, createdAt: Timestamp, now: Timestamp) -> Timestamp? {
+    package static func nextTry(afterAttempts attempts: Int, createdAt: Timestamp, now: Timestamp)
+        -> Timestamp?
+    {
         let seconds = min(3_600, 10 << min(max(attempts - 1, 0), 20))
         let next = now + .seconds(seconds)
         return next - createdAt <= .seconds(86_400) ? next : nil

@@ -60,7 +60,8 @@ package actor NotificationRunner {
                 seenVersion = nil
                 report("", "\(error)")
             }
-            let pause = next.map { min(Self.longestPause, max($0 - now(), .milliseconds(1))) } ?? Self.longestPause
+            let pause =
+                next.map { min(Self.longestPause, max($0 - now(), .milliseconds(1))) } ?? Self.longestPause
             try await sleep(pause)
         }
     }

@@ -50,7 +50,9 @@ package struct NotificationSender: NotificationDelivery {
         let text = body.compactText
         switch target {
         case .globalWebhook:
-            guard let url = settings.webhook else { return .rejected("the server has no --notify-webhook any more") }
+            guard let url = settings.webhook else {
+                return .rejected("the server has no --notify-webhook any more")
+            }
             return post(text, to: url, id: body["id"]?.stringValue ?? "", at: now)
         case .webhook(let url):
             guard let address = WebhookAddress(url), address.isAllowed(by: settings.allowedHosts) else {
@@ -72,10 +74,11 @@ package struct NotificationSender: NotificationDelivery {
         let code = HMAC<SHA256>.authenticationCode(
             for: Array("\(timestamp).\(body)".utf8), using: SymmetricKey(data: secret))
         let digits = Array("0123456789abcdef")
-        return "sha256=" + code.reduce(into: "") { text, byte in
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
+        return "sha256="
+            + code.reduce(into: "") { text, byte in
+                text.append(digits[Int(byte >> 4)])
+                text.append(digits[Int(byte & 15)])
+            }
     }
 
     private func post(_ body: String, to url: String, id: String, at now: Timestamp) -> NotificationOutcome {
@@ -125,7 +128,8 @@ package struct NotificationSender: NotificationDelivery {
             command.environment[name] = (body[member]?.stringValue ?? "").replacing("\0", with: "")
         }
         // What the server alone needs to know.
-        for name in ["MARTLET_NOTIFY_SECRET", "MARTLET_SECRET_KEY", "MARTLET_TOKEN"] where getenv(name) != nil {
+        for name in ["MARTLET_NOTIFY_SECRET", "MARTLET_SECRET_KEY", "MARTLET_TOKEN"] where getenv(name) != nil
+        {
             command.environment[name] = ""
         }
         do {

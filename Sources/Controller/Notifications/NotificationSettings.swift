@@ -105,7 +105,9 @@ package struct WebhookAddress: Sendable, Hashable {
     package func isAllowed(by hosts: [String]) -> Bool {
         hosts.contains { entry in
             let entry = entry.lowercased()
-            if entry.hasPrefix("*.") { return host.hasSuffix(entry.dropFirst()) && host != entry.dropFirst(2) }
+            if entry.hasPrefix("*.") {
+                return host.hasSuffix(entry.dropFirst()) && host != entry.dropFirst(2)
+            }
             return entry == host
         }
     }

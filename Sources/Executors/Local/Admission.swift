@@ -51,6 +51,14 @@ struct Admission: Sendable {
     var runningCount: Int { running.count }
     var waitingCount: Int { waiting.count }
 
+    /// What is given out now.
+    var usage: ExecutorUsage {
+        ExecutorUsage(
+            running: running.count, slots: slots, waiting: waiting.count, cpuMillisUsed: usedCPUMillis,
+            cpuMillis: capacity.cpuMillis, memoryBytesUsed: usedMemoryBytes,
+            memoryBytes: capacity.memoryBytes, gpusUsed: capacity.gpus - freeGPUs.count, gpus: capacity.gpus)
+    }
+
     /// Asks for a place. A key that has one keeps it.
     mutating func ask(_ key: AttemptKey, _ request: ResourceRequest, priority: Int) -> Decision {
         if let running = running[key] { return .granted(gpus: running.gpus) }

@@ -61,7 +61,9 @@ package struct CronMachine: Sendable {
     }
 
     /// The name of the run of a moment.
-    package static func runName(_ cron: String, at instant: Timestamp) -> String { "\(cron)-\(instant.seconds)" }
+    package static func runName(_ cron: String, at instant: Timestamp) -> String {
+        "\(cron)-\(instant.seconds)"
+    }
 
     /// The schedules with their zone, as they are compared with those that were in force before.
     package var scheduleText: String { Self.scheduleText(of: cron) }
@@ -129,7 +131,9 @@ extension CronMachine {
         return effects
     }
 
-    private mutating func skip(_ reason: CronSkip, _ instant: Timestamp, _ effects: [CronEffect]) -> [CronEffect] {
+    private mutating func skip(_ reason: CronSkip, _ instant: Timestamp, _ effects: [CronEffect])
+        -> [CronEffect]
+    {
         lastSkip = reason
         // What is suspended or stopped stays so over a restart: no need to write that down each minute.
         if reason != .suspended && reason != .stopped { status.lastSkippedTime = instant }
@@ -150,7 +154,8 @@ extension CronMachine {
     /// The latest moment without a run that `startingDeadlineSeconds` still allows to make up for.
     package func missed(at now: Timestamp) -> Timestamp? {
         guard let deadline = cron.startingDeadlineSeconds, let last = status.lastScheduledTime,
-            let missed = timetable.previous(atOrBefore: now + .nanoseconds(-1)), missed > last, missed > status.scheduleSince ?? last,
+            let missed = timetable.previous(atOrBefore: now + .nanoseconds(-1)), missed > last,
+            missed > status.scheduleSince ?? last,
             now < missed + .seconds(deadline)
         else { return nil }
         return missed
@@ -168,7 +173,8 @@ extension CronMachine {
     }
 
     private mutating func checkStopCondition(at now: Timestamp) -> [CronEffect] {
-        guard let expression = cron.stopExpression, !expression.trimmed.isEmpty, status.phase == .active else {
+        guard let expression = cron.stopExpression, !expression.trimmed.isEmpty, status.phase == .active
+        else {
             return []
         }
         do throws(ExpressionError) {

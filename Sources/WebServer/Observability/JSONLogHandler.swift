@@ -1,7 +1,7 @@
 // Log lines for programs: one JSON object a line, with stable keys.
 
-package import Logging
 import Glibc
+package import Logging
 package import Text
 
 /// A handler that writes `{"time":...,"level":...,"message":...,"label":...}` and the metadata as members beside them.
@@ -72,7 +72,8 @@ package struct JSONLogHandler: LogHandler {
         switch value {
         case .string(let text): return .string(cut(text))
         case .stringConvertible(let value): return .string(cut(value.description))
-        case .array(let values): return .array(values.prefix(metadataLimit).map { json($0, depth: depth + 1) })
+        case .array(let values):
+            return .array(values.prefix(metadataLimit).map { json($0, depth: depth + 1) })
         case .dictionary(let values):
             var members: [String: JSONValue] = [:]
             for (key, value) in values.prefix(metadataLimit) {

@@ -5,27 +5,43 @@ import Persistence
 import Synchronization
 import Text
 
+/// Where the numbers come from. What is nil is not told.
+struct MetricsSources: Sendable {
+    var service: ServiceMetrics
+    var controller: ControllerMetrics?
+    var custom: CustomMetrics?
+    /// Numbers of the executor: slots, processors, memory.
+    var executor: (@Sendable () async -> [MetricFamily])?
+    /// Whether the database cannot be written at the moment.
+    var storageProblem: (@Sendable () async -> String?)?
+}
+
 /// The route of Prometheus.
 struct MetricsRoutes: RouteGroup {
     /// How long an answer serves for all who ask: a scrape costs some queries.
     static let cacheLifetime = Duration.seconds(1)
 
     private let context: ServiceContext
-    private let sources: ServiceObservability
+    private let sources: MetricsSources
     private let process: ProcessMetrics
+    private let isOpen: Bool
+    private let startedAt: Timestamp
     private let counts: RunCounts
 
-    init(context: ServiceContext, sources: ServiceObservability) {
+    /// - Parameter isOpen: whether `/metrics` needs no token.
+    init(context: ServiceContext, sources: MetricsSources, isOpen: Bool = false) {
         self.context = context
         self.sources = sources
-        process = ProcessMetrics(startedAt: context.now())
+        self.isOpen = isOpen
+        startedAt = context.now()
+        process = ProcessMetrics(startedAt: startedAt)
         counts = RunCounts(store: context.store)
     }
 
     var routes: [ServiceRoute] {
         [
             ServiceRoute(
-                "GET", "/metrics", "Metrics_Get", sources.isOpen ? .open : .signedIn,
+                "GET", "/metrics", "Metrics_Get", isOpen ? .open : .signedIn,
                 summary: "Metrics of the server and its runs, as Prometheus reads them."
             ) { _ in
                 HTTPReply(
@@ -49,7 +65,7 @@ struct MetricsRoutes: RouteGroup {
                 [MetricFamily.Series([.init("version", context.version)], 1)])
         ]
         families += try await counts.families(at: now)
-        families += sources.controller.families(at: now)
+        families += sources.controller?.families(at: now) ?? []
         if let executor = sources.executor { families += await executor() }
         families += sources.service.families()
         if let storageProblem = sources.storageProblem {
@@ -59,7 +75,7 @@ struct MetricsRoutes: RouteGroup {
                     await storageProblem() == nil ? 0 : 1))
         }
         families += process.families(dataDirectory: context.dataDirectory)
-        families += sources.custom.families(at: now)
+        families += sources.custom?.families(at: now) ?? []
         return families
     }
 }
@@ -132,8 +148,10 @@ private final class RunCounts: Sendable {
     }
 
     private func databaseFamilies() -> [MetricFamily] {
-        [("martlet_database_size_bytes", "Size of the database file.", ""),
-         ("martlet_database_wal_size_bytes", "Size of the database's journal.", "-wal")].compactMap { name, help, ending in
+        [
+            ("martlet_database_size_bytes", "Size of the database file.", ""),
+            ("martlet_database_wal_size_bytes", "Size of the database's journal.", "-wal"),
+        ].compactMap { name, help, ending in
             FileSize.bytes(store.path + ending).map { MetricFamily(.gauge, name, help, Double($0)) }
         }
     }

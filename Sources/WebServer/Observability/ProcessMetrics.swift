@@ -14,7 +14,8 @@ struct ProcessMetrics: Sendable {
     func families(dataDirectory: String) -> [MetricFamily] {
         var families = [
             MetricFamily(
-                .gauge, "process_start_time_seconds", "Start of the process, seconds since 1970.", startSeconds)
+                .gauge, "process_start_time_seconds", "Start of the process, seconds since 1970.",
+                startSeconds)
         ]
         var usage = rusage()
         if getrusage(RUSAGE_SELF.rawValue, &usage) == 0 {
@@ -28,7 +29,8 @@ struct ProcessMetrics: Sendable {
         if let (virtual, resident) = Self.memoryBytes() {
             families += [
                 MetricFamily(
-                    .gauge, "process_resident_memory_bytes", "Memory of the process that is in RAM.", resident),
+                    .gauge, "process_resident_memory_bytes", "Memory of the process that is in RAM.", resident
+                ),
                 MetricFamily(
                     .gauge, "process_virtual_memory_bytes", "Address space of the process.", virtual),
             ]

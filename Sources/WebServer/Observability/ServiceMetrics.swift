@@ -17,8 +17,13 @@ package final class ServiceMetrics: Sendable {
         ) { 0 }
         var seconds = BoundedSeries(
             limit: ServiceMetrics.operationLimit, other: [.init("operation", "other")]
-        ) { Distribution(bounds: [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]) }
-        var streams = 0
+        ) {
+            Distribution(bounds: [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
+        }
+        var inFlight = 0
+        var streams: [String: Int] = [:]
+        var refused: [String: Int] = [:]
+        var sentBytes = 0
         var logLines: [String: Int] = [:]
     }
 
@@ -45,8 +50,15 @@ package final class ServiceMetrics: Sendable {
         }
     }
 
-    /// How many streams are being sent.
-    package func setStreams(_ count: Int) { update { $0.streams = count } }
+    package func requestBegan() { update { $0.inFlight += 1 } }
+    package func requestEnded() { update { $0.inFlight -= 1 } }
+
+    /// - Parameter kind: a fixed word of the code: `events`, `log`.
+    package func streamBegan(_ kind: String) { update { $0.streams[kind, default: 0] += 1 } }
+    package func streamEnded(_ kind: String) { update { $0.streams[kind, default: 0] -= 1 } }
+
+    /// - Parameter reason: a fixed word of the code: `too_many`, `unauthenticated`, `forbidden`, `origin`.
+    package func countRefused(_ reason: String) { update { $0.refused[reason, default: 0] += 1 } }
 
     /// - Parameter level: swift-log's word.
     package func countLogLine(_ level: String) { update { $0.logLines[level, default: 0] += 1 } }
@@ -62,8 +74,14 @@ package final class ServiceMetrics: Sendable {
                 "Time from a request's head to its answer's head.",
                 counts.seconds.series { MetricFamily.Series($0, $1) }),
             MetricFamily(
-                .gauge, "martlet_http_streams", "Event streams and downloads that are being sent.",
-                Double(counts.streams)),
+                .gauge, "martlet_http_requests_in_flight", "Requests that are being answered.",
+                Double(counts.inFlight)),
+            MetricFamily(
+                .gauge, "martlet_http_streams", "Event streams that are open, by kind.",
+                Self.series(counts.streams, "kind", always: ["events", "log"])),
+            MetricFamily(
+                .counter, "martlet_http_refused_total", "Requests that were refused before a route saw them.",
+                Self.series(counts.refused, "reason")),
             MetricFamily(
                 .counter, "argo_workflows_log_messages", "Lines that the server logged, by level.",
                 Self.series(counts.logLines, "level", always: ["error", "info", "warning"])),

@@ -63,7 +63,8 @@ struct CronNextCommand: AsyncParsableCommand {
         let start = try CronTime.parse(from, option: "--from") ?? Environment.now()
         let end = try CronTime.parse(until, option: "--until")
         let fires = timetable.fires(
-            after: start, through: end ?? Timestamp(nanoseconds: .max), limit: end == nil ? count : Self.fireLimit)
+            after: start, through: end ?? Timestamp(nanoseconds: .max),
+            limit: end == nil ? count : Self.fireLimit)
         switch output {
         case .json:
             Output.line(

@@ -39,7 +39,8 @@ struct NotificationOptions: ParsableArguments {
         var settings = NotificationSettings()
         if let notifyWebhook {
             guard WebhookAddress(notifyWebhook) != nil else {
-                throw ValidationError("--notify-webhook: write an address such as https://hooks.example.com/runs")
+                throw ValidationError(
+                    "--notify-webhook: write an address such as https://hooks.example.com/runs")
             }
             settings.webhook = notifyWebhook
         }

@@ -7,7 +7,9 @@ import WebServer
 
 extension ServerPart {
     /// Fires the cron workflows of the data directory.
-    static func cron(_ operations: WorkflowOperations, _ metrics: ControllerMetrics, _ log: ServiceLog) -> ServerPart {
+    static func cron(_ operations: WorkflowOperations, _ metrics: ControllerMetrics, _ log: ServiceLog)
+        -> ServerPart
+    {
         let runner = CronRunner(
             ledger: StoreCronLedger(operations: operations), now: operations.now, metrics: metrics,
             report: { cron, problem in log.error("cron workflow fails", ["cron": cron, "cause": problem]) })
