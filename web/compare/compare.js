@@ -11,7 +11,8 @@ import { sheet } from "../lib/sheet.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { swatch } from "../lib/chart.js";
 import { scale } from "../lib/chart-math.js";
-import "../metrics/metrics.js";
+import "../charts/metrics.js";
+import { metricRows } from "./rows.js";
 import { lessIsBetter, paired, plain, signed, verdict } from "./paired.js";
 
 await sheet("/compare/compare.css");
@@ -47,7 +48,7 @@ class Compare extends View {
   }
 
   sections(c) {
-    const { runs } = c, uids = runs.map((r) => r.uid), address = (list) => here({ runs: list.join(",") });
+    const { runs } = c, metrics = metricRows(c.metrics, runs), uids = runs.map((r) => r.uid), address = (list) => here({ runs: list.join(",") });
     const head = (words) => h("tr", null, h("th", { scope: "col" }, words),
       runs.map((r, i) => h("th", { key: r.uid, scope: "col" }, swatch(i), " ",
       h("a", { href: at`/runs/${r.namespace}/${r.name}` }, r.name))));
@@ -75,16 +76,15 @@ class Compare extends View {
       ]),
       table("Parameters", parameters.map((p) => row(p.name, p.name,
         p.values.map((v) => (v == null ? h("span", { class: "dim" }, "not set") : h("code", null, v))), p.differs)),
-        "All parameters are equal."),
-      c.metrics.length > 0 && table("Metrics",
-        c.metrics.map((m) => row(`${m.node} ${m.name}`, [m.name, c.metrics.some((o) => o.name === m.name && o.node !== m.node)
-        && h("small", null, ` ${m.node}`)],
+        c.parameters.length ? "All parameters are equal." : "They have no parameters."),
+      metrics.length > 0 && table("Metrics", metrics.map((m) => row(`${m.node} ${m.name}`,
+        [m.name, metrics.some((o) => o.name === m.name && o.node !== m.node) && h("small", null, ` ${m.node}`)],
         m.values.map((v, i) => this.metric(m, v, i))))),
       c.evaluations.length > 0 && this.evaluations(c, runs, table, row),
       table("Data and models",
         hashes.map((a) => row(a.name, a.name,
         a.sha256.map((s) => (s ? h("code", { title: s }, s.slice(0, 12)) : h("span", { class: "dim" }, "none"))), a.differs)),
-        "All artifacts are the same bytes."),
+        c.artifacts.length ? "All artifacts are the same bytes." : "They have no artifacts."),
       h("section", null, h("h2", null, "Charts"), h("m-metrics", { state: { runs } })),
     ];
   }

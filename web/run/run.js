@@ -16,7 +16,7 @@ import { culprit, headline, merge } from "./words.js";
 await sheet("/run/run.css");
 const TABS = [["graph", "Graph"], ["tree", "Tree"], ["timeline", "Timeline"], ["logs", "Logs"], ["metrics", "Metrics"], ["artifacts", "Artifacts"],
   ["events", "Events"], ["manifest", "Manifest"]];
-const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/metrics/metrics.js",
+const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/charts/metrics.js",
   artifacts: "/artifacts/artifacts.js", events: "/run/records.js", manifest: "/run/records.js" };
 
 class Run extends View {

@@ -1,3 +1,4 @@
+// (This folder is not called after the view, since the server answers Prometheus at /metrics.)
 // The charts of a run: <m-metrics>, state = {run} for one over which the reader may lay others, or {runs}. Which ones are laid over
 // stands in the address (`with`), as do smoothing, scale and axis.
 
