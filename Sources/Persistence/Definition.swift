@@ -30,6 +30,21 @@ package struct DefinitionRow: Sendable, Hashable {
     package var resourceVersion: Int
     package var createdAt: Timestamp
     package var updatedAt: Timestamp
+
+    package init(
+        kind: DefinitionKind, namespace: String, name: String, body: JSONValue, status: JSONValue,
+        generation: Int, resourceVersion: Int, createdAt: Timestamp, updatedAt: Timestamp
+    ) {
+        self.kind = kind
+        self.namespace = namespace
+        self.name = name
+        self.body = body
+        self.status = status
+        self.generation = generation
+        self.resourceVersion = resourceVersion
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
 }
 
 /// What must hold for a definition to be written.

@@ -34,6 +34,21 @@ package struct NotificationRow: Sendable, Hashable {
     package var lastError: String?
     /// When it was told, or given up: then `lastError` says why.
     package var doneAt: Timestamp?
+
+    package init(
+        id: Int64, workflowUID: String, key: String, target: JSONValue, createdAt: Timestamp, attempts: Int = 0,
+        nextAttemptAt: Timestamp, lastError: String? = nil, doneAt: Timestamp? = nil
+    ) {
+        self.id = id
+        self.workflowUID = workflowUID
+        self.key = key
+        self.target = target
+        self.createdAt = createdAt
+        self.attempts = attempts
+        self.nextAttemptAt = nextAttemptAt
+        self.lastError = lastError
+        self.doneAt = doneAt
+    }
 }
 
 /// The outbox in numbers.

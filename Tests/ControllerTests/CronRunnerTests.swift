@@ -3,6 +3,7 @@
 import Foundation
 import Persistence
 import Scheduling
+import Synchronization
 import TestSupport
 import Testing
 import Text

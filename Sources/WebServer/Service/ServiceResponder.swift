@@ -189,8 +189,9 @@ final class ServiceResponder: Sendable {
         let isEndless = Self.isEndless(reply)
         let needsRights = progress.match?.route.access != .open && principal?.proof != Principal.Proof.none
         reply.body = .stream { sink in
-            metrics.setStreams(streams.count + 1)
-            defer { metrics.setStreams(streams.count) }
+            let kind = isEndless ? "events" : "bytes"
+            metrics.streamBegan(kind)
+            defer { metrics.streamEnded(kind) }
             try await streams.run(
                 sink, isEndless: isEndless, principal: needsRights ? principal : nil,
                 connection: call.connection, write)
