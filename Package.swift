@@ -153,8 +153,8 @@ let package = Package(
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "Controller", "Persistence", "Executors", "Scheduling", "WorkflowLanguage", "Text",
-                "TestSupport",
+                "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Text", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

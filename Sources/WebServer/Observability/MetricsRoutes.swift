@@ -16,6 +16,15 @@ struct MetricsSources: Sendable {
     var storageProblem: (@Sendable () async -> String?)?
 }
 
+extension MetricsSources {
+    init(_ observability: ServiceObservability) {
+        self.init(
+            service: observability.service, controller: observability.controller,
+            custom: observability.custom, executor: observability.executor,
+            storageProblem: observability.storageProblem)
+    }
+}
+
 /// The route of Prometheus.
 struct MetricsRoutes: RouteGroup {
     /// How long an answer serves for all who ask: a scrape costs some queries.

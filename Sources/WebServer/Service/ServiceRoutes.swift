@@ -11,7 +11,8 @@ enum ServiceRoutes {
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
             MartletRoutes(context),
-            MetricsRoutes(context: context, sources: observability),
+            MetricsRoutes(
+                context: context, sources: MetricsSources(observability), isOpen: observability.isOpen),
         ]
     }
 
