@@ -8,6 +8,14 @@ import Text
 
 @testable import WebServer
 
+/// Lines as they are written.
+private final class WrittenLines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    func append(_ line: String) { lines.withLock { $0.append(line) } }
+    var all: [String] { lines.withLock { $0 } }
+}
+
 @Suite("Observability")
 struct ObservabilityTests {
     private static let now = Timestamp(nanoseconds: 1_767_225_600_120_000_000)
@@ -71,13 +79,14 @@ struct ObservabilityTests {
 
     /// The lines that a logger writes.
     private func lines(_ level: Logger.Level = .info, _ body: (inout Logger) -> Void) throws -> [JSONValue] {
-        let written = Mutex<[String]>([])
+        let written = WrittenLines()
         var logger = Logger(label: "martlet.test") { label in
-            JSONLogHandler(label: label, now: { Self.now }) { line in written.withLock { $0.append(line) } }
+            JSONLogHandler(
+                label: label, now: { Self.now }, write: { written.append($0) })
         }
         logger.logLevel = level
         body(&logger)
-        return try written.withLock { $0 }.map { line in
+        return try written.all.map { line in
             #expect(line.hasSuffix("}\n"))
             #expect(!line.dropLast().contains("\n"), "a line break inside of a line")
             return try JSONValue(parsingUTF8: Array(line.utf8))
