@@ -14,15 +14,16 @@ enum ExecutorFactory {
     }
 
     /// A controller that runs steps as the options say.
-    static func controller(_ store: Store, _ options: ExecutionSettings, _ data: DataLocation) throws
-        -> WorkflowController
-    {
+    static func controller(
+        _ store: Store, _ options: ExecutionSettings, _ data: DataLocation,
+        settings control: ControllerSettings = ControllerSettings()
+    ) throws -> WorkflowController {
         let artifacts = try artifactStore(data)
         switch options.executor {
         case .noop:
             return WorkflowController(
                 store: store, executor: NoOpExecutor(now: Environment.now), artifacts: artifacts,
-                dataDirectory: data.path, now: Environment.now)
+                dataDirectory: data.path, settings: control, now: Environment.now)
         case .local:
             let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
             if let reason = executor.plainReason {
@@ -31,7 +32,7 @@ enum ExecutorFactory {
             return WorkflowController(
                 store: store, executor: executor, artifacts: artifacts,
                 metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
-                dataDirectory: data.path, now: Environment.now)
+                dataDirectory: data.path, settings: control, now: Environment.now)
         }
     }
 
