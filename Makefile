@@ -122,6 +122,39 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
 	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"
 
+# The clients that others wrote for what the server speaks; megabytes, unlike those above.
+CLIENTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/clients
+
+.PHONY: clients
+clients:
+	@packages=()
+	for pair in chromium:chromium promtool:prometheus node:nodejs; do
+		command -v "$${pair%%:*}" >/dev/null || packages+=("$${pair##*:}")
+	done
+	python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+	if [ $${#packages[@]} -gt 0 ]; then
+		root=(); [ "$$(id -u)" = 0 ] || root=(sudo)
+		"$${root[@]}" apt-get update -q
+		DEBIAN_FRONTEND=noninteractive "$${root[@]}" apt-get install -q -y --no-install-recommends "$${packages[@]}"
+	fi
+	[ -x "$(CLIENTS)/bin/python" ] || python3 -m venv "$(CLIENTS)"
+	"$(CLIENTS)/bin/pip" install -q hera argo-workflows schemathesis croniter playwright
+
+.PHONY: test-service
+test-service: build service-checks ## The server as its clients see it: Hera, Argo's client, schemathesis, croniter, Prometheus, Chromium.
+
+.PHONY: service-checks
+service-checks: clients
+	node --test Tests/Web/
+	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/openapi_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/cron_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/prometheus_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/page_check.py $(ARGS)
+	"$(CLIENTS)/bin/python" Tests/Interop/page_forms_check.py $(ARGS)
+	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)"
+
 .PHONY: web-list
 web-list: ## Write the list of the page's files anew, after one was added to web/ or removed.
 	@sh Sources/CWebPage/write_list.sh
@@ -154,6 +187,10 @@ bench-learning: release ## Pretraining, SFT and DPO that must reach something, w
 bench-modules: release ## Download against curl, evaluation against lm-eval and transformers, quantization.
 	python3 Benchmarks/modules.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Benchmarks/evaluation.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-service
+bench-service: release clients ## Lists, watchers, submissions and idle cost of the server, beside Prefect's.
+	"$(CLIENTS)/bin/python" Benchmarks/service.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: format
 format: ## Format the Swift sources.

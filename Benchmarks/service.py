@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import urllib.request
 from measure import Verdicts, machine, martlet_version, probe
 from service_clients import Pace, Watcher, message, percentile
 from service_history import copy_runs
+from service_page import measure_page
 from service_prefect import Prefect
 
 ONE_STEP = {"workflow": {"metadata": {"generateName": "bench-"}, "spec": {
@@ -274,7 +274,6 @@ def main():
         if "submit" in parts:
             measure_submissions(arguments.martlet, folder, verdicts, arguments.seconds, arguments.seed)
         if "page" in parts:
-            from service_page import measure_page
             measure_page(arguments.martlet, folder, verdicts, Server)
         return verdicts.finish()
     finally:

@@ -53,7 +53,7 @@ class App extends View {
   keys() {
     const rail = RAIL.map(([path, label, key]) => [`g ${key}`, [`go to ${label}`, () => go(path)]]);
     return {
-      "/": ["search", () => this.querySelector(".search input").focus()],
+      "/": ["search", () => this.querySelector(".search input")?.focus()],
       ...Object.fromEntries(rail),
       "n": ["submit a new run", () => go("/submit")],
       "y": ["copy the address of this view", () => copy(location.href, "Address")],
@@ -81,6 +81,7 @@ class App extends View {
     const [module, tag, title] = !open ? ["signin/signin", "m-signin", "Sign in"] : (route.view ?? []);
     if (open !== this.open) {
       this.open = open;
+      this.focused = null;
       if (open) this.overview();
     }
     if (tag !== this.tag) {
@@ -133,7 +134,7 @@ class App extends View {
 
   leaveSearch() {
     [this.found, this.text] = [null, ""];
-    this.querySelector(".search input").blur();
+    this.querySelector(".search input")?.blur();
     this.update();
   }
 

@@ -38,6 +38,11 @@ extension Store {
 }
 
 extension Database {
+    /// Bodies of definitions as they lie in the file.
+    func storedBodies() throws -> [String] {
+        try String.fetchAll(self, sql: "SELECT body FROM definitions ORDER BY kind, namespace, name")
+    }
+
     fileprivate func cost(of part: SQLPart) throws -> QueryCost {
         let arguments = StatementArguments(part.values)
         let plan = try Row.fetchAll(self, sql: "EXPLAIN QUERY PLAN " + part.sql, arguments: arguments)

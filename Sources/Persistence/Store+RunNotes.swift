@@ -108,7 +108,8 @@ extension Store {
 extension Database {
     fileprivate func noteMetric(of workflow: Int64, names: [String], in notes: inout RunNotes) throws {
         let series = try rows(
-            "SELECT id, name FROM metric_series WHERE workflow = ? ORDER BY attempt, id LIMIT 1000", [workflow])
+            "SELECT id, name FROM metric_series WHERE workflow = ? ORDER BY attempt, id LIMIT 1000",
+            [workflow])
         let known = Dictionary(series.map { ($0[1] as String, $0[0] as Int64) }, uniquingKeysWith: { $1 })
         guard let name = names.first(where: { known[$0] != nil }), let key = known[name] else { return }
         let newest = try row(

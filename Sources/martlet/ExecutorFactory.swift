@@ -16,14 +16,14 @@ enum ExecutorFactory {
     /// A controller that runs steps as the options say.
     static func controller(
         _ store: Store, _ options: ExecutionSettings, _ data: DataLocation,
-        settings control: ControllerSettings = ControllerSettings()
+        settings controllerSettings: ControllerSettings = ControllerSettings()
     ) throws -> WorkflowController {
         let artifacts = try artifactStore(data)
         switch options.executor {
         case .noop:
             return WorkflowController(
                 store: store, executor: NoOpExecutor(now: Environment.now), artifacts: artifacts,
-                dataDirectory: data.path, settings: control, now: Environment.now)
+                dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
         case .local:
             let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
             if let reason = executor.plainReason {
@@ -32,7 +32,7 @@ enum ExecutorFactory {
             return WorkflowController(
                 store: store, executor: executor, artifacts: artifacts,
                 metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
-                dataDirectory: data.path, settings: control, now: Environment.now)
+                dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
         }
     }
 

@@ -41,6 +41,7 @@ struct ServerCommand: AsyncParsableCommand {
         settings.drainTimeout = .seconds(operation.drainTimeout)
         settings.maxConnections = operation.maxConnections
         settings.version = BuildInfo.version
+        settings.opensMetrics = operation.openMetrics
         guard
             let log = ServiceLog(level: operation.logLevel, format: operation.logFormat, now: Environment.now)
         else {
@@ -62,24 +63,39 @@ struct ServerCommand: AsyncParsableCommand {
     private func serve(
         _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog
     ) async throws {
-        let controller = try ExecutorFactory.controller(store, execution.settings, data.location)
+        let feed = RunFeed(store: store)
+        var controllerSettings = ControllerSettings()
+        controllerSettings.servesAll = true
+        controllerSettings.limits = RunLimits(
+            parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
+        controllerSettings.onSaved = { feed.signal() }
+        let controller = try ExecutorFactory.controller(
+            store, execution.settings, data.location, settings: controllerSettings)
         let operations = WorkflowOperations(
             store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
             dataDirectory: data.path,
             controller: controller, now: Environment.now)
-        let feed = RunFeed(store: store)
+        var engine = EngineNumbers()
+        let metrics = ControllerMetrics()
+        engine.controller = metrics
+        engine.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {
             service = try ServiceServer(
                 settings: settings, operations: operations, feed: feed,
-                checks: ReadinessCheck.all(store, controller, directory: data.path), log: log)
+                checks: ReadinessCheck.all(store, controller, directory: data.path), engine: engine, log: log)
         } catch let error as CertificateError {
             throw CommandError(error.description, status: 2)
         }
+        let cron = CronRunner(
+            ledger: StoreCronLedger(operations: operations), now: Environment.now, metrics: metrics,
+            report: { log.warning("cron workflow not run", ["cron": $0, "cause": $1]) })
         let parts = ServerParts(
             service: service, controller: controller,
-            parts: [ServerPart(name: "feed") { try await feed.run() }],
-            log: log)
+            parts: [
+                ServerPart(name: "feed") { try await feed.run() },
+                ServerPart(name: "cron") { try await cron.run() },
+            ], log: log)
         try await run(parts, settings, lock, log)
     }
 
@@ -190,6 +206,15 @@ struct ServerOperationOptions: ParsableArguments {
         help: ArgumentHelp("Serve the page from this folder, while working on it.", valueName: "DIR"))
     var webDirectory: String?
 
+    @Option(help: ArgumentHelp("Runs at work at a time; more wait. Without: no limit.", valueName: "N"))
+    var parallelism: Int?
+
+    @Option(help: ArgumentHelp("The same for each namespace.", valueName: "N"))
+    var namespaceParallelism: Int?
+
+    @Flag(help: "Give /metrics to those without a token, too.")
+    var openMetrics = false
+
     @Option(help: ArgumentHelp("Connections at a time.", valueName: "N"))
     var maxConnections = 16_384
 
@@ -205,6 +230,10 @@ struct ServerOperationOptions: ParsableArguments {
     func validate() throws {
         if !(1...1_000_000).contains(maxConnections) {
             throw ValidationError("--max-connections must be from 1 to 1000000")
+        }
+        if let parallelism, parallelism < 1 { throw ValidationError("--parallelism must be at least 1") }
+        if let namespaceParallelism, namespaceParallelism < 1 {
+            throw ValidationError("--namespace-parallelism must be at least 1")
         }
         if !(0...3_600).contains(drainTimeout) {
             throw ValidationError("--drain-timeout must be from 0 to 3600")

@@ -29,15 +29,15 @@ struct CronCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: CronFamily.command, abstract: "Keep workflows with schedules.",
         discussion: """
-            Schedules fire under a server, which this version does not have yet; until then
-            `martlet submit --from cronwf/NAME` makes a run by hand.
+            Schedules fire while `martlet server` runs on the data directory; `martlet submit --from cronwf/NAME`
+            makes a run by hand.
             """,
         subcommands: [
             DefinitionCreate<CronFamily>.self, DefinitionList<CronFamily>.self,
             DefinitionGet<CronFamily>.self,
             DefinitionUpdate<CronFamily>.self, DefinitionDelete<CronFamily>.self,
             DefinitionLint<CronFamily>.self,
-            CronSuspend.self, CronResume.self,
+            CronSuspend.self, CronResume.self, CronNextCommand.self, CronBackfillCommand.self,
         ])
 }
 

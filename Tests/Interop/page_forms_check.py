@@ -129,7 +129,7 @@ class Checks:
         page = self.page("/submit")
         area = page.locator("m-editor textarea")
         area.wait_for()
-        page.wait_for_selector("text=None. It can be submitted.")
+        page.wait_for_selector("aside [role=status]:text-is('None.')")
         self.check("parameters are a form", page.locator("#field-message").input_value() == "hello")
         area.focus()
         page.keyboard.press("Control+End")
@@ -301,6 +301,15 @@ class Checks:
         until(page, "() => document.querySelectorAll('m-chart')[0].querySelectorAll('.legend li').length === 2")
         names = page.locator("m-chart").first.locator(".legend span").all_inner_texts()
         self.check("its name is known after a reload", not any(n.startswith("uid-") for n in names), str(names))
+        asked = []
+        page.on("request", lambda r: "/metrics" in r.url and asked.append(r.url))
+        page.wait_for_selector(".state:not(.off)")
+        before = page.locator("m-chart .lines path").first.get_attribute("d")
+        for _ in range(5):
+            self.server.tell("metrics?uid=uid-finetune-live")
+        until(page, "(old) => document.querySelector('m-chart .lines path').getAttribute('d') !== old", before)
+        page.wait_for_timeout(1500)
+        self.check("new points come by themselves, many events with one question", len(asked) == 1, str(asked))
         self.quiet("overlays")
         self.gone(page)
 
@@ -374,7 +383,7 @@ class Checks:
         page.wait_for_selector("text=The check failed")
         page.locator("m-editor textarea").focus()
         page.keyboard.type("# ")
-        page.wait_for_selector("text=None. It can be submitted.")
+        page.wait_for_selector("aside [role=status]:text-is('None.')")
         page.goto(f"{self.url}/compare?runs=uid-finetune-done,uid-nothing")
         page.wait_for_selector(".problem")
         self.check("a run that is not there is named", "uid-nothing" in page.locator(".problem").inner_text())

@@ -27,7 +27,7 @@ struct HouseTests {
         "Evaluation": ["Inference", "Models", "Tensors", "CKernels", "Tables", "Text", "Crypto"],
         "Training": ["Inference", "Models", "Tensors", "Text", "Crypto"],
         "WebServer": engine.union([
-            "CWebPage", "Inference", "Models", "Crypto", "HummingbirdCore", "HummingbirdTLS", "HTTPTypes",
+            "CWebPage", "Inference", "Models", "Crypto", "HummingbirdCore", "HTTPTypes",
             "Logging", "NIOCore", "NIOPosix", "NIOHTTPTypes", "NIOSSL",
         ]),
         "martlet": engine.union([

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lessIsBetter, paired, probability, signed, verdict } from "../../web/compare/paired.js";
-import { charts, nodeNames } from "../../web/metrics/series.js";
+import { metricRows } from "../../web/compare/rows.js";
+import { charts, nodeNames } from "../../web/charts/series.js";
 
 const task = (name, values, errors, metric = "accuracy") => ({ task: name, metric, values, errors });
 
@@ -72,4 +73,11 @@ test("charts may be of one step or of names with a word; attempts and steps are 
   assert.deepEqual(charts([loaded("a", list)], { node: "m" }).map((c) => c.name), ["acc"]);
   assert.deepEqual(charts([loaded("a", list)], { filter: "LOS" }).map((c) => c.name), ["loss"]);
   assert.deepEqual(nodeNames([loaded("a", list)]), ["m", "n"]);
+});
+
+test("runs of one step, which bear their run's name, are compared in one row", () => {
+  const metric = (node, values) => ({ name: "loss", node, values, best: values });
+  const rows = metricRows([metric("run-a", [1, null]), metric("run-b", [null, 2]), metric("sft", [3, 4])], [{ name: "run-a" }, { name: "run-b" }]);
+  assert.deepEqual(rows.map((r) => [r.node, r.values, r.best]), [["", [1, 2], [1, 2]], ["sft", [3, 4], [3, 4]]]);
+  assert.deepEqual(nodeNames([loaded("run-a", [series("run-a", "loss", [1], [1])])]), []);
 });

@@ -12,8 +12,8 @@ function curve(seed, n, from, to, noise) {
   return Array.from({ length: n }, (_, i) => to + (from - to) * Math.exp((-5 * i) / n) + (draw() - 0.5) * noise);
 }
 
-function metricsOf(run, index, points) {
-  const start = Date.parse(run.startedAt ?? run.createdAt), n = run.phase === "Running" ? Math.floor(points * 0.45) : points;
+function metricsOf(run, index, points, grown) {
+  const start = Date.parse(run.startedAt ?? run.createdAt), n = run.phase === "Running" ? Math.floor(points * 0.45) + grown : points;
   const steps = Array.from({ length: n }, (_, i) => i * 10), times = steps.map((s) => start + s * 260);
   const seed = index + 1, series = (name, values, node = "sft(1)", nodeName = "sft") => ({ node, nodeName, attempt: 1, name, steps, values, times });
   const loss = curve(seed, n, 4.1, 1.3 + seed * 0.04, 0.28).map((v, i) => (i > 300 && i < 318 ? null : v));
@@ -115,7 +115,7 @@ export function routes(fake, { fail }) {
       const run = world.runs.get(params[0]);
       if (!run) throw fail(404, `there is no run ${params[0]}`);
       if (run.pipeline === "ingest-web") return { series: [], names: [], checkpoints: [] };
-      return metricsOf(run, [...params[0]].reduce((a, c) => a + c.charCodeAt(0), 0) % 9, Number(query.maxPoints ?? 1000));
+      return metricsOf(run, [...params[0]].reduce((a, c) => a + c.charCodeAt(0), 0) % 9, Number(query.maxPoints ?? 1000), fake.grown ?? 0);
     }),
     route("GET", `${OWN}/compare`, ({ query }) => {
       const runs = query.runs.split(",").map((uid) => world.runs.get(uid) ?? (() => { throw fail(404, `there is no run ${uid}`); })());

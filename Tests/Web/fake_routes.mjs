@@ -7,13 +7,16 @@ const route = (method, pattern, answer) => [method, new RegExp(`^${pattern.repla
 
 /** Line `n` of the long log: levels, colours, a traceback now and then. */
 export function logLine(n, start) {
-  const time = new Date(start + n * 4).toISOString();
+  return { n, t: new Date(start + n * 4).toISOString(), c: "main", e: n % 1000 === 13, s: logText(n) };
+}
+
+function logText(n) {
   let text = `step ${n} loss=${(4 / (1 + n / 50000) + Math.sin(n) / 20).toFixed(4)} lr=3.0e-04 tokens/s=${18000 + (n % 997)}`;
   if (n % 100 === 7) text = `\u001b[33mWARNING\u001b[0m gradient norm ${(n % 13) + 1.5} clipped to 1.0`;
   if (n % 1000 === 13) text = `\u001b[1;31mERROR\u001b[0m worker ${n % 8} lost its connection; \u001b[4mreconnecting\u001b[0m`;
   if (n % 500 === 21) text = `INFO evaluation: ${"accuracy of a very long list of tasks, ".repeat(6)}done <b>&amp;</b>`;
   if (n % 250 === 3) text = `DEBUG cache hit rate ${(n % 100) / 100}`;
-  return { n, t: time, c: "main", e: n % 1000 === 13, s: text };
+  return text;
 }
 
 const TAIL = ["INFO loading checkpoint-400", "step 410 loss=2.914", "step 411 loss=37.20", "step 412 loss=nan", "Traceback (most recent call last):",
@@ -139,7 +142,8 @@ export function routes(fake) {
         template: { name: node.template, container: { image: "martlet/steps", command: ["martlet", "sft"] } },
         command: ["martlet", "sft", "--model", "/in/model", "--learning-rate", "1e-4", "--note", "it's fine"], env: [{ name: "HF_TOKEN", value: "***" }, { name: "SEED", value: "7" }],
         image: "martlet/steps:0.6", resources: { asked: { cpu: 4, memory: 17179869184, gpu: 1 }, used: { cpuSeconds: 5230, maxMemoryBytes: 14.1e9 } },
-        exitExplained: node.exitCode === 86 ? "86: the step ran out of memory" : node.exitCode === 1 ? "1: the step failed; likely cause: RuntimeError: loss is NaN at step 412" : null,
+        exitExplained: node.exitCode === 86 ? "86: the step ran out of memory" : node.exitCode === 1 ? "1: the step failed" : null, templateName: node.template,
+        likelyCause: node.exitCode === 1 ? "RuntimeError: loss is NaN at step 412" : null,
         attempts: [{ number: 1, startedAt: node.startedAt, finishedAt: node.finishedAt, exitCode: node.exitCode, logBytes: 9000 }],
         shell: `martlet node shell finetune ${params[1]}` };
     }),
@@ -159,7 +163,7 @@ export function routes(fake) {
       const matches = [];
       let total = 0;
       for (let n = 0; n < logSize(...params); n++) {
-        if (!test.test(line(...params, n).s)) continue;
+        if (!test.test(params[0] === "uid-logs-1m" ? logText(n) : line(...params, n).s)) continue;
         total += 1;
         if (n >= Number(query.from ?? 0) && matches.length < Number(query.limit ?? 1000)) matches.push(n);
       }

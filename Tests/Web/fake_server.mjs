@@ -47,7 +47,7 @@ function send(stream, name, data) {
 }
 
 /** Tells all streams what changed: `fake.tell({runs: [uid], nodes: {uid: [id]}})`. */
-fake.tell = ({ runs = [], nodes = {}, deleted = [], logs = [] }) => {
+fake.tell = ({ runs = [], nodes = {}, deleted = [], logs = [], metrics = [] }) => {
   for (const stream of fake.streams) {
     const { run, log, namespace } = stream.query;
     const items = runs.map((uid) => fake.world.runs.get(uid)).filter((item) => item && (!namespace || item.namespace === namespace));
@@ -56,8 +56,11 @@ fake.tell = ({ runs = [], nodes = {}, deleted = [], logs = [] }) => {
     if (run && nodes[run]) {
       const item = fake.world.runs.get(run);
       const changed = item.nodes.filter((node) => nodes[run].includes(node.id));
-      send(stream, "run", { uid: run, revision: item.revision, whole: false, summary: fake.world.summary(item), nodes: changed });
+      // As the real server does: children are left out, parents tell them.
+      const told = changed.map(({ children, ...node }) => ({ ...node, parents: item.nodes.filter((one) => one.children.includes(node.id)).map(({ id }) => id) }));
+      send(stream, "run", { uid: run, revision: item.revision, whole: false, summary: fake.world.summary(item), nodes: told });
     }
+    for (const told of metrics) if (run === told.uid) send(stream, "metrics", told);
     for (const told of logs) if (log && told.node === log) send(stream, "log", told);
   }
 };
@@ -97,6 +100,10 @@ async function controls(url, response) {
   }
   if (verb === "step") fake.tell(fake.world.step());
   if (verb === "new") fake.tell({ runs: [fake.world.add()] });
+  if (verb === "metrics") {
+    fake.grown = (fake.grown ?? 0) + 100;
+    fake.tell({ metrics: [{ uid: query.uid, node: "sft(1)", names: ["loss"] }] });
+  }
   if (verb === "requests") return reply(response, 200, fake.requests);
   reply(response, 200, {});
 }

@@ -9,7 +9,7 @@ import * as format from "../../web/lib/format.js";
 import { here, match } from "../../web/lib/router.js";
 import { extent, LIMIT, reveal, scrollOf, topAt, window } from "../../web/lib/virtual.js";
 import { asked, command, parse, passes, read, write } from "../../web/runs/filters.js";
-import { culprit, headline, tree } from "../../web/run/words.js";
+import { culprit, headline, merge, tree } from "../../web/run/words.js";
 import { groups } from "../../web/graph/model.js";
 import { rows, ticks } from "../../web/timeline/bars.js";
 import { Pages } from "../../web/logs/pages.js";
@@ -64,7 +64,8 @@ test("The server is asked for what the filters say, and a run is judged alike", 
   for (const [change, verdict] of table) assert.equal(passes({ ...run, ...change }, filters, now, "default"), verdict);
   assert.equal(passes(run, [["label", "a in (b)"]], now, ""), null);
   assert.equal(passes(run, [["parameter", "lr=2"]], now, ""), false);
-  assert.equal(command([["phase", "Failed"], ["since", "24h"]], "team"), "martlet list -n team --status Failed --since 24h");
+  assert.equal(command([["phase", "Failed"], ["since", "24h"], ["phase", "Error"], ["label", "a=b"]], "team"), "martlet list -n team --status Failed,Error -l a=b --since 24h");
+  assert.equal(command([], ""), "martlet list");
 });
 
 test("Addresses mean views; what is none means nothing", () => {
@@ -144,6 +145,13 @@ test("A failed run says which step failed, and not one that a retry mended", () 
   assert.match(headline({ ...failed, message: "child failed" }, failed.nodes), /^`sft` failed: exit code 1/);
   const asks = runs.get("uid-approve-release");
   assert.equal(headline(asks, asks.nodes), "`approve` waits for an answer.");
+});
+
+test("Nodes that the stream tells keep their children, and new ones hang under their parents", () => {
+  const nodes = [{ id: "a", phase: "Running", children: ["b"] }, { id: "b", phase: "Running", children: [] }];
+  const later = merge(nodes, [{ id: "b", phase: "Succeeded", parents: ["a"] }, { id: "c", phase: "Pending", parents: ["b", "gone"] }]);
+  assert.deepEqual(later.map(({ id, phase, children }) => [id, phase, children]), [["a", "Running", ["b"]], ["b", "Succeeded", ["c"]], ["c", "Pending", []]]);
+  assert.deepEqual(nodes[1].children, [], "what was given stays as it was");
 });
 
 test("The tree holds every node once, attempts under their retry, items under their loop", () => {

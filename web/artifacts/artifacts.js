@@ -7,7 +7,7 @@ import { go, here } from "../lib/router.js";
 import { sheet } from "../lib/sheet.js";
 import { empty, h, skeleton, View } from "../lib/view.js";
 
-sheet("/artifacts/artifacts.css");
+await sheet("/artifacts/artifacts.css");
 
 class Artifacts extends View {
   path = ""; // within a folder

@@ -9,8 +9,11 @@ class Deployments extends View {
 
   draw() {
     return h("div", { class: "page" }, h("header", null, h("h1", null, "Deployments")),
-      this.show("list", ({ items }) => items.length ? list(["Name", "Model", "Health"], items.map((d) => ({ key: d.name, cells: [d.name, d.model, d.health] })))
-        : empty("No deployments yet", "Models that serve requests will stand here with their health, speed and rollouts. One can be served by hand:", "martlet serve MODEL"), skeleton(6)));
+      this.show("list", ({ items }) => items.length ? list(["Name", "Model", "Health"],
+        items.map((d) => ({ key: d.name, cells: [d.name, d.model, d.health] })))
+        : empty("No deployments yet",
+          "Models that serve requests will stand here with their health, speed and rollouts. One can be served by hand:",
+          "martlet serve MODEL"), skeleton(6)));
   }
 }
 customElements.define("m-deployments", Deployments);

@@ -35,23 +35,27 @@ class Editor extends View {
   draw() {
     const { problems = [], label, readonly } = this.state;
     const marks = model.placed(problems, this.lines.length), high = this.area?.clientHeight || 400;
-    const first = Math.max(0, Math.floor(this.top / ROW) - SPARE), end = Math.min(this.lines.length, Math.ceil((this.top + high) / ROW) + SPARE);
+    const first = Math.max(0, Math.floor(this.top / ROW) - SPARE), end = Math.min(this.lines.length,
+      Math.ceil((this.top + high) / ROW) + SPARE);
     const rows = [];
     for (let i = first; i < end; i++) {
       const found = marks.get(i);
       rows.push(h("div", { key: i, class: found ? `line ${found[0].severity}` : "line" },
         h("i", { title: found?.map(model.words).join("\n") }, i + 1),
-        h("code", null, model.tokens(this.lines[i].slice(0, 2000), this.states[i]).map(([kind, text]) => h("span", { class: kind && `t-${kind}` }, text)))));
+        h("code", null, model.tokens(this.lines[i].slice(0, 2000), this.states[i]).map(([kind, text]) => h("span",
+          { class: kind && `t-${kind}` }, text)))));
     }
     return [
       h("div", { class: "ink", "aria-hidden": "true" }, h("div", { class: "page", ref: (node) => { this.page = node; } }, rows)),
       h("textarea", {
-        spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", readonly, "aria-label": label ?? "Manifest", "aria-describedby": "editor-keys",
+        spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", readonly, "aria-label": label ?? "Manifest",
+          "aria-describedby": "editor-keys",
         ref: (node) => { this.area = node; node.value = this.text; },
         onscroll: () => this.scrolled(), oninput: () => { this.take(this.area.value); this.emit("text", this.text); this.update(); },
         onkeydown: (event) => this.key(event), onblur: () => { this.leaving = false; },
       }),
-      h("p", { class: "keys dim", id: "editor-keys" }, readonly ? "" : "Tab indents; Escape, then Tab leaves the editor. Ctrl+Enter submits."),
+      h("p", { class: "keys dim", id: "editor-keys" }, readonly ? ""
+        : "Tab indents; Escape, then Tab leaves the editor. Ctrl+Enter submits."),
     ];
   }
 

@@ -81,7 +81,8 @@ export const named = (text) => text.toLowerCase().replace(/[^a-z0-9.-]+/g, "-").
 
 /** Plain YAML text of a scalar: quoted when a reader could take it for something else. */
 export const quoted = (text) =>
-  /^[A-Za-z_/][\w ./@+-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) && text.trim() === text ? text : JSON.stringify(text);
+  /^[A-Za-z_/][\w ./@+-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text) && text.trim() === text ? text
+    : JSON.stringify(text);
 
 /** The text's top-level entries: [{key, from, to}] in lines. */
 function entries(lines) {
@@ -122,7 +123,8 @@ export const asTemplate = (text, name) => rewritten(text, "WorkflowTemplate", na
 
 /** The same under a schedule. `schedule`: {cron, timezone, policy}. */
 export const asSchedule = (text, name, schedule) =>
-  rewritten(text, "CronWorkflow", name, (spec) => ["spec:", ...scheduleLines(schedule), "  workflowSpec:", ...spec.slice(1).map((l) => l && "  " + l)]);
+  rewritten(text, "CronWorkflow", name, (spec) => ["spec:", ...scheduleLines(schedule), "  workflowSpec:",
+    ...spec.slice(1).map((l) => l && "  " + l)]);
 
 /** A schedule of a stored template. `parameters`: {name: value}. */
 export function scheduleOf(template, cluster, name, schedule, parameters = {}) {

@@ -26,7 +26,8 @@ export function tokens(line, state = -1) {
   const out = [];
   // A reference {{...}} stands out within every kind of text.
   const put = (kind, text) => {
-    for (const piece of text.split(/(\{\{.*?\}\})/)) if (piece) out.push([piece.startsWith("{{") && piece.endsWith("}}") ? "template" : kind, piece]);
+    for (const piece of text.split(/(\{\{.*?\}\})/)) if (piece) out.push([piece.startsWith("{{") && piece.endsWith("}}")
+      ? "template" : kind, piece]);
   };
   if (state >= 0) { put("block", line); return out; }
   if (/^(---|\.\.\.)(\s|$)/.test(line)) { put("mark", line); return out; }

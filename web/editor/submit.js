@@ -14,7 +14,7 @@ import "./editor.js";
 import { asSchedule, asTemplate, named, outline, scheduleOf } from "./manifest.js";
 import { latest, words } from "./model.js";
 
-sheet("/editor/editor.css");
+await sheet("/editor/editor.css");
 
 const DRAFT = 200_000, DRAFT_KINDS = 20; // characters a draft may have, drafts that are kept
 
@@ -41,7 +41,8 @@ spec:
           echo {{inputs.parameters.message}}
 `;
 
-const KINDS = { WorkflowTemplate: ["pipeline", "template"], ClusterWorkflowTemplate: ["pipeline", "cluster-template"], CronWorkflow: ["schedule", "cron"] };
+const KINDS = { WorkflowTemplate: ["pipeline", "template"], ClusterWorkflowTemplate: ["pipeline", "cluster-template"],
+  CronWorkflow: ["schedule", "cron"] };
 
 /** Where drafts are: one for each thing that is edited, the oldest given up first. */
 const drafts = {
@@ -80,16 +81,19 @@ class Submit extends View {
     const kind = ["pipeline", "schedule"].find((k) => this.query(k));
     return kind ? { kind, name: this.query(kind), cluster: this.query("cluster") === "true" } : null;
   }
-  draftId() { return ["pipeline", "schedule", "scheduleOf", "from"].map((k) => this.query(k) != null && `${k} ${this.namespace()}/${this.query(k)}`).find(Boolean) || "new"; }
+  draftId() { return ["pipeline", "schedule", "scheduleOf", "from"].map((k) => this.query(k) != null
+    && `${k} ${this.namespace()}/${this.query(k)}`).find(Boolean) || "new"; }
 
   open() {
     const target = this.target(), ns = this.namespace(), from = this.query("from");
     this.text = this.stored = null;
     this.values = {};
     const path = from ? at`/runs/${from}/manifest` : target && at([`/${target.kind}s/`, "/", ""], ns, target.name);
-    if (path) return this.load("stored", (signal) => api.get(path, { cluster: target?.cluster || "" }, signal), { fresh: true, done: ({ yaml }) => this.begins(yaml) });
+    if (path) return this.load("stored", (signal) => api.get(path, { cluster: target?.cluster || "" }, signal),
+      { fresh: true, done: ({ yaml }) => this.begins(yaml) });
     const of = this.query("scheduleOf");
-    this.begins(of == null ? START : scheduleOf(of || "my-pipeline", this.query("cluster") === "true", named(`${of || "my-pipeline"}-daily`), { cron: "0 6 * * *", timezone: zone(), policy: "Forbid" }));
+    this.begins(of == null ? START : scheduleOf(of || "my-pipeline", this.query("cluster") === "true",
+      named(`${of || "my-pipeline"}-daily`), { cron: "0 6 * * *", timezone: zone(), policy: "Forbid" }));
   }
 
   begins(text) {
@@ -124,19 +128,26 @@ class Submit extends View {
         run ? [
           h("button", { onclick: () => this.keepAs("template"), disabled: !allowed }, "Save as pipeline…"),
           h("button", { onclick: () => this.keepAs("schedule"), disabled: !allowed }, "Save as schedule…"),
-          h("button", { class: "primary", onclick: () => this.submit(), disabled: !allowed, "aria-keyshortcuts": "Control+Enter" }, "Submit"),
+          h("button", { class: "primary", onclick: () => this.submit(), disabled: !allowed, "aria-keyshortcuts": "Control+Enter" },
+            "Submit"),
         ] : h("button", { class: "primary", onclick: () => this.submit(), disabled: !allowed }, `Save ${KINDS[about.kind][0]}`))),
       !allowed && h("p", { class: "dim" }, `Your role in ${this.namespace()} only lets you look. An editor can submit this.`),
       this.begun && h("p", { class: "notice" }, `This is your draft of ${relative(new Date(this.begun).toISOString(), now())}. `,
-        h("button", { class: "plain", onclick: () => { drafts.put(this.draftId(), null); this.begun = null; this.take(this.stored); } }, target ? "Show what is stored" : "Begin anew")),
+        h("button", { class: "plain",
+          onclick: () => { drafts.put(this.draftId(), null); this.begun = null; this.take(this.stored); } },
+          target ? "Show what is stored" : "Begin anew")),
       h("div", { class: "compose" },
-        h("m-editor", { state: { text, problems: this.problems, label: `${title}: manifest in YAML` }, ref: (node) => { this.editor = node; } }),
+        h("m-editor", { state: { text, problems: this.problems, label: `${title}: manifest in YAML` },
+          ref: (node) => { this.editor = node; } }),
         h("aside", null,
           h("h2", null, "Problems"),
-          h("p", { class: "dim", role: "status" }, this.lintError ? `The check failed: ${this.lintError.message} It is checked again when you type.`
-            : !fresh ? "Checking…" : !this.problems.length ? "None. It can be submitted." : `${plural(wrong, "error")}, ${plural(this.problems.length - wrong, "warning")}`),
+          h("p", { class: "dim", role: "status" }, this.lintError
+            ? `The check failed: ${this.lintError.message} It is checked again when you type.`
+            : !fresh ? "Checking…" : !this.problems.length ? "None."
+              : `${plural(wrong, "error")}, ${plural(this.problems.length - wrong, "warning")}`),
           h("ol", { class: "problems" }, this.problems.slice(0, 100).map((p, i) => h("li", { key: i, class: p.severity },
-            h("button", { class: "plain", onclick: () => this.editor.jump(p.line || 1, p.column || 1) }, words(p)), p.remedy && h("small", null, p.remedy)))),
+            h("button", { class: "plain", onclick: () => this.editor.jump(p.line || 1, p.column || 1) }, words(p)),
+              p.remedy && h("small", null, p.remedy)))),
           run && about.parameters.length > 0 && [
             h("h2", null, "Parameters"),
             h("form", { class: "fields", onsubmit: (event) => { event.preventDefault(); this.submit(); } },
@@ -154,9 +165,11 @@ class Submit extends View {
   changes() { return changed(this.about.parameters, this.values); }
 
   command() {
-    const family = KINDS[this.about.kind], parameters = Object.entries(this.changes()).map(([name, value]) => ` -p ${quote(`${name}=${value}`)}`).join("");
+    const family = KINDS[this.about.kind],
+      parameters = Object.entries(this.changes()).map(([name, value]) => ` -p ${quote(`${name}=${value}`)}`).join("");
     const file = `${this.about.name || this.about.generated.replace(/-$/, "") || "pipeline"}.yaml`;
-    return family ? `martlet ${family[1]} ${this.target() ? "update" : "create"} ${file} -n ${quote(this.namespace())}` : `martlet submit ${file} -n ${quote(this.namespace())}${parameters}`;
+    return family ? `martlet ${family[1]} ${this.target() ? "update" : "create"} ${file} -n ${quote(this.namespace())}`
+      : `martlet submit ${file} -n ${quote(this.namespace())}${parameters}`;
   }
 
   async submit() {
@@ -166,7 +179,7 @@ class Submit extends View {
       if (KINDS[this.about.kind]) await this.store(this.text, Boolean(this.target()), KINDS[this.about.kind][0]);
       else {
         const run = await api.post("/submit", { namespace: this.namespace(), text: this.text, parameters: this.changes() });
-        drafts.put(this.draftId(), null);
+        this.forget();
         go(at`/runs/${run.namespace}/${run.name}`);
       }
     } catch (error) {
@@ -174,6 +187,12 @@ class Submit extends View {
     } finally {
       this.busy = false;
     }
+  }
+
+  /** The draft has done its work. */
+  forget() {
+    clearTimeout(this.keeping);
+    drafts.put(this.draftId(), null);
   }
 
   failed(error) {
@@ -193,15 +212,16 @@ class Submit extends View {
       ({ items } = await api.post("/definitions", { namespace: this.namespace(), text, replace }));
     } catch (error) {
       if (error.status !== 409 || replace) throw error;
-      const sure = await ask({ title: `Replace the ${noun}?`, words: error.message, lost: `The ${noun} that is stored now is lost; runs of it stay.`, action: "Replace", danger: true });
+      const sure = await ask({ title: `Replace the ${noun}?`, words: error.message,
+        lost: `The ${noun} that is stored now is lost; runs of it stay.`, action: "Replace", danger: true });
       return sure ? this.store(text, true, noun) : null;
     }
-    clearTimeout(this.keeping);
-    drafts.put(this.draftId(), null);
+    this.forget();
     const { kind, namespace: where, name } = items[0];
     toast(`${name} is stored.`);
     const cluster = kind === "ClusterWorkflowTemplate";
-    go(kind === "CronWorkflow" ? at`/schedules/${where}/${name}` : at`/pipelines/${where || this.namespace()}/${name}` + (cluster ? "?cluster=true" : ""));
+    go(kind === "CronWorkflow" ? at`/schedules/${where}/${name}` : at`/pipelines/${where || this.namespace()}/${name}` + (cluster
+      ? "?cluster=true" : ""));
     return items;
   }
 
@@ -212,7 +232,8 @@ class Submit extends View {
     await ask({
       title: schedule ? "Save as schedule" : "Save as pipeline", action: "Save",
       words: schedule ? "It runs by itself at these times." : "A pipeline is a stored manifest that runs with other parameters each time.",
-      fields: schedule ? scheduleFields(base, zone()) : [{ name: "name", label: "Name", value: base, required: true, description: "Lower case letters, digits and dashes." }],
+      fields: schedule ? scheduleFields(base, zone()) : [{ name: "name", label: "Name", value: base, required: true,
+        description: "Lower case letters, digits and dashes." }],
       command: (v) => `martlet ${schedule ? "cron" : "template"} create ${named(v.name)}.yaml -n ${quote(this.namespace())}`,
       act: (v) => this.store(text(v), false, schedule ? "schedule" : "pipeline"),
     });

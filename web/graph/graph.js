@@ -9,7 +9,7 @@ import { h, View } from "../lib/view.js";
 import { layout, SIZE } from "./layout.js";
 import { criticalPath, foldedAtFirst, graph, groups, shape } from "./model.js";
 
-sheet("/graph/graph.css");
+await sheet("/graph/graph.css");
 const MINIMAP = 60; // nodes from which there is one
 const DETAIL = 0.42; // scale below which nodes are plain boxes
 const KINDS = { // 10 x 10
@@ -287,6 +287,7 @@ class Graph extends View {
       }
     });
     this.drawMinimap(ratio);
+    this.dataset.drawn = this.graph.vertices.length;
     // The arc of what runs turns a few times a second, while it is seen and the reader has nothing against motion.
     clearTimeout(this.turning);
     if (moving && !matchMedia("(prefers-reduced-motion: reduce)").matches && !document.hidden) this.turning = setTimeout(() => this.update(), 80);

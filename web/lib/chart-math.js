@@ -120,6 +120,7 @@ export function timeTicks(low, high, count = 5) {
 
 /** Losses first, then scores, then the rest by name: what people look at first stands first. */
 export function byInterest(names) {
-  const rank = (name) => (/^(train[_/])?loss$/i.test(name) ? 0 : /loss|perplexity|\bppl\b/i.test(name) ? 1 : /acc|score|reward|f1|bleu|exact/i.test(name) ? 2 : 3);
+  const rank = (name) => (/^(train[_/])?loss$/i.test(name) ? 0 : /loss|perplexity|\bppl\b/i.test(name) ? 1
+    : /acc|score|reward|f1|bleu|exact/i.test(name) ? 2 : 3);
   return [...names].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }

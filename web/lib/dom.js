@@ -3,6 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "disabled", "indeterminate", "selected", "tabIndex", "hidden"]);
+const ACTS = Symbol("acts");
 const painted = new WeakMap(); // element -> what its children were described as, each with its node
 
 /** Describes an element. Props: attributes, `onNAME` handlers, `class`, `style` (an object), `key`, `ref`, and
@@ -45,8 +46,8 @@ function patch(host, kids, svg) {
       continue;
     }
     if (kid === old) continue;
-    // A custom element with state paints its own children; they are not this description's.
-    if (kid.kids.length || (painted.has(node) && !("state" in kid.props))) patch(node, kid.kids, node.namespaceURI === SVG);
+    // An element described without children may be a view, whose children are its own.
+    if (kid.kids.length || old?.kids.length) patch(node, kid.kids, node.namespaceURI === SVG);
     dress(node, kid.props, old?.props ?? {});
     if (!old) kid.props.ref?.(node);
   }
@@ -70,11 +71,10 @@ function dressOne(node, name, value, old) {
     if (node.render) node.render(value);
     else node.pending = value;
   } else if (name.startsWith("on")) {
-    if (name in node) node[name] = value;
-    else if (value !== old) {
-      if (old) node.removeEventListener(name.slice(2), old);
-      if (value) node.addEventListener(name.slice(2), value);
-    }
+    // Not the `onNAME` property: a handler that happens to return false would cancel what the browser does.
+    const acts = (node[ACTS] ??= {});
+    if (!acts[name]) node.addEventListener(name.slice(2), (event) => acts[name]?.(event));
+    acts[name] = value ?? (() => {});
   } else if (name === "style") {
     for (const key in old) if (!value || !(key in value)) node.style.removeProperty(key);
     for (const key in value) if (value[key] !== old?.[key]) node.style.setProperty(key, value[key]);

@@ -32,7 +32,7 @@ class Command extends HTMLElement {
   render(text) {
     this.pending = null;
     paint(this, h("code", null, text),
-      h("button", { class: "plain", title: "Copy", "aria-label": `Copy the command ${text}`, onclick: () => copy(text) }, "Copy"));
+      h("button", { class: "plain", title: "Copy", "aria-label": "Copy the command", onclick: () => copy(text) }, "Copy"));
   }
 }
 customElements.define("m-command", Command);

@@ -7,7 +7,6 @@ export const app = {
   live: false, // whether what is shown is what the server has now
   lost: null, // since when it is not, ms, or null
   retryAt: null, // when the stream connects again, ms
-  heard: Date.now(), // when the server was last heard of, ms
   skew: 0, // server's clock minus ours, ms
 };
 

@@ -103,7 +103,7 @@ function feed(event) {
   if (act === "connect") connect(state.epoch);
   const live = state.phase === "live";
   const lost = live ? null : (app.lost ?? (state.heard || Date.now()));
-  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null, heard: state.heard });
+  change({ live, lost, retryAt: state.phase === "waiting" ? state.retryAt : null });
 }
 
 async function connect(epoch) {
@@ -143,8 +143,8 @@ function receive(epoch, since, { id, name, data }) {
   feed({ type: "message", epoch, id: id == null ? null : Number(id) });
   if (name === "hello") {
     change({ skew: value.serverTime ? Date.parse(value.serverTime) - Date.now() : 0 });
-    // An older revision than ours means another database: nothing that is shown holds any more.
-    if (since != null && value.revision < since) {
+    // It cannot go on from there, or it is another database: nothing that is shown holds any more.
+    if (value.reset || (since != null && value.revision < since)) {
       runs.clear();
       feed({ type: "reset" });
       tell("reset", {});

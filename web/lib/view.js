@@ -4,7 +4,7 @@
 import { h, paint } from "./dom.js";
 import { bind } from "./keys.js";
 import { on } from "./stream.js";
-import { app, watch } from "./state.js";
+import { watch } from "./state.js";
 
 export { h, paint } from "./dom.js";
 
@@ -157,5 +157,3 @@ export function problem({ error, retry, retryAt }, what = "This part could not b
 export const empty = (title, words, command) =>
   h("div", { class: "empty" }, h("h2", null, title), words && h("p", null, words),
     command && h("m-command", { state: command }));
-
-export const isLive = () => app.live;

@@ -12,7 +12,7 @@ import { h, View } from "../lib/view.js";
 import { command } from "../runs/actions.js";
 import { Pages } from "./pages.js";
 
-sheet("/logs/logs.css");
+await sheet("/logs/logs.css");
 const ROW = 20;
 const MERGED = 50_000; // lines of all nodes that are held
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -87,7 +87,6 @@ class Log extends View {
       this.merged.push(...lines);
       this.cursor = next ?? this.cursor;
       this.next = next && lines.length ? next : null;
-      if (!next && lines.length && !from) this.cursor = undefined;
     } });
   }
 
@@ -105,7 +104,7 @@ class Log extends View {
   }
 
   get view() {
-    return this.scroller?.clientHeight || 400;
+    return Math.min(this.scroller?.clientHeight || 400, 4000);
   }
 
   toEnd() {
@@ -179,11 +178,13 @@ class Log extends View {
       await new Promise((resolve) => setTimeout(resolve, 200));
       signal.throwIfAborted();
       return api.get(`${this.base}/search`, { ...find.query, from, limit: 1000 }, signal);
-    }, { done: ({ total, capped, matches }) => {
+    }, { done: ({ total, capped, matches, stoppedAt }) => {
       if (this.find !== find) return;
       if (from) find.matches.push(...matches);
-      else Object.assign(find, { matches, total, capped });
-      find.done = matches.length === 0;
+      else Object.assign(find, { matches, total, capped: capped || stoppedAt != null });
+      find.done = matches.length === 0 && stoppedAt == null;
+      // A long search stops at times, so that others get their turn; it goes on while nothing was found.
+      if (!find.matches.length && stoppedAt != null) return this.seek(stoppedAt);
       if (!from && matches.length) this.match(1, this.number(Math.floor(this.top)) - 1);
     } });
   }
@@ -252,7 +253,9 @@ class Log extends View {
     const { squeezed, last } = extent(this.rows, ROW, this.view);
     if (this.follow) this.top = last;
     if (!this.placed || this.follow) {
-      this.scroller.scrollTop = this.set_ = scrollOf(this.top, this.rows, ROW, this.view);
+      this.scroller.scrollTop = scrollOf(this.top, this.rows, ROW, this.view);
+      // Read back, since browsers round and clamp it: the event that follows is ours, not the reader's.
+      this.set_ = this.scroller.scrollTop;
       this.placed = true;
     }
     const { scrollTop } = this.scroller;

@@ -11,8 +11,11 @@ class Models extends View {
 
   draw() {
     return h("div", { class: "page" }, h("header", null, h("h1", null, "Models")),
-      this.show("list", ({ items }) => items.length ? list(["Name", "Size", "Changed"], items.map((m) => ({ key: m.name, cells: [m.name, bytes(m.bytes), moment(m.updatedAt)] })))
-        : empty("No models yet", "Base, fine-tuned and quantized models will stand here as a family tree, with size, metrics and where they serve.", "martlet sft --help"), skeleton(6)));
+      this.show("list", ({ items }) => items.length ? list(["Name", "Size", "Changed"],
+        items.map((m) => ({ key: m.name, cells: [m.name, bytes(m.bytes), moment(m.updatedAt)] })))
+        : empty("No models yet",
+          "Base, fine-tuned and quantized models will stand here as a family tree, with size, metrics and where they serve.",
+          "martlet sft --help"), skeleton(6)));
   }
 }
 customElements.define("m-models", Models);

@@ -12,7 +12,7 @@ import { attempts } from "../run/words.js";
 import { answer, retry } from "../runs/actions.js";
 import "../logs/logs.js";
 
-sheet("/node/node.css");
+await sheet("/node/node.css");
 const FAILURES = { outOfMemory: "out of memory", diverged: "the loss diverged", timeout: "took too long", evicted: "evicted", lost: "the machine was lost" };
 
 class Node extends View {
@@ -53,11 +53,11 @@ class Node extends View {
 
   why(node, phase) {
     const more = this.slots.node?.value;
-    const cause = more?.id === node.id ? more.exitExplained : null;
+    const [cause, likely] = more?.id === node.id ? [more.exitExplained, more.likelyCause] : [];
     const bad = phase === "Failed" || phase === "Error";
-    if (!node.message && !cause && !node.waitingFor && !node.failureClass) return null;
+    if (!node.message && !cause && !likely && !node.waitingFor && !node.failureClass) return null;
     return h("div", { class: bad ? "problem" : "note" }, node.message && h("p", null, node.message),
-      cause && h("p", null, cause), node.failureClass && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass] ?? node.failureClass}`),
+      cause && cause !== node.message && h("p", null, cause), likely && h("p", null, "Likely cause: ", h("code", null, likely)), node.failureClass && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass] ?? node.failureClass}`),
       node.waitingFor && h("p", null, `Waits for ${node.waitingFor}.`));
   }
 
@@ -76,7 +76,7 @@ class Node extends View {
     const words = (list) => list.filter(Boolean).join(", ");
     const command = more.command?.map(quote).join(" ");
     return [
-      h("dl", { class: "facts" }, line("Template", more.template?.name ?? node.template), line("Kind", node.type), line("Image", more.image), line("Started", node.startedAt && moment(node.startedAt)),
+      h("dl", { class: "facts" }, line("Template", more.templateName ?? node.template), line("Kind", node.type), line("Image", more.image), line("Started", node.startedAt && moment(node.startedAt)),
         line("Exit code", node.exitCode == null ? null : String(node.exitCode)), line("CPU", words(cpu)), line("Memory", words(memory)), line("GPUs", asked.gpu),
         line("Machine", more.host), line("Launches", node.attempt > 1 && number(node.attempt)), line("Id", h("code", null, node.id))),
       this.values("Inputs", more.inputs, "inputs"), this.values("Outputs", more.outputs, "outputs"),

@@ -7,7 +7,7 @@ import { badge, shown } from "../lib/phase.js";
 import { go } from "../lib/router.js";
 import { View, h, skeleton } from "../lib/view.js";
 import { lineStates, tokens } from "../editor/model.js";
-import { action, barcode, changed, command, flags, manifest, parameterField, rowKeys } from "./parts.js";
+import { action, barcode, calmly, changed, command, flags, manifest, parameterField, rowKeys } from "./parts.js";
 
 class Pipeline extends View {
   values = {};
@@ -17,7 +17,8 @@ class Pipeline extends View {
     document.title = `${name} · Martlet`;
     this.fetch();
     for (const event of ["schedules", "reset"]) this.listen(event, () => this.fetch());
-    this.listen("runs", ({ items }) => items.some((r) => r.pipeline === name) && this.fetch());
+    const later = calmly(this, () => this.fetch());
+    this.listen("runs", ({ items }) => items.some((r) => r.pipeline === name) && later());
   }
   cluster() { return this.state.route.query.get("cluster") === "true"; }
   fetch() {
@@ -45,7 +46,8 @@ class Pipeline extends View {
           h("section", null, h("h2", null, "Run"), this.form(p)),
           h("section", null, h("h2", null, "Last runs"), this.last(p, namespace),
             h("h2", null, plural(p.templates?.length ?? 0, "template")),
-            h("ul", { class: "templates" }, (p.templates ?? []).map((t) => h("li", { key: t.name }, h("code", null, t.name), h("small", null, t.kind)))))),
+            h("ul", { class: "templates" },
+              (p.templates ?? []).map((t) => h("li", { key: t.name }, h("code", null, t.name), h("small", null, t.kind)))))),
         p.yaml && manifest(p.yaml, tokens, lineStates),
       ], skeleton(8)));
   }
@@ -69,23 +71,29 @@ class Pipeline extends View {
     };
     const allowed = may("editor", ns);
     return h("form", { class: "fields", onsubmit: submit },
-      p.parameters.length ? p.parameters.map((one) => input(parameterField(one), this.values, () => this.update())) : h("p", { class: "dim" }, "It has no parameters."),
-      h("div", { class: "row" }, h("button", { class: "primary", disabled: !allowed || Boolean(this.busy) }, this.busy ? "…" : "Run"), !allowed && h("small", null, `This needs the role editor in ${ns}.`)),
+      p.parameters.length ? p.parameters.map((one) => input(parameterField(one), this.values, () => this.update()))
+        : h("p", { class: "dim" }, "It has no parameters."),
+      h("div", { class: "row" }, h("button", { class: "primary", disabled: !allowed || Boolean(this.busy) }, this.busy ? "…"
+        : "Run"), !allowed && h("small", null, `This needs the role editor in ${ns}.`)),
       h("details", null, h("summary", null, "As a command"),
-        h("m-command", { state: command(["submit", "--from", `${p.cluster ? "cluster" : ""}workflowtemplate/${name}`, ...flags(parameters)], ns) })));
+        h("m-command", { state: command(["submit", "--from", `${p.cluster ? "cluster" : ""}workflowtemplate/${name}`,
+          ...flags(parameters)], ns) })));
   }
 
   last(p, namespace) {
     if (!p.runs.length) return h("p", { class: "dim" }, "None yet.");
     return h("table", { class: "list" }, h("tbody", null, [...p.runs].reverse().slice(0, 10).map((r) => h("tr", { key: r.uid },
-      h("td", null, badge(shown(r))), h("td", null, h("a", { class: "item", href: at`/runs/${r.namespace ?? namespace}/${r.name}` }, r.name)),
+      h("td", null, badge(shown(r))), h("td", null,
+        h("a", { class: "item", href: at`/runs/${r.namespace ?? namespace}/${r.name}` }, r.name)),
       h("td", { class: "num" }, r.seconds == null ? "" : span(r.seconds)), h("td", { class: "spare" }, moment(r.startedAt))))));
   }
 
   async discard() {
     const { namespace, name } = this.state.route.params, cluster = this.cluster();
     const gone = await ask({
-      title: `Delete ${name}?`, lost: "The pipeline's definition is lost. Its runs stay, and schedules that use it fail from now on.", action: "Delete", danger: true,
+      title: `Delete ${name}?`,
+        lost: "The pipeline's definition is lost. Its runs stay, and schedules that use it fail from now on.", action: "Delete",
+        danger: true,
       command: () => command([cluster ? "cluster-template" : "template", "delete", name], cluster ? "" : namespace),
       act: () => api.delete(cluster ? at`/api/v1/cluster-workflow-templates/${name}` : at`/api/v1/workflow-templates/${namespace}/${name}`),
     });

@@ -11,12 +11,12 @@ import { keepRuns, now, runs } from "../lib/state.js";
 import { focus } from "../lib/stream.js";
 import { empty, h, problem, skeleton, View } from "../lib/view.js";
 import { actions, answer, command } from "../runs/actions.js";
-import { culprit, headline } from "./words.js";
+import { culprit, headline, merge } from "./words.js";
 
-sheet("/run/run.css");
+await sheet("/run/run.css");
 const TABS = [["graph", "Graph"], ["tree", "Tree"], ["timeline", "Timeline"], ["logs", "Logs"], ["metrics", "Metrics"], ["artifacts", "Artifacts"],
   ["events", "Events"], ["manifest", "Manifest"]];
-const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/metrics/metrics.js",
+const MODULES = { graph: "/graph/graph.js", tree: "/run/tree.js", timeline: "/timeline/timeline.js", logs: "/logs/logs.js", metrics: "/charts/metrics.js",
   artifacts: "/artifacts/artifacts.js", events: "/run/records.js", manifest: "/run/records.js" };
 
 class Run extends View {
@@ -78,7 +78,7 @@ class Run extends View {
     const { namespace, name } = this.state.route.params;
     const known = [...runs.values()].find((run) => run.namespace === namespace && run.name === name);
     this.load("run", async (signal) => {
-      const uid = known?.uid ?? (await api.get(at`/api/v1/workflows/${namespace}/${name}`, { fields: "metadata.uid" }, signal)).metadata.uid;
+      const uid = known?.uid ?? (await this.find(namespace, name, signal));
       return api.get(at`/runs/${uid}`, {}, signal);
     }, { done: (run) => {
       const { nodes, ...summary } = run;
@@ -95,6 +95,16 @@ class Run extends View {
     } });
   }
 
+  async find(namespace, name, signal) {
+    try {
+      return (await api.get(at`/api/v1/workflows/${namespace}/${name}`, { fields: "metadata.uid" }, signal)).metadata.uid;
+    } catch (error) {
+      // The frame left the stream to this view; without a run it still tells whether the server is there.
+      if (error.status) focus({ namespace });
+      throw error;
+    }
+  }
+
   get run() {
     return this.uid && { ...this.more, ...runs.get(this.uid), waits: this.nodes.some((node) => shown(node) === "Suspended") };
   }
@@ -108,16 +118,7 @@ class Run extends View {
   came({ uid, revision, whole, nodes }) {
     if (uid !== this.uid || revision < this.revision) return;
     this.revision = revision;
-    if (whole) this.nodes = nodes;
-    else {
-      const changed = new Map(nodes.map((node) => [node.id, node]));
-      this.nodes = this.nodes.map((node) => {
-        const newer = changed.get(node.id);
-        changed.delete(node.id);
-        return newer ?? node;
-      });
-      if (changed.size) this.nodes.push(...changed.values());
-    }
+    this.nodes = merge(whole ? [] : this.nodes, nodes);
     this.announce();
     this.aim();
     this.update();
@@ -153,6 +154,13 @@ class Run extends View {
         chosen && this.tab !== "logs" && h("aside", { key: "panel", "aria-label": `Node ${chosen.displayName}` },
           h("m-node", { key: chosen.id, state: { run, node: chosen, nodes: this.nodes, told: this.told }, onclose: () => this.choose(null), onchoose: (event) => this.choose(event.detail) }))),
     ];
+  }
+
+  drawn() {
+    if (this.shownTab === this.tab) return;
+    const tab = this.querySelector(".tabs [aria-current]");
+    if (tab) this.shownTab = this.tab;
+    tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   header(run) {

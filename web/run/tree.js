@@ -56,7 +56,7 @@ class Tree extends View {
     const grouping = groups(nodes);
     this.closed ??= foldedAtFirst(nodes, grouping);
     this.rows = tree(nodes, grouping, this.closed);
-    const { first, end } = visible(this.scrollTop / ROW, this.rows.length, ROW, this.clientHeight || 600);
+    const { first, end } = visible(this.scrollTop / ROW, this.rows.length, ROW, Math.min(this.clientHeight || 600, 4000));
     return h("div", { class: "rows", role: "tree", "aria-label": "Nodes", style: { height: `${this.rows.length * ROW}px` } },
       this.rows.slice(first, end).map(({ id, name, node, depth, kids, open }, offset) => {
         const index = first + offset;

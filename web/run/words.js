@@ -41,6 +41,20 @@ export function attempts(node, nodes) {
   return { head: retry, list: list.length ? list : [retry] };
 }
 
+/** Nodes with what the stream told of some. A told node may come without `children`: it keeps those that it had, and is
+ * added to those of its `parents`. */
+export function merge(nodes, told) {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  for (const node of told) byId.set(node.id, { ...node, children: node.children ?? byId.get(node.id)?.children ?? [] });
+  for (const { id, parents = [] } of told) {
+    for (const parent of parents) {
+      const above = byId.get(parent);
+      if (above && !above.children.includes(id)) byId.set(parent, { ...above, children: [...above.children, id] });
+    }
+  }
+  return [...byId.values()];
+}
+
 /** Rows of the tree: [{id, name, node?, depth, kids, open, counts}]; `closed`: groups whose content is not shown. */
 export function tree(nodes, { byId, parent, loops }, closed) {
   const under = new Map();

@@ -1,5 +1,7 @@
 // Filters of the list of runs: in the address, in words, for the server, and against a run that the stream told of. Pure.
 
+import { quote } from "../lib/format.js";
+
 const HOURS = { "1h": 1, "6h": 6, "24h": 24, "7d": 168, "30d": 720 };
 export const NAMES = ["phase", "q", "pipeline", "cron", "label", "parameter", "since", "from", "to"];
 export const PHASES = ["Running", "Pending", "Succeeded", "Failed", "Error"];
@@ -59,7 +61,9 @@ export function passes(run, filters, now, namespace) {
 
 /** The same filters for `martlet list`. */
 export function command(filters, namespace) {
-  const flag = { phase: "--status", label: "-l", since: "--since", q: "--prefix" };
-  const words = filters.filter(([name]) => flag[name]).map(([name, value]) => `${flag[name]} ${value}`);
+  const words = [["phase", "--status"], ["label", "-l"], ["since", "--since"], ["q", "--prefix"]].map(([name, flag]) => {
+    const values = filters.filter(([one]) => one === name).map(([, value]) => value).join(",");
+    return values && `${flag} ${quote(values)}`;
+  });
   return ["martlet list", namespace && `-n ${namespace}`, ...words].filter(Boolean).join(" ");
 }

@@ -11,7 +11,7 @@ import { empty, h, skeleton, View } from "../lib/view.js";
 import { remove, retryAll } from "./actions.js";
 import { asked, command, parse, passes, PHASES, read, write } from "./filters.js";
 
-sheet("/runs/runs.css");
+await sheet("/runs/runs.css");
 const PAGE = 50;
 const MOST = 2000; // rows; beyond, filters find more than scrolling
 
@@ -75,6 +75,10 @@ class Runs extends View {
       keepRuns(items);
       this.list = [...new Set([...this.list, ...items.map(({ uid }) => uid)])];
       this.next = next;
+      // A page may be short, or empty, although more follow: look again whether the end is in view.
+      const end = this.querySelector(".end");
+      this.watcher.disconnect();
+      if (end) requestAnimationFrame(() => this.watcher.observe(end));
     } });
   }
 
@@ -185,7 +189,7 @@ class Runs extends View {
         "aria-label": `Remove the filter ${filter.join(" ")}`, onclick: () => this.set(without(filter)) },
         h("small", null, { q: "name", parameter: "param" }[filter[0]] ?? filter[0]), /^(from|to)$/.test(filter[0]) ? relative(filter[1], now()) : filter[1], " ×")),
       h("form", { class: "add", onsubmit: (event) => this.add(event) }, h("input", { list: "filter-words", "aria-label": "Add a filter",
-        placeholder: "Filter: since:24h, label:team=nlp…", onchange: (event) => event.target.setCustomValidity("") }),
+        placeholder: "Filter, e.g. since:24h", onchange: (event) => event.target.setCustomValidity("") }),
       h("datalist", { id: "filter-words" }, this.suggestions().map((value) => h("option", { value })))),
       filters.length > 0 && h("button", { class: "plain", onclick: keep }, known ? "Forget filter" : "Save filter"),
       kept.filter((one) => one !== known).map(({ name, query }) => h("a", { key: `kept ${query}`, class: "button chip", href: `/runs?${query}`, title: "A saved filter" }, "☆ ", name)),
@@ -238,7 +242,7 @@ class Runs extends View {
     const fresh = h("tr", { key: run.uid, "data-uid": run.uid, "aria-selected": String(picked) },
       h("td", { class: "pick" }, h("input", { type: "checkbox", checked: picked, "aria-label": `Select ${run.name}`, onclick: (event) => this.pick(run.uid, event) }), icon(phase, true)),
       h("td", { class: "what" }, h("a", { class: "name", href: place(run) }, run.name),
-        run.message && phase !== "Succeeded" && h("small", { class: "cut", title: run.message }, run.message)),
+        run.message && phase !== "Succeeded" && h("small", { class: "cut", title: run.message }, run.message.replaceAll("`", ""))),
       h("td", { class: "cut pipe", "data-label": "Pipeline" }, run.pipeline && h("a", { href: at`/pipelines/${run.namespace}/${run.pipeline}` }, run.pipeline)),
       h("td", null, moment(run.startedAt)),
       h("td", { class: "took" }, h("span", null, span(took)), usual != null && took != null

@@ -25,14 +25,16 @@ export function backfill(s, done) {
     draw();
     try {
       const dry = !preview;
-      const answer = await api.post(at`/schedules/${s.namespace}/${s.name}/backfill`, { start: moment(form.start), end: moment(form.end), preview: dry });
+      const answer = await api.post(at`/schedules/${s.namespace}/${s.name}/backfill`,
+        { start: moment(form.start), end: moment(form.end), preview: dry });
       if (dry) preview = answer;
       else { toast(`${plural(answer.runs.length, "run")} started.`); dialog.close(); done(); }
     } catch (problem) { error = problem.message; }
     busy = false;
     draw();
   };
-  const field = (name, words) => h("div", { class: "field" }, h("label", { for: `backfill-${name}` }, words), h("input", { id: `backfill-${name}`, type: "datetime-local", required: true, value: form[name], oninput: set(name) }));
+  const field = (name, words) => h("div", { class: "field" }, h("label", { for: `backfill-${name}` }, words),
+    h("input", { id: `backfill-${name}`, type: "datetime-local", required: true, value: form[name], oninput: set(name) }));
   const draw = () => paint(dialog, h("form", { method: "dialog", onsubmit: send },
     h("h2", { id: "backfill-title" }, `Backfill ${s.name}`),
     h("p", null, "Starts a run for each time the schedule would have fired. Times that had their run get none."),
@@ -41,9 +43,12 @@ export function backfill(s, done) {
       h("ol", { class: "instants" }, preview.instants.slice(0, SHOWN).map((t) => h("li", { key: t, title: utc(t) }, local(t)))),
       preview.instants.length > SHOWN && h("p", { class: "dim" }, `and ${preview.instants.length - SHOWN} more`)),
     error && h("p", { class: "problem", role: "alert" }, error),
-    h("details", null, h("summary", null, "As a command"), h("m-command", { state: form.start && form.end ? command(["cron", "backfill", s.name, "--start", moment(form.start), "--end", moment(form.end)], s.namespace) : "" })),
+    h("details", null, h("summary", null, "As a command"), h("m-command",
+      { state: form.start && form.end ? command(["cron", "backfill", s.name, "--start", moment(form.start), "--end",
+      moment(form.end)], s.namespace) : "" })),
     h("footer", null, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-      h("button", { class: "primary", disabled: busy || preview?.runs.length === 0 }, busy ? "…" : preview ? `Start ${plural(preview.runs.length, "run")}` : "Show times"))));
+      h("button", { class: "primary", disabled: busy || preview?.runs.length === 0 },
+        busy ? "…" : preview ? `Start ${plural(preview.runs.length, "run")}` : "Show times"))));
   dialog.setAttribute("aria-labelledby", "backfill-title");
   dialog.onclose = () => dialog.remove();
   draw();

@@ -14,15 +14,18 @@ const clock = (v) => v.time.split(":").map(Number).slice(0, 2).reverse().join(" 
 
 /** Fields for `ask`. */
 export function scheduleFields(name, timezone) {
-  const part = (name, label, value, more) => ({ name, label, value, when: (v) => EVERY[v.every][0].includes(name), required: true, ...more });
+  const part = (name, label, value, more) => ({ name, label, value, when: (v) => EVERY[v.every][0].includes(name), required: true,
+    ...more });
   return [
     { name: "name", label: "Name", value: name, required: true, description: "Lower case letters, digits and dashes." },
     { name: "every", label: "Runs", value: "every day", options: Object.keys(EVERY) },
     part("time", "At", "06:00", { type: "time" }), part("minute", "At minute", "0", { type: "number" }),
-    part("weekday", "On", "Monday", { options: DAYS }), part("day", "On day", "1", { type: "number", description: "Months without this day are left out." }),
+    part("weekday", "On", "Monday", { options: DAYS }), part("day", "On day", "1",
+      { type: "number", description: "Months without this day are left out." }),
     part("cron", "Cron expression", "0 6 * * *", { description: "Minute, hour, day of the month, month, day of the week." }),
     { name: "timezone", label: "Time zone", value: timezone, options: ["UTC", ...(Intl.supportedValuesOf?.("timeZone") ?? [])] },
-    { name: "policy", label: "When the last run still goes", value: "Forbid", options: ["Forbid", "Allow", "Replace"], description: "Forbid leaves the new run out, Allow runs both, Replace stops the old one." },
+    { name: "policy", label: "When the last run still goes", value: "Forbid", options: ["Forbid", "Allow", "Replace"],
+      description: "Forbid leaves the new run out, Allow runs both, Replace stops the old one." },
   ];
 }
 

@@ -19,16 +19,19 @@ export function nextFire(schedule) {
 
 /** The day as people say it, and the hour: "today 06:00", "Tue 06:00", "3 Dec 06:00". */
 export function day(time, at) {
-  const then = new Date(time), midnight = new Date(at).setHours(0, 0, 0, 0), days = Math.floor((new Date(time).setHours(12, 0, 0, 0) - midnight) / 86_400_000);
+  const then = new Date(time), midnight = new Date(at).setHours(0, 0, 0, 0),
+    days = Math.floor((new Date(time).setHours(12, 0, 0, 0) - midnight) / 86_400_000);
   const word = days === 0 ? "today" : days === 1 ? "tomorrow" : days === -1 ? "yesterday"
-    : then.toLocaleDateString("en-GB", days > 1 && days < 7 ? { weekday: "long" } : { day: "numeric", month: "short", ...(then.getFullYear() !== new Date(at).getFullYear() && { year: "numeric" }) });
+    : then.toLocaleDateString("en-GB", days > 1 && days < 7 ? { weekday: "long" } : { day: "numeric", month: "short",
+      ...(then.getFullYear() !== new Date(at).getFullYear() && { year: "numeric" }) });
   return `${word} ${clock(time).slice(0, 5)}`;
 }
 
 export function stateOf(s) {
   if (s.stopped) return h("span", { class: "badge p-Skipped" }, icon("Skipped"), "stopped");
   if (s.suspended) return h("span", { class: "badge p-Suspended" }, icon("Suspended"), "suspended");
-  if (s.lateSeconds) return h("span", { class: "badge p-Suspended", title: "The last fire has no run yet." }, icon("Error"), `${span(s.lateSeconds)} late`);
+  if (s.lateSeconds) return h("span", { class: "badge p-Suspended", title: "The last fire has no run yet." }, icon("Error"),
+    `${span(s.lateSeconds)} late`);
   if (s.active?.length) return h("span", { class: "badge p-Running" }, icon("Running"), "running");
   return h("span", { class: "dim" }, "waits");
 }
@@ -43,12 +46,14 @@ export function actions(s, done, short = false) {
   const run = () => ask({
     title: `Run ${name} now?`, words: "This run does not count as one of the schedule's times.", action: "Run now",
     command: () => command(["submit", "--from", `cronwf/${name}`], namespace),
-    act: async () => { const made = await api.post(at`/schedules/${namespace}/${name}/run`, {}); go(at`/runs/${made.namespace}/${made.name}`); },
+    act: async () => { const made = await api.post(at`/schedules/${namespace}/${name}/run`,
+      {}); go(at`/runs/${made.namespace}/${made.name}`); },
   });
   return h("div", { class: "row" },
     action("Run now", run, { namespace, label: short ? `Run ${name} now` : null }),
     s.suspended ? action("Resume", act(() => set("resume"), `${name} is resumed.`), { namespace, label: short ? `Resume ${name}` : null })
-      : action("Suspend", act(() => set("suspend"), `${name} is suspended. Resume it any time.`), { namespace, label: short ? `Suspend ${name}` : null }),
+      : action("Suspend", act(() => set("suspend"), `${name} is suspended. Resume it any time.`),
+        { namespace, label: short ? `Suspend ${name}` : null }),
     !short && action("Backfill…", () => backfill(s, done), { namespace }),
     !short && h("a", { class: "button", href: `/submit?${new URLSearchParams({ schedule: name, in: namespace })}` }, "Edit"),
     !short && action("Delete", async () => {

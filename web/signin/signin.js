@@ -6,14 +6,16 @@ import { sheet } from "../lib/sheet.js";
 import { change } from "../lib/state.js";
 import { View, h } from "../lib/view.js";
 
-sheet("/settings/settings.css");
+await sheet("/settings/settings.css");
 
 class SignIn extends View {
   draw() {
     return h("form", { class: "signin", onsubmit: (event) => this.enter(event) },
       h("h1", null, "Sign in"),
       h("div", { class: "field" }, h("label", { for: "token" }, "Token"),
-        h("input", { id: "token", name: "token", type: "password", required: true, autocomplete: "current-password", spellcheck: "false", autofocus: true, placeholder: "mrt_…", "aria-describedby": "token-about", "aria-invalid": this.error ? "true" : null, ref: (node) => node.focus() }),
+        h("input", { id: "token", name: "token", type: "password", required: true, autocomplete: "current-password",
+          spellcheck: "false", autofocus: true, placeholder: "mrt_…", "aria-describedby": "token-about",
+          "aria-invalid": this.error ? "true" : null, ref: (node) => node.focus() }),
         h("small", { id: "token-about" }, "It begins with mrt_. Who runs this server can make one:")),
       h("m-command", { state: "martlet token create NAME --role editor" }),
       this.error && h("p", { class: "problem", role: "alert" }, this.error),

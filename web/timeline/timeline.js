@@ -8,7 +8,7 @@ import { window as visible } from "../lib/virtual.js";
 import { h, View } from "../lib/view.js";
 import { rows, ticks } from "./bars.js";
 
-sheet("/timeline/timeline.css");
+await sheet("/timeline/timeline.css");
 const ROW = 26;
 
 class Timeline extends View {
@@ -79,7 +79,7 @@ class Timeline extends View {
     const bar = (a, b) => ({ left: left(Math.max(a, from)), width: `${((Math.min(b, to) - Math.max(a, from)) / (to - from)) * 100}%` });
     const wide = (a, b) => ((Math.min(b, to) - Math.max(a, from)) / (to - from)) * (this.clientWidth - 240);
     const seen = (a, b) => b >= from && a <= to;
-    const { first, end } = visible(Math.max(0, this.scrollTop - 28) / ROW, list.length, ROW, this.clientHeight || 600);
+    const { first, end } = visible(Math.max(0, this.scrollTop - 28) / ROW, list.length, ROW, Math.min(this.clientHeight || 600, 4000));
     const pointer = (event) => this.pointer(event);
     return h("div", { class: "lanes", style: { height: `${list.length * ROW + 34}px` }, onpointerdown: pointer, onpointermove: pointer, onpointerup: pointer, ondblclick: () => this.zoom(null) },
       h("div", { class: "scale" }, h("span", { class: "dim" }, this.range ? h("button", { class: "plain", onclick: () => this.zoom(null) }, "All") : `${list.length} steps`),

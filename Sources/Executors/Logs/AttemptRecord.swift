@@ -1,6 +1,7 @@
 // What an attempt's directory says of how it went, for people who look at a node.
 
 import Artifacts
+import Scheduling
 package import Text
 
 /// The times, the end and the use of one attempt, as far as its files tell.

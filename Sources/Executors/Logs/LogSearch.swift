@@ -29,6 +29,8 @@ package struct LogMatches: Sendable, Hashable {
     package var lines: [Int] = []
     /// The first line that was not looked at, where the search ended before the log did.
     package var stoppedAt: Int?
+
+    package init() {}
 }
 
 package struct LogSearch: Sendable {

@@ -138,16 +138,19 @@ extension CronMachine {
 
     /// One run for the latest moment that was missed, if it may still begin; never one for each.
     private mutating func sync(_ uid: String, at now: Timestamp) -> [CronEffect] {
-        let isNewSchedule = status.scheduleText != scheduleText
-        status.scheduleText = scheduleText
-        guard !isNewSchedule, let missed = missed(at: now) else { return [] }
+        if status.scheduleText != scheduleText {
+            status.scheduleText = scheduleText
+            // Whole seconds: that is what is stored.
+            status.scheduleSince = Timestamp(seconds: now.seconds)
+        }
+        guard let missed = missed(at: now) else { return [] }
         return run(missed, uid, at: now)
     }
 
     /// The latest moment without a run that `startingDeadlineSeconds` still allows to make up for.
     package func missed(at now: Timestamp) -> Timestamp? {
         guard let deadline = cron.startingDeadlineSeconds, let last = status.lastScheduledTime,
-            let missed = timetable.previous(atOrBefore: now + .nanoseconds(-1)), missed > last,
+            let missed = timetable.previous(atOrBefore: now + .nanoseconds(-1)), missed > last, missed > status.scheduleSince ?? last,
             now < missed + .seconds(deadline)
         else { return nil }
         return missed

@@ -47,6 +47,8 @@ package struct CronStatus: Sendable, Hashable {
     /// The schedules and zone in force when they were last looked at. A schedule that was changed since then has
     /// missed nothing.
     package var scheduleText: String?
+    /// Since when they are in force, as far as is known: nothing before it counts as missed.
+    package var scheduleSince: Timestamp?
     /// The last moment that was looked at and made no run; a restart does not look at it again.
     package var lastSkippedTime: Timestamp?
 
@@ -71,10 +73,11 @@ package struct CronStatus: Sendable, Hashable {
             return Condition(type: type, message: condition.string("message") ?? "")
         }
         scheduleText = fields.string("lastUsedSchedule")
+        scheduleSince = fields.string("lastUsedScheduleSince").flatMap(Timestamp.init(rfc3339:))
         lastSkippedTime = fields.string("lastSkippedTime").flatMap(Timestamp.init(rfc3339:))
     }
 
-    /// As Argo's API shows it, and two members more: `lastUsedSchedule` and `lastSkippedTime`.
+    /// As Argo's API shows it, and members more: `lastUsedSchedule`, `lastUsedScheduleSince`, `lastSkippedTime`.
     package var json: JSONValue {
         var object = ObjectBuilder()
         let children = active.map { child -> JSONValue in
@@ -96,6 +99,7 @@ package struct CronStatus: Sendable, Hashable {
                 ])
             })
         object.set("lastUsedSchedule", scheduleText)
+        object.set("lastUsedScheduleSince", scheduleSince?.rfc3339)
         object.set("lastSkippedTime", lastSkippedTime?.rfc3339)
         return object.json
     }

@@ -171,7 +171,7 @@ extension TokenOrder {
 
 extension TokenRow {
     fileprivate var json: JSONValue {
-        func text(_ moment: Timestamp?) -> JSONValue { moment.map { .string($0.withMilliseconds) } ?? .null }
+        func text(_ moment: Timestamp?) -> JSONValue { moment.map { .string($0.rfc3339Milliseconds) } ?? .null }
         return .object([
             "id": .string(id), "name": .string(name), "roles": .object(roles.mapValues { .string($0) }),
             "createdAt": text(createdAt), "expiresAt": text(expiresAt), "lastUsedAt": text(lastUsedAt),
@@ -183,18 +183,10 @@ extension TokenRow {
 extension AuditRow {
     fileprivate var json: JSONValue {
         .object([
-            "id": .string("\(id)"), "at": .string(at.withMilliseconds), "who": .string(who),
+            "id": .string("\(id)"), "at": .string(at.rfc3339Milliseconds), "who": .string(who),
             "what": .string(what),
             "namespace": .string(namespace), "target": .string(target), "from": .string(source),
             "status": .int(status),
         ])
-    }
-}
-
-extension Timestamp {
-    /// As the service's own API writes times: `2026-11-21T22:01:02.345Z`.
-    fileprivate var withMilliseconds: String {
-        let milliseconds = (nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000 / 1_000_000
-        return rfc3339.dropLast() + ".\(String(1_000 + milliseconds).dropFirst())Z"
     }
 }

@@ -29,12 +29,9 @@ extension JSONValue {
     static func texts(_ texts: some Sequence<String>) -> JSONValue { .array(texts.map(JSONValue.string)) }
 
     /// `{"items": [...], "next": ...}`.
-    static func page(_ items: [JSONValue], next: String? = nil, _ more: [String: JSONValue] = [:]) -> JSONValue {
+    static func page(_ items: [JSONValue], next: String? = nil, _ more: [String: JSONValue] = [:])
+        -> JSONValue
+    {
         .object(["items": .array(items), "next": .text(next)].merging(more) { $1 })
     }
-}
-
-extension [String: JSONValue] {
-    /// With the members of another object over these.
-    func adding(_ json: JSONValue) -> [String: JSONValue] { merging(json.objectValue ?? [:]) { $1 } }
 }

@@ -82,6 +82,14 @@ struct MartletRoutes: RouteGroup {
         return node
     }
 
+    /// The node of the path without its children. Only that is loaded where the path has its id, as the page's have.
+    func storedNode(_ reader: APIReader) async throws -> Node {
+        let found = try await context.store.node(reader.request["uid"], reader.request["node"])
+        if let found { return found }
+        let view = try await view(reader)
+        return try node(reader, of: view)
+    }
+
     /// The namespaces that a list is about: the one asked for, if the principal may see it, or all that it may.
     /// - Returns: nil for all there are.
     func namespaces(_ reader: APIReader) throws -> Set<String>? {

@@ -25,7 +25,8 @@ extension MartletRoutes {
                 summary: "Deletes a secret."
             ) { reader in
                 let (namespace, name) = (reader.request["namespace"], reader.request["name"])
-                guard try await context.store.deleteDefinition(.secret, namespace: namespace, name: name) else {
+                guard try await context.store.deleteDefinition(.secret, namespace: namespace, name: name)
+                else {
                     throw ServiceError.notFound("there is no secret \"\(name.shortened)\"")
                 }
                 return .json([:])

@@ -11,16 +11,24 @@ package enum LogFormat: String, Sendable, Hashable, CaseIterable {
 /// Writes log lines to standard error.
 package struct ServiceLog: Sendable {
     let logger: Logger
+    /// Counts the lines, and what the service with this log counts beside them.
+    let metrics: ServiceMetrics
 
-    /// - Parameter level: trace, debug, info, notice, warning, error or critical.
+    /// - Parameter level: trace, debug, info, notice, warning, error or critical; nil comes of other words.
     package init?(level: String, format: LogFormat, now: @escaping @Sendable () -> Timestamp) {
         guard let level = Logger.Level(rawValue: level) else { return nil }
-        var logger = Logger(label: "martlet.server") { StreamLogHandler.standardError(label: $0) }
+        let metrics = ServiceMetrics()
+        var logger = Logger(label: "martlet.server") { label in
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json:
+                JSONLogHandler(label: label, now: now, counted: { metrics.countLogLine($0.rawValue) })
+            }
+        }
         logger.logLevel = level
         self.logger = logger
+        self.metrics = metrics
     }
-
-    init(_ logger: Logger) { self.logger = logger }
 
     /// - Parameters:
     ///   - message: a fixed lowercase sentence; what varies goes into the metadata.

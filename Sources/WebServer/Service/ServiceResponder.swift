@@ -6,14 +6,6 @@ import Logging
 import Persistence
 import Text
 
-/// Told of every answer: metrics.
-protocol RequestObserver: Sendable {
-    /// - Parameter operation: the route's; `none` where no route was found.
-    func answered(operation: String, method: String, status: Int, seconds: Double)
-    /// A stream began to be sent, or ended.
-    func streams(_ count: Int)
-}
-
 /// The service without its sockets.
 final class ServiceResponder: Sendable {
     /// Bounds of what is done at a time.
@@ -30,20 +22,20 @@ final class ServiceResponder: Sendable {
     private let limits: Limits
     private let requestGate: RequestGate
     private let streamGate: RequestGate
-    private let observer: (any RequestObserver)?
+    private let metrics: ServiceMetrics
     private let surroundings: ServerSurroundings
     private let now: @Sendable () -> Timestamp
     private let logger: Logger
 
     init(
         router: ServiceRouter, access: AccessControl, limits: Limits = Limits(),
-        observer: (any RequestObserver)? = nil, surroundings: ServerSurroundings,
+        metrics: ServiceMetrics, surroundings: ServerSurroundings,
         now: @escaping @Sendable () -> Timestamp, logger: Logger
     ) {
         self.router = router
         self.access = access
         self.limits = limits
-        self.observer = observer
+        self.metrics = metrics
         self.surroundings = surroundings
         self.now = now
         self.logger = logger
@@ -64,6 +56,8 @@ final class ServiceResponder: Sendable {
         let id = surroundings.randomHex()
         var progress = Progress()
         var reply: HTTPReply
+        metrics.requestBegan()
+        defer { metrics.requestEnded() }
         do {
             guard let slot = requestGate.enter() else {
                 throw Self.busy("this server is answering as many requests as it can")
@@ -79,14 +73,14 @@ final class ServiceResponder: Sendable {
             throw error
         } catch {
             let refusal = translated(error, call, id)
+            if progress.principal == nil, let reason = Self.reason(refusal) { metrics.countRefused(reason) }
             try? await note(call, progress, status: refusal.status)
             reply = .json(refusal.json, status: refusal.status, headers: refusal.headers)
         }
-        let operation = progress.match?.route.operation ?? "none"
+        let operation = progress.match?.route.operation ?? ServiceMetrics.unknownOperation
         let span = surroundings.now() - began
-        observer?.answered(
-            operation: operation, method: call.method.shortened, status: reply.status, seconds: span.inSeconds
-        )
+        metrics.observe(
+            operation: operation, method: call.method, status: reply.status, seconds: span.inSeconds)
         logger.debug(
             "request answered",
             metadata: [
@@ -194,12 +188,13 @@ final class ServiceResponder: Sendable {
             let refusal = Self.busy("this server is sending as many streams as it can")
             return .json(refusal.json, status: refusal.status, headers: refusal.headers)
         }
-        let (streams, observer, principal) = (streams, observer, progress.principal)
+        let (streams, metrics, principal) = (streams, metrics, progress.principal)
+        let kind = progress.match?.route.operation.contains("Log") == true ? "log" : "events"
         let isEndless = Self.isEndless(reply)
         let needsRights = progress.match?.route.access != .open && principal?.proof != Principal.Proof.none
         reply.body = .stream { sink in
-            observer?.streams(streams.count + 1)
-            defer { observer?.streams(streams.count) }
+            metrics.streamBegan(kind)
+            defer { metrics.streamEnded(kind) }
             try await streams.run(
                 sink, isEndless: isEndless, principal: needsRights ? principal : nil,
                 connection: call.connection, write)
@@ -221,6 +216,16 @@ final class ServiceResponder: Sendable {
         var error = ServiceError.unavailable(message)
         error.headers = [("Retry-After", "1")]
         return error
+    }
+
+    /// Why a request was refused before a route saw it, for the metrics.
+    private static func reason(_ refusal: ServiceError) -> String? {
+        switch refusal.status {
+        case 401: "unauthenticated"
+        case 403: "forbidden"
+        case 429, 503: "too_many"
+        default: nil
+        }
     }
 
     /// What is nobody's mistake but ours is logged, and told without its details.

@@ -2,13 +2,16 @@
 
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
-    static func all(_ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch)
-        -> [any RouteGroup]
-    {
+    static func all(
+        _ context: ServiceContext, access: AccessControl, readiness: ReadinessWatch, metrics: MetricsSources,
+        opensMetrics: Bool
+    ) -> [any RouteGroup] {
         [
             HealthRoutes(readiness: readiness),
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
+            MartletRoutes(context),
+            MetricsRoutes(context: context, sources: metrics, isOpen: opensMetrics),
         ]
     }
 

@@ -6,6 +6,18 @@ import Logging
 import NIOCore
 import Text
 
+/// What the parts beside the service count; what is nil is not told at `/metrics`.
+package struct EngineNumbers: Sendable {
+    package var controller: ControllerMetrics?
+    package var custom: CustomMetrics?
+    /// Slots, processors and memory of the executor.
+    package var executor: (@Sendable () async -> [MetricFamily])?
+    /// Why the database cannot be written at the moment.
+    package var storageProblem: (@Sendable () async -> String?)?
+
+    package init() {}
+}
+
 /// Serves the API, the page and health over HTTP until its task is cancelled.
 package struct ServiceServer: Sendable {
     private let settings: ServiceSettings
@@ -18,7 +30,7 @@ package struct ServiceServer: Sendable {
     /// - Throws: `CertificateError`; `ServiceStartError` when the settings cannot be served so.
     package init(
         settings: ServiceSettings, operations: WorkflowOperations, feed: RunFeed,
-        checks: [ReadinessCheck] = [], log: ServiceLog
+        checks: [ReadinessCheck] = [], engine: EngineNumbers = EngineNumbers(), log: ServiceLog
     ) throws {
         self.settings = settings
         logger = log.logger
@@ -30,7 +42,8 @@ package struct ServiceServer: Sendable {
             dataDirectory: operations.dataDirectory, version: settings.version, surroundings: surroundings,
             logger: logger)
         responder = Self.responder(
-            settings, context, readiness: readiness, isSecure: certificates != nil
+            settings, context, readiness: readiness, isSecure: certificates != nil, metrics: log.metrics,
+            engine: engine
         )
     }
 
@@ -38,7 +51,7 @@ package struct ServiceServer: Sendable {
     static func responder(
         _ settings: ServiceSettings, _ context: ServiceContext, readiness: ReadinessWatch,
         isSecure: Bool = false, groups: [any RouteGroup]? = nil,
-        observer: (any RequestObserver)? = nil
+        metrics: ServiceMetrics = ServiceMetrics(), engine: EngineNumbers = EngineNumbers()
     ) -> ServiceResponder {
         let mode = settings.accessMode
         let access = AccessControl(
@@ -46,11 +59,18 @@ package struct ServiceServer: Sendable {
             origins: OriginCheck(
                 checksHost: mode == .open && settings.isLoopback, allowedHosts: settings.allowedHosts),
             isSecure: isSecure, surroundings: context.surroundings, now: context.now, logger: context.logger)
-        let groups = groups ?? ServiceRoutes.all(context, access: access, readiness: readiness)
+        let sources = MetricsSources(
+            service: metrics, controller: engine.controller, custom: engine.custom, executor: engine.executor,
+            storageProblem: engine.storageProblem)
+        let groups =
+            groups
+            ?? ServiceRoutes.all(
+                context, access: access, readiness: readiness, metrics: sources,
+                opensMetrics: settings.opensMetrics)
         return ServiceResponder(
             router: ServiceRoutes.router(groups, page: PageRoutes(directory: settings.pageDirectory)),
             access: access,
-            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams), observer: observer,
+            limits: .init(requests: settings.maxRequests, streams: settings.maxStreams), metrics: metrics,
             surroundings: context.surroundings, now: context.now, logger: context.logger)
     }
 

@@ -21,6 +21,8 @@ package struct ServiceSettings: Sendable {
     /// A folder with the page's files, in place of those inside the binary; for working on the page.
     package var pageDirectory: String?
     package var version = ""
+    /// Whether `/metrics` needs no token where others do.
+    package var opensMetrics = false
 
     package var maxConnections = 16_384
     package var maxRequests = 1_024

@@ -92,8 +92,11 @@ enum RunComparison {
 
     /// Those that differ first, each part by name.
     private static func parameters(_ runs: [ComparedRun]) -> [JSONValue] {
-        let byRun = runs.map { Dictionary($0.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }) }
-        let rows = Set(byRun.flatMap(\.keys)).map { name -> (name: String, values: [String?], differs: Bool) in
+        let byRun = runs.map {
+            Dictionary($0.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+        }
+        let rows = Set(byRun.flatMap(\.keys)).map {
+            name -> (name: String, values: [String?], differs: Bool) in
             let values = byRun.map { $0[name] }
             return (name, values, Set(values).count > 1)
         }

@@ -32,7 +32,7 @@ extension MartletRoutes {
         let wanted = all.filter { series in
             (nodes.isEmpty || nodes.contains(series.nodeID)) && (names.isEmpty || names.contains(series.name))
         }
-        let titles = try await displayNames(summary.uid)
+        let titles = try await displayNames(summary.uid, Set(wanted.prefix(Self.seriesLimit).map(\.nodeID)))
         var found: [JSONValue] = []
         for series in wanted.prefix(Self.seriesLimit) {
             let points = try await MetricReading.points(
@@ -57,10 +57,11 @@ extension MartletRoutes {
         ])
     }
 
-    /// What people call the nodes of a run.
-    private func displayNames(_ uid: String) async throws -> [NodeID: String] {
-        let nodes = try await context.store.nodes(uid)
-        return Dictionary(nodes.map { ($0.id, $0.displayName) }, uniquingKeysWith: { $1 })
+    /// What people call nodes.
+    private func displayNames(_ uid: String, _ nodes: Set<NodeID>) async throws -> [NodeID: String] {
+        var names: [NodeID: String] = [:]
+        for id in nodes { names[id] = try await context.store.node(uid, id)?.displayName }
+        return names
     }
 
     /// The checkpoints that training steps have kept: directories named `checkpoint-STEP`.

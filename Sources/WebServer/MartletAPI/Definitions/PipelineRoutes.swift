@@ -27,7 +27,8 @@ extension MartletRoutes {
         var rows: [DefinitionRow] = []
         for kind in [DefinitionKind.workflowTemplate, .clusterWorkflowTemplate] {
             let all = try await context.store.definitions(kind)
-            rows += all.filter { row in kind.isClusterWide || seen.map { $0.contains(row.namespace) } ?? true }
+            rows += all.filter { row in kind.isClusterWide || seen.map { $0.contains(row.namespace) } ?? true
+            }
         }
         var items: [JSONValue] = []
         for row in rows.prefix(Self.pipelineLimit) {
@@ -57,7 +58,9 @@ extension MartletRoutes {
         return .json(.object(members))
     }
 
-    private func pipeline(_ row: DefinitionRow, runsSeenIn seen: Set<String>?) async throws -> [String: JSONValue] {
+    private func pipeline(_ row: DefinitionRow, runsSeenIn seen: Set<String>?) async throws -> [String:
+        JSONValue]
+    {
         let spec = Workflow(row.body).spec
         let metadata = ObjectMetadata(row.body["metadata"])
         let runs = try await lastRuns(row, seen)

@@ -116,7 +116,8 @@ extension MartletRoutes {
             let end = body["end"]?.stringValue.flatMap(Timestamp.init(rfc3339:))
         else { throw ServiceError.invalid("`start` and `end` must be moments such as 2026-01-31T12:00:00Z") }
         let crons = CronOperations(operations: context.operations)
-        let plan = try await crons.backfillPreview(row.name, namespace: row.namespace, from: start, through: end)
+        let plan = try await crons.backfillPreview(
+            row.name, namespace: row.namespace, from: start, through: end)
         var begun: [String] = []
         if body["preview"]?.boolValue != true {
             for run in plan where !run.hadRun {

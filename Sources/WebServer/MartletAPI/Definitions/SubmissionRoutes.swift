@@ -41,14 +41,25 @@ extension MartletRoutes {
         let body = try await reader.body()
         let namespace = namespace(body)
         try reader.request.require(.viewer, in: namespace)
-        let checked = try await checked(
-            body["text"]?.stringValue ?? "", namespace: namespace, kind: body["kind"]?.stringValue)
-        return .json(["diagnostics": .array(checked.diagnostics.map(\.json))])
+        let checked = try await checked(body["text"]?.stringValue ?? "", namespace: namespace)
+        var diagnostics = checked.diagnostics
+        if let kind = body["kind"]?.stringValue, !kind.isEmpty {
+            for document in checked.documents where document.kind != kind {
+                diagnostics.append(Self.wrongKind(document, wanted: kind))
+            }
+        }
+        return .json(["diagnostics": .array(diagnostics.map(\.json))])
+    }
+
+    private static func wrongKind(_ document: ManifestDocument, wanted: String) -> Diagnostic {
+        let place = document.value.place(of: [.key("kind")])
+        return Diagnostic(
+            line: place.line, column: place.column, path: "kind",
+            message: "a \(wanted.shortened) is wanted here, not a \(document.kind.shortened)")
     }
 
     /// Reads and checks a text, as `martlet lint` does.
-    /// - Parameter kind: what a document without a kind is taken for.
-    private func checked(_ text: String, namespace: String, kind: String? = nil) async throws -> (
+    private func checked(_ text: String, namespace: String) async throws -> (
         documents: [ManifestDocument], diagnostics: [Diagnostic]
     ) {
         let (documents, problems) = try await onThread { ManifestReader.read(Array(text.utf8), file: "") }
@@ -136,7 +147,9 @@ extension MartletRoutes {
         let isDry = body["dryRun"]?.boolValue ?? false
         let state: WorkflowState
         if let name = body["pipeline"]?.stringValue {
-            guard body["text"] == nil else { throw ServiceError.invalid("give `text` or `pipeline`, not both") }
+            guard body["text"] == nil else {
+                throw ServiceError.invalid("give `text` or `pipeline`, not both")
+            }
             let kind: DefinitionKind =
                 body["cluster"]?.boolValue == true ? .clusterWorkflowTemplate : .workflowTemplate
             state = try await context.operations.submit(
@@ -146,7 +159,8 @@ extension MartletRoutes {
             let documents = try await documents(text, namespace: namespace)
             guard let document = documents.first, documents.count == 1, document.kind == "Workflow" else {
                 throw ServiceError.invalid(
-                    "the text must hold one Workflow; templates and cron workflows are stored by POST /definitions")
+                    "the text must hold one Workflow; templates and cron workflows are stored by POST /definitions"
+                )
             }
             state = try await context.operations.create(
                 document.json, namespace: namespace, options: options, dryRun: isDry)

@@ -80,7 +80,8 @@ enum APIOperations {
                 APIParameter(
                     "from", .integer(lineRange), "The first line; below zero it counts from the end.",
                     standard: 0),
-                APIParameter("count", .integer(1...MartletRoutes.lineLimit), "How many lines.", standard: 500),
+                APIParameter(
+                    "count", .integer(1...MartletRoutes.lineLimit), "How many lines.", standard: 500),
             ],
             answer: .answer([
                 APIMember("from", .integer()), APIMember("lines", .list(.named("LogLine"))),
@@ -106,7 +107,8 @@ enum APIOperations {
             "MartletAPI_GetRunLog",
             parameters: [
                 APIParameter("from", .text(maxLength: 100), "`next` of the answer before."),
-                APIParameter("count", .integer(1...MartletRoutes.lineLimit), "How many lines.", standard: 500),
+                APIParameter(
+                    "count", .integer(1...MartletRoutes.lineLimit), "How many lines.", standard: 500),
             ],
             answer: .answer([
                 APIMember("lines", .list(.named("LogLine"))), APIMember("next", .optional(.text())),

@@ -144,7 +144,9 @@ extension APISchema {
             return nil
         case .object(let members, let open):
             guard let object = value.objectValue else { return wrong("an object") }
-            if !open, let key = object.keys.sorted().first(where: { key in !members.contains { $0.name == key } }) {
+            if !open,
+                let key = object.keys.sorted().first(where: { key in !members.contains { $0.name == key } })
+            {
                 return "`\(Self.path(path, key.shortened))` is not known here; there are "
                     + members.map(\.name).joined(separator: ", ")
             }

@@ -83,7 +83,9 @@ enum OpenAPIDocument {
         pattern.split(separator: "/").filter { $0.hasPrefix("{") }.map { segment in
             [
                 "name": .string(String(segment.dropFirst().dropLast())), "in": "path", "required": true,
-                "schema": ["type": "string", "minLength": 1, "maxLength": .int(ServiceRouter.maxParameterBytes)],
+                "schema": [
+                    "type": "string", "minLength": 1, "maxLength": .int(ServiceRouter.maxParameterBytes),
+                ],
             ]
         }
     }

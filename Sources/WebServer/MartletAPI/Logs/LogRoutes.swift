@@ -2,7 +2,7 @@
 
 import Executors
 import Glibc
-import NIOPosix
+import Persistence
 import Scheduling
 import Text
 
@@ -38,14 +38,7 @@ extension MartletRoutes {
     /// The log that a request is about; nil where nothing was written, which is no error.
     private func log(_ reader: APIReader) async throws -> (node: Node, log: NodeLog) {
         let uid = try await summary(reader).uid
-        let text = reader.request["node"]
-        // One node is loaded where the address has its id, as the page's have.
-        let node: Node
-        if let found = try await context.store.node(uid, text) {
-            node = found
-        } else {
-            node = try self.node(reader, of: view(reader))
-        }
+        let node = try await storedNode(reader)
         guard var log = NodeLog(node, workflowUID: uid) else {
             throw ServiceError.notFound("node \(node.displayName) of type \(node.type.rawValue) has no log")
         }
@@ -57,7 +50,9 @@ extension MartletRoutes {
         let log = try await log(reader).log
         let attempt = try reader.integer("attempt")
         let found = try await logs.snapshot(log, attempt: attempt)
-        if found == nil, let attempt { throw ServiceError.notFound("there is no attempt \(attempt) with a log") }
+        if found == nil, let attempt {
+            throw ServiceError.notFound("there is no attempt \(attempt) with a log")
+        }
         return found
     }
 
@@ -182,7 +177,9 @@ extension MartletRoutes {
         var cursor: RunLogCursor?
         if let text = try reader.text("from") {
             cursor = RunLogCursor(text)
-            if cursor == nil { throw ServiceError.invalid("`from` is no cursor; take `next` of an answer before") }
+            if cursor == nil {
+                throw ServiceError.invalid("`from` is no cursor; take `next` of an answer before")
+            }
         }
         let pods = view.nodes.filter { $0.type == .pod && $0.startedAt != nil }
         let page = try await RunLogPage.read(

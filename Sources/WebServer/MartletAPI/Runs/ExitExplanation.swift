@@ -8,7 +8,8 @@ enum ExitExplanation {
         2: "The command was called wrongly, or its parameters are bad.",
         65: "The input data is bad; the log says where.",
         75: "The step was interrupted after it had saved its state; a retry goes on from the checkpoint.",
-        86: "Memory ran out. A retry with half the micro batch, or annotation martlet.dev/oom: adapt, may help.",
+        86:
+            "Memory ran out. A retry with half the micro batch, or annotation martlet.dev/oom: adapt, may help.",
         87: "Training diverged: the loss became infinite or not a number. Try a smaller learning rate.",
         125: "The step could not be started by its supervisor.",
         126: "The command was found, but could not be run: it is no program, or may not be executed.",
@@ -26,7 +27,8 @@ enum ExitExplanation {
         11: "SIGSEGV: it touched memory that is not its own", 13: "SIGPIPE: nobody read its output any more",
         14: "SIGALRM: its own timer ended it", 15: "SIGTERM: it was asked to end and did",
         24: "SIGXCPU: it used more processor time than allowed",
-        25: "SIGXFSZ: it wrote a larger file than allowed", 31: "SIGSYS: it made a system call that is forbidden",
+        25: "SIGXFSZ: it wrote a larger file than allowed",
+        31: "SIGSYS: it made a system call that is forbidden",
     ]
 
     /// Two sentences at most; nil where there is nothing to explain.
@@ -45,7 +47,8 @@ enum ExitExplanation {
 enum LikelyCause {
     /// Signs of memory that ran out, as frameworks and the system write them.
     private static let memorySigns = [
-        "CUDA out of memory", "OutOfMemoryError", "HIP out of memory", "MemoryError", "Cannot allocate memory",
+        "CUDA out of memory", "OutOfMemoryError", "HIP out of memory", "MemoryError",
+        "Cannot allocate memory",
         "std::bad_alloc", "Out of memory: Killed process", "CUBLAS_STATUS_ALLOC_FAILED",
         "RESOURCE_EXHAUSTED",
     ]
@@ -105,5 +108,7 @@ enum LikelyCause {
         return String(text)
     }
 
-    private static func cut(_ text: String) -> String { text.count <= 400 ? text : String(text.prefix(400)) + "..." }
+    private static func cut(_ text: String) -> String {
+        text.count <= 400 ? text : String(text.prefix(400)) + "..."
+    }
 }

@@ -26,12 +26,15 @@ extension MartletRoutes {
     }
 
     private func getNode(_ reader: APIReader) async throws -> HTTPReply {
-        let view = try await view(reader)
-        let node = try node(reader, of: view)
+        let uid = try await summary(reader).uid
+        let node = try await storedNode(reader)
+        guard let row = try await context.store.workflow(uid: uid),
+            let definition = RunDefinition(stored: row.manifest)
+        else { throw Self.noRun(uid) }
         let logs = StepLogs(dataDirectory: context.dataDirectory)
-        let log = NodeLog(node, workflowUID: view.summary.uid)
+        let log = NodeLog(node, workflowUID: uid)
         let history = try await onThread { AttemptHistory(logs: logs, log: log, node: node) }
-        return .json(.object(NodeDetailJSON.members(node, of: view.definition, history)))
+        return .json(.object(NodeDetailJSON.members(node, of: definition, history)))
     }
 
     private func listArtifacts(_ reader: APIReader) async throws -> HTTPReply {
@@ -76,7 +79,8 @@ struct AttemptHistory: Sendable {
     init(logs: StepLogs, log: NodeLog?, node: Node) {
         guard let log else { return }
         attempts = logs.attempts(log).suffix(Self.limit).map { ($0, $0.record) }
-        guard node.phase.isUnsuccessful, let path = attempts.last(where: { $0.attempt.bytes > 0 })?.attempt.path
+        guard node.phase.isUnsuccessful,
+            let path = attempts.last(where: { $0.attempt.bytes > 0 })?.attempt.path
         else { return }
         lastLines = LogTail.lines(path, limitBytes: Self.tailBytes)
     }
@@ -88,10 +92,13 @@ enum NodeDetailJSON {
     ) -> [String: JSONValue] {
         let template = NodeTemplate(node, of: definition)
         var members = NodeJSON.members(node)
-        members["inputs"] = sides(node.inputs.parameters, node.inputs.artifacts)
-        members["outputs"] = .object(
-            ["result": .text(node.outputs.result), "exitCode": .text(node.outputs.exitCode)]
-                .adding(sides(node.outputs.parameters, node.outputs.artifacts)))
+        // Who looks at one node has seen the run, whose nodes have their children.
+        members["children"] = nil
+        members["inputs"] = .object(sides(node.inputs.parameters, node.inputs.artifacts))
+        var outputs = sides(node.outputs.parameters, node.outputs.artifacts)
+        outputs["result"] = .text(node.outputs.result)
+        outputs["exitCode"] = .text(node.outputs.exitCode)
+        members["outputs"] = .object(outputs)
         members["template"] = template.template?.raw ?? .object(["name": .string(node.templateName)])
         members["templateName"] = .word(node.templateName)
         members["command"] = template.command.map { .texts($0) } ?? .null
@@ -124,8 +131,8 @@ enum NodeDetailJSON {
         ])
     }
 
-    private static func sides(_ parameters: [Parameter], _ artifacts: [Artifact]) -> JSONValue {
-        .object([
+    private static func sides(_ parameters: [Parameter], _ artifacts: [Artifact]) -> [String: JSONValue] {
+        [
             "parameters": .array(parameters.map(ParameterJSON.json)),
             "artifacts": .array(
                 artifacts.map { artifact in
@@ -135,6 +142,6 @@ enum NodeDetailJSON {
                         "from": .text(artifact.location?.store),
                     ])
                 }),
-        ])
+        ]
     }
 }

@@ -33,7 +33,9 @@ struct NodeTemplate: Sendable {
         let scope = node.templateScope.split(separator: "/", maxSplits: 1).map(String.init)
         if scope.count == 2, scope[0] != "local" {
             let stored = definition.catalog.workflowTemplate(scope[1], clusterScope: scope[0] == "cluster")
-            if let found = stored?.spec.templates.first(where: { $0.name == node.templateName }) { return found }
+            if let found = stored?.spec.templates.first(where: { $0.name == node.templateName }) {
+                return found
+            }
         }
         return definition.spec.templates.first { $0.name == node.templateName }
     }
@@ -164,7 +166,9 @@ struct NodeTemplate: Sendable {
 
     /// A command line that runs the same template with the same inputs on this machine.
     var shell: String {
-        if case .martlet = template?.kind, let command { return command.map(Self.quoted).joined(separator: " ") }
+        if case .martlet = template?.kind, let command {
+            return command.map(Self.quoted).joined(separator: " ")
+        }
         let file = "\(definition.name).yaml"
         var words = ["martlet", "run", file, "--entrypoint", node.templateName]
         for parameter in node.inputs.parameters {
@@ -181,6 +185,7 @@ struct NodeTemplate: Sendable {
             !word.isEmpty
             && word.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || "/=:@,+".utf8.contains($0) }
         if isPlain { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+            + "'"
     }
 }

@@ -33,7 +33,7 @@ struct RunView: Sendable {
         var conditions = [Self.condition("PodRunning", isAnyPodRunning)]
         if state.isFinished { conditions.append(Self.condition("Completed", true)) }
         return [
-            "entrypoint": .word(spec.entrypoint ?? ""),
+            "entrypoint": .word(spec.entrypoint),
             "arguments": .array(spec.arguments.parameters.map(ParameterJSON.json)),
             "nodes": NodeJSON.list(nodes),
             "outputs": state.outputs.isEmpty ? .null : state.outputs.json,

@@ -12,10 +12,12 @@ extension MartletRoutes {
             route("GET", "/runs", "MartletAPI_ListRuns", .signedIn, summary: "Lists runs, newest first.") {
                 try await listRuns($0)
             },
-            route("GET", "/runs/counts", "MartletAPI_CountRuns", .signedIn, summary: "Counts runs by phase.") {
+            route("GET", "/runs/counts", "MartletAPI_CountRuns", .signedIn, summary: "Counts runs by phase.")
+            {
                 try await countRuns($0)
             },
-            route("GET", "/runs/{uid}", "MartletAPI_GetRun", .run(.viewer), summary: "A run with its nodes.") {
+            route("GET", "/runs/{uid}", "MartletAPI_GetRun", .run(.viewer), summary: "A run with its nodes.")
+            {
                 try await getRun($0)
             },
             route(
@@ -46,7 +48,8 @@ extension MartletRoutes {
         let limit = try reader.integer("limit", or: 50)
         if let text = try reader.text("after") {
             guard let cursor = WorkflowCursor(text: text) else {
-                throw ServiceError.invalid("`after` is no cursor of this list; take `next` of the page before")
+                throw ServiceError.invalid(
+                    "`after` is no cursor of this list; take `next` of the page before")
             }
             query.after = cursor
         }
@@ -121,7 +124,11 @@ extension MartletRoutes {
         guard let stored = try await context.store.loadRun(summary.uid) else {
             throw Self.noRun(summary.uid)
         }
-        return .json(stored.json)
+        return .json([
+            "definition": stored.row.manifest, "header": stored.row.state,
+            "nodes": .array(
+                stored.nodes.map { ["sequence": .int($0.sequence), "body": $0.rowJSON] }),
+        ])
     }
 }
 
@@ -134,7 +141,9 @@ enum RunFilters {
 
     static func query(_ reader: APIReader) throws -> WorkflowQuery {
         var query = WorkflowQuery()
-        for phase in try reader.list("phase") { query.phases.formUnion(phase == "Pending" ? ["", phase] : [phase]) }
+        for phase in try reader.list("phase") {
+            query.phases.formUnion(phase == "Pending" ? ["", phase] : [phase])
+        }
         if let text = try reader.text("label") { query.labels = try LabelSelector.parse(text) }
         query.nameContains = try reader.text("q")
         query.ignoresCase = true

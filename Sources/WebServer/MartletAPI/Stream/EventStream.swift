@@ -162,7 +162,9 @@ struct EventStream: ~Copyable {
         position = max(position, changes.last?.revision ?? 0)
     }
 
-    private func isWanted(_ change: RunChange) -> Bool { order.namespaces?.contains(change.namespace) ?? true }
+    private func isWanted(_ change: RunChange) -> Bool {
+        order.namespaces?.contains(change.namespace) ?? true
+    }
 
     private mutating func flush(
         _ lines: inout [RunChange], _ deletions: inout [RunChange], to sink: any ReplySink

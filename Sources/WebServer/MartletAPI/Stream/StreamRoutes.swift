@@ -9,7 +9,8 @@ extension MartletRoutes {
         [
             route(
                 "GET", "/stream", "MartletAPI_Stream", .signedIn,
-                summary: "Server-sent events of what changes: runs, a run's nodes, metrics, a log, definitions."
+                summary:
+                    "Server-sent events of what changes: runs, a run's nodes, metrics, a log, definitions."
             ) { try await openStream($0) }
         ]
     }

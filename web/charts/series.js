@@ -18,7 +18,8 @@ export function charts(loaded, { axis = "step", node = "", filter = "" } = {}) {
       if (wanted && !one.name.toLowerCase().includes(wanted)) continue;
       const again = all.some((s) => s.node === one.node && s.name === one.name && s.attempt !== one.attempt);
       const id = `${uid} ${one.node} ${again ? one.attempt : ""}`;
-      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 ? one.nodeName : "", again ? `attempt ${one.attempt}` : ""];
+      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 && one.nodeName !== name ? one.nodeName : "",
+        again ? `attempt ${one.attempt}` : ""];
       if (!looks.has(id)) looks.set(id, looks.size);
       const xs = axis === "time" ? (one.times ?? []).map((t) => (t - origin) / 1000) : one.steps;
       const ys = one.values.map((v) => (Number.isFinite(v) ? v : null));
@@ -47,5 +48,6 @@ function ordered(allX, allY) {
   return { xs: points.map((p) => p[0]), ys: points.map((p) => p[1]) };
 }
 
-/** Names of all steps that wrote metrics. */
-export const nodeNames = (loaded) => [...new Set(loaded.flatMap((l) => (l.metrics?.series ?? []).map((s) => s.nodeName)))].sort();
+/** Names of all steps that wrote metrics; a run that is one step has none. */
+export const nodeNames = (loaded) =>
+  [...new Set(loaded.flatMap((l) => (l.metrics?.series ?? []).map((s) => s.nodeName).filter((name) => name !== l.name)))].sort();

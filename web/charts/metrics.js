@@ -1,3 +1,4 @@
+// (This folder is not called after the view, since the server answers Prometheus at /metrics.)
 // The charts of a run: <m-metrics>, state = {run} for one over which the reader may lay others, or {runs}. Which ones are laid over
 // stands in the address (`with`), as do smoothing, scale and axis.
 
@@ -71,13 +72,15 @@ class Metrics extends View {
   /** Charts, made anew only when what they show changed: the cursor moves far more often. */
   series(loaded, options) {
     const key = [...loaded.flatMap((l) => [l.metrics, l.name]), ...Object.values(options)];
-    if (!this.key || key.length !== this.key.length || key.some((v, i) => v !== this.key[i])) [this.key, this.made] = [key, charts(loaded, options)];
+    if (!this.key || key.length !== this.key.length || key.some((v, i) => v !== this.key[i])) [this.key, this.made] = [key,
+      charts(loaded, options)];
     return this.made;
   }
 
   draw() {
     const wanted = this.wanted();
-    const loaded = wanted.filter((r) => this.slots[r.uid]?.value).map((r) => ({ uid: r.uid, name: r.name, metrics: this.slots[r.uid].value }));
+    const loaded = wanted.filter((r) => this.slots[r.uid]?.value).map((r) => ({ uid: r.uid, name: r.name,
+      metrics: this.slots[r.uid].value }));
     const failed = wanted.filter((r) => this.slots[r.uid]?.error);
     const log = this.query("log") === "1", axis = this.query("axis") === "time" ? "time" : "step", node = this.query("step") ?? "";
     const smoothing = this.smoothing ?? Math.min(0.99, Number(this.query("smooth") ?? 0) || 0);
@@ -90,19 +93,26 @@ class Metrics extends View {
           oninput: (event) => { this.smoothing = Number(event.target.value); this.update(); },
           onchange: (event) => { this.smoothing = null; this.set({ smooth: Number(event.target.value) || "" }); },
         }), h("output", { class: "mono" }, smoothing ? smoothing.toFixed(2) : "off")),
-        h("label", null, h("input", { type: "checkbox", checked: log, onchange: (event) => this.set({ log: event.target.checked ? "1" : "" }) }), " Log scale"),
+        h("label", null, h("input", { type: "checkbox", checked: log,
+          onchange: (event) => this.set({ log: event.target.checked ? "1" : "" }) }), " Log scale"),
         h("label", null, "Over ", h("select", { onchange: (event) => this.set({ axis: event.target.value === "time" ? "time" : "" }) },
-          h("option", { value: "step", selected: axis === "step" }, "steps"), h("option", { value: "time", selected: axis === "time" }, "time"))),
+          h("option", { value: "step", selected: axis === "step" }, "steps"),
+            h("option", { value: "time", selected: axis === "time" }, "time"))),
         nodes.length > 1 && h("label", null, "Step ", h("select", { onchange: (event) => this.set({ step: event.target.value }) },
           h("option", { value: "", selected: !node }, "all"), nodes.map((n) => h("option", { value: n, selected: n === node }, n)))),
-        h("input", { type: "search", placeholder: "Find a metric", "aria-label": "Find a metric", value: this.filter ?? "", oninput: (event) => { this.filter = event.target.value; this.update(); } }),
+        h("input", { type: "search", placeholder: "Find a metric", "aria-label": "Find a metric", value: this.filter ?? "",
+          oninput: (event) => { this.filter = event.target.value; this.update(); } }),
         this.state.run && this.picker(wanted)),
-      failed.map((r) => h("p", { class: "problem", role: "alert" }, h("b", null, `The metrics of ${r.name} could not be loaded. `), this.slots[r.uid].error.message)),
-      !loaded.length ? (failed.length ? null : skeleton()) : !all.length ? (this.filter ? h("p", { class: "dim" }, `No metric's name has “${this.filter}” in it.`) : nothing())
+      failed.map((r) => h("p", { class: "problem", role: "alert" }, h("b", null, `The metrics of ${r.name} could not be loaded. `),
+        this.slots[r.uid].error.message)),
+      !loaded.length ? (failed.length ? null : skeleton()) : !all.length
+        ? (this.filter ? h("p", { class: "dim" }, `No metric's name has “${this.filter}” in it.`) : nothing())
         : h("div", { class: "charts" }, all.slice(0, this.more ? 200 : FIRST).map((chart) => h("m-chart", {
-          key: chart.name, state: { title: chart.name, series: chart.series, marks: chart.marks, smoothing, log, axis, cursor: this.cursor },
+          key: chart.name, state: { title: chart.name, series: chart.series, marks: chart.marks, smoothing, log, axis,
+            cursor: this.cursor },
         }))),
-      all.length > FIRST && !this.more && h("button", { onclick: () => { this.more = true; this.update(); } }, `Show ${all.length - FIRST} more charts`),
+      all.length > FIRST && !this.more && h("button", { onclick: () => { this.more = true; this.update(); } },
+        `Show ${all.length - FIRST} more charts`),
     ];
   }
 
@@ -110,20 +120,25 @@ class Metrics extends View {
     const first = this.state.run, mine = new Set([first.uid]);
     const chosen = wanted.filter((r) => !mine.has(r.uid)).map((r) => r.uid);
     const toggle = (uid) => this.set({ with: (chosen.includes(uid) ? chosen.filter((c) => c !== uid) : [...chosen, uid]).join(",") });
-    const find = (q = "") => this.load("pick", (signal) => api.get("/runs", { namespace: first.namespace, pipeline: q ? "" : first.pipeline, q, limit: 20 }, signal));
+    const find = (q = "") => this.load("pick", (signal) => api.get("/runs",
+      { namespace: first.namespace, pipeline: q ? "" : first.pipeline, q, limit: 20 }, signal));
     return h("details", { class: "picker", ontoggle: (event) => event.target.open && !this.slots.pick && find() },
       h("summary", { class: "button" }, chosen.length ? `${chosen.length} laid over` : "Lay runs over"),
       h("div", { class: "sheet" },
-        h("input", { type: "search", placeholder: "Find runs by name", "aria-label": "Find runs by name", oninput: (event) => { clearTimeout(this.typing); const q = event.target.value; this.typing = setTimeout(() => find(q), 250); } }),
+        h("input", { type: "search", placeholder: "Find runs by name", "aria-label": "Find runs by name",
+          oninput: (event) => { clearTimeout(this.typing); const q = event.target.value; this.typing = setTimeout(() => find(q), 250); } }),
         chosen.length >= MOST - 1 && h("p", { class: "dim" }, `${MOST} runs are the most that one chart shows.`),
         this.show("pick", ({ items }) => {
           const list = items.filter((r) => !mine.has(r.uid));
           return list.length ? h("ul", null, list.map((r) => h("li", { key: r.uid }, h("label", null,
-            h("input", { type: "checkbox", checked: chosen.includes(r.uid), disabled: !chosen.includes(r.uid) && chosen.length >= MOST - 1, onchange: () => toggle(r.uid) }),
-            icon(shown(r)), h("span", null, r.name), h("small", null, relative(r.startedAt ?? r.createdAt, now())))))) : h("p", { class: "dim" }, "No other runs.");
+            h("input", { type: "checkbox", checked: chosen.includes(r.uid),
+              disabled: !chosen.includes(r.uid) && chosen.length >= MOST - 1, onchange: () => toggle(r.uid) }),
+            icon(shown(r)), h("span", null, r.name), h("small", null, relative(r.startedAt ?? r.createdAt, now()))))))
+              : h("p", { class: "dim" }, "No other runs.");
         }, skeleton(3))));
   }
 }
 customElements.define("m-metrics", Metrics);
 
-const nothing = () => empty("No metrics", "A step that appends lines like {\"step\": 10, \"loss\": 2.3} to the file named in MARTLET_METRICS_FILE has its charts here, live. Martlet's own training steps do.", "martlet sft --help");
+const nothing = () => empty("No metrics",
+  "A step that appends lines like {\"step\": 10, \"loss\": 2.3} to the file named in MARTLET_METRICS_FILE has its charts here, live. Martlet's own training steps do.", "martlet sft --help");
