@@ -51,7 +51,7 @@ function finetune(name, start, phase) {
   const live = phase === "Running";
   b.add("sft", { type: "Retry", from: 262, to: live ? null : 2400, phase: live ? "Running" : phase, after: shards,
     message: phase === "Failed" ? "No more retries left" : "" });
-  b.add("sft(0)", { from: 262, to: 900, phase: "Failed", retryAttempt: true, after: ["sft"], exitCode: 86, failureClass: "outOfMemory",
+  b.add("sft(0)", { from: 262, to: 900, phase: "Failed", retryAttempt: true, after: ["sft"], exitCode: 86, failureClass: "memory",
     template: "sft", message: "out of memory at micro batch 8; retrying with 4" });
   b.add("sft(1)", { from: 912, to: live ? null : 2400, phase: live ? "Running" : phase, retryAttempt: true, after: ["sft"], template: "sft",
     exitCode: live ? null : phase === "Failed" ? 1 : 0, progress: live ? "412/900" : "900/900", attempt: 2,

@@ -102,7 +102,7 @@ struct MartletAPIStreamTests {
             try await change(fixture, focus, round: round, &random)
             let cut = Int.random(in: 1..<3_000, using: &random)
             let seeds = SeededGenerator(seed: seed &* 100 &+ UInt64(round))
-            let changed = Mutex(false)
+            let changed = Flag()
             let position = page.position ?? 0
             let isLast = round == 5
             let answer = try await withThrowingTaskGroup(of: HarnessAnswer?.self) { group in
@@ -112,7 +112,7 @@ struct MartletAPIStreamTests {
                         headers: ["Last-Event-ID": "\(position)"]
                     ) { text in
                         if isLast { return text.contains("the end") }
-                        return text.utf8.count > cut && changed.withLock { $0 }
+                        return text.utf8.count > cut && changed.isRaised
                     }
                 }
                 group.addTask {
@@ -123,7 +123,7 @@ struct MartletAPIStreamTests {
                         let header = HeaderUpdate(phase: "Running", message: "the end")
                         try await fixture.store.apply([WorkflowChange(uid: focus, header: header)])
                     }
-                    changed.withLock { $0 = true }
+                    changed.raise()
                     try await fixture.store.apply([
                         WorkflowChange(
                             uid: focus, header: HeaderUpdate(phase: "Running", message: "the end \(round)"))
@@ -221,20 +221,20 @@ struct MartletAPIStreamTests {
         let node = MartletAPIFixture.node("n", of: "a", .pod, .running)
         let uid = try await fixture.add("a", phase: "Running", nodes: [node])
         try fixture.log(uid, node.id, "2024-11-18T18:17:06.000000001Z stdout F one\n", isOver: false)
-        let isBegun = Mutex(false)
+        let isBegun = Flag()
         let answer = try await withThrowingTaskGroup(of: HarnessAnswer?.self) { group in
             group.addTask {
                 try await fixture.service.call(
                     "GET", MartletRoutes.prefix + "/stream?run=\(uid)&log=\(node.id)"
                 ) { text in
-                    isBegun.withLock { $0 = $0 || text.contains("event: log\n") }
+                    if text.contains("event: log\n") { isBegun.raise() }
                     return ["\"complete\":true", "event: metrics\n", "event: schedules\n"].allSatisfy(
                         text.contains)
                 }
             }
             group.addTask {
                 // Cancelled writes are no failure: the reader has all by then.
-                while !isBegun.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+                while !isBegun.isRaised, !Task.isCancelled { await Task.yield() }
                 try await Self.tell(fixture, uid, node.id)
                 return nil
             }
@@ -267,4 +267,12 @@ struct MartletAPIStreamTests {
             }
         }
     }
+}
+
+/// Something that has happened, as several tasks see it.
+private final class Flag: Sendable {
+    private let state = Mutex(false)
+
+    var isRaised: Bool { state.withLock { $0 } }
+    func raise() { state.withLock { $0 = true } }
 }

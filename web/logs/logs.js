@@ -2,7 +2,7 @@
 
 import { api, address, at } from "../lib/api.js";
 import { ansi, level, LEVELS, marked } from "../lib/ansi.js";
-import { bytes, clock, count, local, quote, utc } from "../lib/format.js";
+import { bytes, clock, count, local, plural, quote, utc } from "../lib/format.js";
 import { copy } from "../lib/parts.js";
 import { here, go } from "../lib/router.js";
 import { sheet } from "../lib/sheet.js";
@@ -41,6 +41,7 @@ class Log extends View {
 
   changed(old) {
     const { told, node } = this.state;
+    if (!node && told !== old.told) this.further();
     if (told !== old.told && told?.node === node?.id && told && (!this.state.attempt || told.attempt === this.state.attempt)) {
       this.slots.size = { value: { ...this.slots.size?.value, ...told } };
       this.pages.total = Math.max(this.pages.total, told.lines);
@@ -87,6 +88,7 @@ class Log extends View {
       this.merged.push(...lines);
       this.cursor = next ?? this.cursor;
       this.next = next && lines.length ? next : null;
+      if (this.follow) this.next == null ? this.toEnd() : this.further();
     } });
   }
 
@@ -217,6 +219,7 @@ class Log extends View {
           else if (event.key === "Home" || event.key === "End") event.preventDefault(), event.key === "Home" ? this.jump(0) : this.set({ follow: true });
         } },
       h("div", { class: "space", style: { height: `${Math.max(height, 1)}px` } }), h("div", { class: "lines" }, this.lines())),
+      this.total > 0 && this.rows === 0 && h("p", { class: "none dim" }, "No line matches."),
       this.total === 0 && !this.slots.size?.loading && h("p", { class: "none dim" }, this.running ? "Nothing written yet." : "This step wrote nothing."),
     ];
   }
@@ -290,7 +293,7 @@ class Log extends View {
         [["", "All levels"], ["warning", "Warnings"], ["error", "Errors"]].map(([value, words]) => h("option", { value }, words))),
       this.running && toggle("Follow", this.follow, () => this.set({ follow: !this.follow }), "Stay at the end (e)"),
       toggle("Wrap", options.wrap, () => this.set({ wrap: !options.wrap }), "Wrap long lines (w)"), toggle("Time", options.times, () => this.set({ times: !options.times }), "Times of lines (t)"),
-      h("small", null, `${count(this.total)} lines${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
+      h("small", null, `${plural(this.total, "line")}${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
       node && h("a", { class: "button plain", href: address(`${this.base}/raw`, { attempt: this.state.attempt }), download: `${run.name}-${node.displayName}.log` }, "Download"),
       h("button", { class: "plain", onclick: () => copy(command("logs", run, (node ? ` ${quote(node.displayName)}` : "") + (this.follow ? " -f" : "") + (find?.text ? ` --grep ${quote(find.text)}` : ""))) }, "Copy as command"));
   }

@@ -13,20 +13,20 @@ import { answer, retry } from "../runs/actions.js";
 import "../logs/logs.js";
 
 await sheet("/node/node.css");
-const FAILURES = { outOfMemory: "out of memory", diverged: "the loss diverged", timeout: "took too long", evicted: "evicted", lost: "the machine was lost" };
+const FAILURES = { memory: "memory ran out", infrastructure: "the machine, the store or the supervisor failed, not the command" };
 
 class Node extends View {
   begin() {
     const { run } = this.state;
     const { list } = attempts(this.state.node, this.state.nodes);
-    this.id = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
-    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.id}`, {}, signal));
+    this.shownId = this.state.node.type === "Retry" ? list.at(-1).id : this.state.node.id;
+    this.load("node", (signal) => api.get(at`/runs/${run.uid}/nodes/${this.shownId}`, {}, signal));
   }
 
   /** What the panel fetched is fetched anew when the node changes its phase; the rest comes by the stream. */
   changed(old) {
     if (old.node.phase !== this.state.node.phase || old.node.finishedAt !== this.state.node.finishedAt) this.begin();
-    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.id) this.begin();
+    if (!this.attempt && old.nodes !== this.state.nodes && this.state.node.type === "Retry" && attempts(this.state.node, this.state.nodes).list.at(-1).id !== this.shownId) this.begin();
   }
 
   ticks = () => !this.state.node.finishedAt;
@@ -34,13 +34,13 @@ class Node extends View {
   draw() {
     const { run, nodes, told } = this.state;
     const { head, list } = attempts(this.state.node, nodes);
-    const node = nodes.find(({ id }) => id === this.id) ?? this.state.node;
+    const node = nodes.find(({ id }) => id === this.shownId) ?? this.state.node;
     const phase = shown(node);
     const share = phase === "Running" ? fraction(node.progress) : null;
     return [
       h("header", { class: "row" }, h("h2", { class: "grow" }, head.displayName), h("button", { class: "plain", "aria-label": "Close the panel (Escape)", onclick: () => this.emit("close") }, "×")),
       list.length > 1 && h("div", { class: "row attempts", role: "group", "aria-label": "Attempts" }, list.map((one, index) =>
-        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.id), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
+        h("button", { key: one.id, class: "chip", "aria-pressed": String(one.id === this.shownId), onclick: () => this.emit("choose", one.id) }, icon(shown(one), true), `Attempt ${index + 1}`))),
       h("p", { class: "row" }, badge(phase), h("span", { class: "dim" }, span(seconds(node.startedAt, node.finishedAt, now()))),
         share != null && [meter(share, { label: node.progress }), h("span", { class: "dim" }, node.progress)], node.memoHit && h("span", { class: "dim" }, "from the cache")),
       this.why(node, phase),
@@ -55,9 +55,9 @@ class Node extends View {
     const more = this.slots.node?.value;
     const [cause, likely] = more?.id === node.id ? [more.exitExplained, more.likelyCause] : [];
     const bad = phase === "Failed" || phase === "Error";
-    if (!node.message && !cause && !likely && !node.waitingFor && !node.failureClass) return null;
-    return h("div", { class: bad ? "problem" : "note" }, node.message && h("p", null, node.message),
-      cause && cause !== node.message && h("p", null, cause), likely && h("p", null, "Likely cause: ", h("code", null, likely)), node.failureClass && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass] ?? node.failureClass}`),
+    if (!node.message && !cause && !likely && !node.waitingFor) return null;
+    return h("div", { class: bad ? "problem" : "note" }, likely && h("p", null, h("b", null, "Likely cause: "), h("code", null, likely)), node.message && h("p", null, node.message),
+      cause && cause !== node.message && h("p", null, cause), FAILURES[node.failureClass] && h("p", { class: "dim" }, `Kind of failure: ${FAILURES[node.failureClass]}.`),
       node.waitingFor && h("p", null, `Waits for ${node.waitingFor}.`));
   }
 
@@ -91,7 +91,7 @@ class Node extends View {
     return h("section", null, h("h3", null, title), h("dl", { class: "facts" },
       (parameters ?? []).map(({ name, value }) => [h("dt", null, name), h("dd", null, value == null ? "" : long(String(value)))]),
       result != null && [h("dt", null, "result"), h("dd", null, long(String(result)))],
-      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.id}/${name}` }) }, path || "artifact") : h("code", null, path))])));
+      (artifacts ?? []).map(({ name, path }) => [h("dt", null, name), h("dd", null, direction === "outputs" ? h("a", { href: here({ tab: "artifacts", artifact: `${this.shownId}/${name}` }) }, path || "artifact") : h("code", null, path))])));
   }
 }
 customElements.define("m-node", Node);

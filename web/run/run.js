@@ -106,13 +106,20 @@ class Run extends View {
   }
 
   get run() {
-    return this.uid && { ...this.more, ...runs.get(this.uid), waits: this.nodes.some((node) => shown(node) === "Suspended") };
+    if (!this.uid) return null;
+    const run = { ...this.more, ...runs.get(this.uid) };
+    run.waits = !run.finishedAt && this.nodes.some((node) => shown(node) === "Suspended");
+    // Who looks at a run that only waits for an answer should see that, not that it runs.
+    run.suspended ||= run.waits && !this.nodes.some((node) => node.type === "Pod" && node.phase === "Running");
+    return run;
   }
 
   aim(since = null) {
     if (!this.uid) return;
     const node = this.nodes.find(({ id }) => id === this.query.get("node"));
-    focus({ namespace: this.state.route.params.namespace, run: this.uid, log: node?.hasLog && !node.finishedAt ? node.id : null }, since);
+    // Of the merged log the stream cannot tell; that one running step wrote is reason enough to look for more.
+    const heard = node ?? (this.tab === "logs" && this.nodes.find(({ hasLog, finishedAt }) => hasLog && !finishedAt));
+    focus({ namespace: this.state.route.params.namespace, run: this.uid, log: heard?.hasLog && !heard.finishedAt ? heard.id : null }, since);
   }
 
   came({ uid, revision, whole, nodes }) {

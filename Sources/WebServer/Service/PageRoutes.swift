@@ -84,7 +84,9 @@ struct PageRoutes: RouteGroup {
     private static func path(of address: String) throws(ServiceError) -> String {
         let segments = address.dropFirst().split(separator: "/")
         guard let first = segments.first else { return index }
-        if reserved.contains(first) { throw .notFound("there is nothing at \(address.shortened)") }
+        // The page has files in folders of these names, and a view at /deployments itself.
+        let isOfPage = looksLikeFile(segments.last ?? "") || (first == "deployments" && segments.count == 1)
+        if reserved.contains(first), !isOfPage { throw .notFound("there is nothing at \(address.shortened)") }
         var parts: [String] = []
         for segment in segments {
             guard let part = PercentEncoding.strictlyDecoded(segment), part != ".", part != "..",
