@@ -3,6 +3,7 @@
 import Foundation
 import Persistence
 import Scheduling
+import Synchronization
 import TestSupport
 import Testing
 import Text
@@ -217,5 +218,17 @@ struct RunFeedTests {
         #expect(try await payloads.value(for: 2) { "good" } == "good")
         #expect(try await payloads.value(for: 3) { "three" } == "three")
         #expect(try await payloads.value(for: 1) { "again" } == "again", "the oldest has gone")
+    }
+}
+
+/// Counts from several tasks.
+private final class Tally: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock { count in
+            count += 1
+            return count
+        }
     }
 }
