@@ -3,6 +3,7 @@
 import ArgumentParser
 import Persistence
 import Text
+import WorkflowLanguage
 
 /// Where the runs are that a verb is about.
 struct ClientOptions: ParsableArguments {
