@@ -69,6 +69,40 @@ package enum Submission {
         return .object(members)
     }
 
+    /// The manifest with everything in it that was asked for beside it: for a server, which gets nothing else.
+    package static func manifest(_ manifest: JSONValue, with options: SubmissionOptions) -> JSONValue {
+        guard var members = decorated(manifest, options).objectValue else { return manifest }
+        var metadata = members["metadata"]?.objectValue ?? [:]
+        if let name = options.name {
+            metadata["name"] = .string(name)
+        } else if let prefix = options.generateName {
+            metadata["name"] = nil
+            metadata["generateName"] = .string(prefix)
+        }
+        if let namespace = options.namespace { metadata["namespace"] = .string(namespace) }
+        members["metadata"] = .object(metadata)
+        var spec = members["spec"]?.objectValue ?? [:]
+        if let entrypoint = options.entrypoint { spec["entrypoint"] = .string(entrypoint) }
+        if !options.parameters.isEmpty {
+            var arguments = spec["arguments"]?.objectValue ?? [:]
+            var list = arguments["parameters"]?.arrayValue ?? []
+            for (name, value) in options.parameters {
+                list.removeAll { $0["name"]?.stringValue == name && $0["enum"] == nil }
+                if let index = list.firstIndex(where: { $0["name"]?.stringValue == name }) {
+                    var parameter = list[index].objectValue ?? [:]
+                    parameter["value"] = .string(value)
+                    list[index] = .object(parameter)
+                } else {
+                    list.append(.object(["name": .string(name), "value": .string(value)]))
+                }
+            }
+            arguments["parameters"] = .array(list)
+            spec["arguments"] = .object(arguments)
+        }
+        members["spec"] = .object(spec)
+        return .object(members)
+    }
+
     /// The label that tells who asked for a run.
     package static let creatorLabel = "workflows.argoproj.io/creator"
 

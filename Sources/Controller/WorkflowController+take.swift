@@ -24,7 +24,6 @@ extension WorkflowController {
     /// Takes over what the items ask for, and some of what waits to be taken over.
     func takeUp(_ items: [Incoming]) async throws {
         var asked: [(uid: String, lock: DriverLock?)] = []
-        var urgent: Set<String> = []
         for item in items {
             switch item {
             case .drive(let uid, let lock): asked.append((uid, lock))
@@ -39,7 +38,7 @@ extension WorkflowController {
         var claims: [Claim] = []
         var seen: Set<String> = []
         for (uid, given) in asked where runs[uid] == nil && seen.insert(uid).inserted {
-            if !urgent.contains(uid), try await mustWait(uid) { continue }
+            if urgent.remove(uid) == nil, try await mustWait(uid) { continue }
             if let lock = given ?? takeLock(uid) { claims.append(Claim(uid: uid, lock: lock)) }
         }
         do {
@@ -141,7 +140,7 @@ extension WorkflowController {
         guard version != seenDataVersion else { return }
         seenDataVersion = version
         if settings.servesAll { try await lookForRuns() }
-        if !runs.isEmpty {
+        if settings.servesAll || !runs.isEmpty {
             try await takeCommands()
             try await askForLocksAgain()
         }
@@ -218,6 +217,15 @@ extension WorkflowController {
     private func takeCommands() async throws {
         for command in try await store.takeCommands(nil) {
             let uid = command.workflowUID
+            if runs[uid] == nil, admission.withLock({ $0.isWaiting(uid) }) {
+                // A run that waits for its turn obeys too: it is taken over for the command, whatever the limits say.
+                admission.withLock { $0.withdraw(uid) }
+                urgent.insert(uid)
+                wanted.append(uid)
+                seenDataVersion = -1
+                mailbox.post(.poll)
+                continue
+            }
             guard runs[uid]?.takenCommands.insert(command.id).inserted == true else { continue }
             touched.insert(uid)
             if let known = Scheduling.Command(verb: command.verb, payload: command.payload) {

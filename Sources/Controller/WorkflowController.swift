@@ -61,6 +61,8 @@ package actor WorkflowController {
     var foreign: Set<String> = []
     /// Runs that are to be taken over, a few at a time.
     var wanted = FIFO<String>()
+    /// Those of them that the limits do not keep.
+    var urgent: Set<String> = []
     /// The newest revision whose changes were looked at for new runs; nil before the first look.
     var seenRevision: Int64?
     var seenDataVersion = -1

@@ -8,7 +8,7 @@ enum CommandList {
         LogsCommand.self,
         WatchCommand.self, WaitCommand.self, RetryCommand.self, ResubmitCommand.self, StopCommand.self,
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
-        TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ConvertCommand.self,
+        TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ArchiveCommand.self, ConvertCommand.self,
         SecretCommand.self, BackupCommand.self, ServerCommand.self, TokenCommand.self,
         DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
         EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,

@@ -28,7 +28,7 @@ struct StopCommand: AsyncParsableCommand {
     var nodeFieldSelector: String?
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let selector = try SelectorOption.selector(nodeFieldSelector)
@@ -50,7 +50,7 @@ struct TerminateCommand: AsyncParsableCommand {
     var names: [String]
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         try await RunControl(data: data, execution: execution).apply(
@@ -71,7 +71,7 @@ struct SuspendCommand: AsyncParsableCommand {
     var names: [String]
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         try await RunControl(data: data, execution: execution)
@@ -104,7 +104,7 @@ struct ResumeCommand: AsyncParsableCommand {
     var noWait = false
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let selector = try SelectorOption.selector(nodeFieldSelector)
@@ -117,13 +117,13 @@ struct ResumeCommand: AsyncParsableCommand {
 
 /// Applies one verb to some runs.
 struct RunControl {
-    let data: DataOptions
+    let data: ClientOptions
     let execution: ExecutionOptions
     var output = RunOutput.quiet
     /// Whether a run that is driven here is waited for while it waits for a person.
     var waits = false
 
-    init(data: DataOptions, execution: ExecutionOptions) {
+    init(data: ClientOptions, execution: ExecutionOptions) {
         self.data = data
         self.execution = execution
     }
@@ -139,17 +139,14 @@ struct RunControl {
         let access = try RunAccess(data, execution: execution.settings)
         var worst: Int32 = 0
         for name in names {
-            let state = try await access.state(of: name)
-            let delivery = try await access.operations.deliver(command, to: state.uid)
+            let run = try await access.reference(name)
+            let state = try await access.state(run)
+            let delivery = try await access.backend.control(run, command)
             let line = "workflow \(state.name) \(word)"
             // Standard output belongs to the run's own JSON.
             if output == .json { Output.note(line) } else { Output.line(line) }
             guard goesOn, delivery == .here else { continue }
-            var driver = try RunDriver(
-                store: access.store, data: data.location, execution: execution.settings)
-            driver.output = output
-            driver.waits = waits
-            let status = try await driver.drive(state.uid)
+            let status = try await access.follow(run, execution.settings, output: output, waits: waits)
             if reportsOutcome { worst = max(worst, status) }
         }
         if worst != 0 { throw ExitCode(worst) }

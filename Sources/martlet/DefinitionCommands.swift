@@ -30,15 +30,15 @@ struct DefinitionCreate<Family: DefinitionFamily>: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "name, wide, json or yaml.")
     var output: DefinitionOutput?
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
-        let rows = try await DefinitionShelf<Family>(data).put(files, strict: strict, if: .absent)
+        let rows = try await DefinitionShelf<Family>(data).put(files, strict: strict, replaces: false)
         DefinitionPrinter.show(rows, output)
-        if Family.kind == .cronWorkflow {
+        if Family.kind == .cronWorkflow, (try? data.endpoint()) == .some(nil) {
             Output.note(
-                "stored; a schedule fires only under a server, which this version does not have: "
-                    + "`martlet submit --from cronwf/NAME` makes a run by hand")
+                "stored; schedules fire under `martlet server`, and `martlet submit --from cronwf/NAME` makes a "
+                    + "run by hand")
         }
     }
 }
@@ -63,11 +63,11 @@ struct DefinitionUpdate<Family: DefinitionFamily>: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "name, wide, json or yaml.")
     var output: DefinitionOutput?
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         DefinitionPrinter.show(
-            try await DefinitionShelf<Family>(data).put(files, strict: strict, if: .present), output)
+            try await DefinitionShelf<Family>(data).put(files, strict: strict, replaces: true), output)
     }
 }
 
@@ -88,16 +88,16 @@ struct DefinitionList<Family: DefinitionFamily>: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "name, wide, json or yaml.")
     var output: DefinitionOutput?
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let namespace = allNamespaces ? nil : data.namespace
-        let rows = try await DefinitionShelf<Family>(data).store.definitions(
+        let rows = try await DefinitionShelf<Family>(data).access.backend.definitions(
             Family.kind, namespace: namespace)
         switch output {
         case .name: for row in rows { Output.line(row.name) }
-        case .json: Output.line(JSONValue.array(rows.map(\.documentJSON)).prettyText)
-        case .yaml: Output.text(ManifestPrinter.yaml(.array(rows.map(\.documentJSON))))
+        case .json: Output.line(JSONValue.array(rows.map(\.document)).prettyText)
+        case .yaml: Output.text(ManifestPrinter.yaml(.array(rows.map(\.document))))
         case nil, .wide:
             if rows.isEmpty { return Output.line("No \(Family.noun)s found") }
             Output.text(
@@ -124,12 +124,12 @@ struct DefinitionGet<Family: DefinitionFamily>: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "name, wide, json or yaml.")
     var output: DefinitionOutput?
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let shelf = try DefinitionShelf<Family>(data)
-        var rows: [DefinitionRow] = []
-        for name in names { rows.append(try await shelf.row(name)) }
+        var rows: [ShownDefinition] = []
+        for name in names { rows.append(try await shelf.definition(name)) }
         DefinitionPrinter.show(rows, output)
     }
 }
@@ -151,7 +151,7 @@ struct DefinitionDelete<Family: DefinitionFamily>: AsyncParsableCommand {
     @Flag(help: "All of the namespace.")
     var all = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         guard names.isEmpty == all else { throw ValidationError("give names, or --all") }
@@ -159,12 +159,12 @@ struct DefinitionDelete<Family: DefinitionFamily>: AsyncParsableCommand {
 
     func run() async throws {
         let shelf = try DefinitionShelf<Family>(data)
+        let backend = shelf.access.backend
         let doomed =
-            all
-            ? try await shelf.store.definitions(Family.kind, namespace: data.namespace).map(\.name) : names
-        for name in doomed { _ = try await shelf.row(name) }
+            all ? try await backend.definitions(Family.kind, namespace: data.namespace).map(\.name) : names
+        for name in doomed { _ = try await shelf.definition(name) }
         for name in doomed {
-            try await shelf.store.deleteDefinition(Family.kind, namespace: data.namespace, name: name)
+            try await backend.deleteDefinition(Family.kind, name: name, namespace: data.namespace)
             Output.line("\(Family.kind.rawValue) '\(name)' deleted")
         }
     }
@@ -187,7 +187,7 @@ struct DefinitionLint<Family: DefinitionFamily>: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Unknown fields are errors; otherwise warnings.")
     var strict = true
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let manifests = try Manifests.read(files)
@@ -199,16 +199,16 @@ struct DefinitionLint<Family: DefinitionFamily>: AsyncParsableCommand {
 }
 
 enum DefinitionPrinter {
-    static func show(_ rows: [DefinitionRow], _ output: DefinitionOutput?) {
+    static func show(_ rows: [ShownDefinition], _ output: DefinitionOutput?) {
         switch output {
         case .name: for row in rows { Output.line(row.name) }
-        case .json: for row in rows { Output.line(row.documentJSON.prettyText) }
-        case .yaml: Output.text(ManifestPrinter.yaml(documents: rows.map(\.documentJSON)))
+        case .json: for row in rows { Output.line(row.document.prettyText) }
+        case .yaml: Output.text(ManifestPrinter.yaml(documents: rows.map(\.document)))
         case nil, .wide: for row in rows { Output.text(row.header(now: Environment.now())) }
         }
     }
 
-    static func table(_ rows: [DefinitionRow], hasNamespace: Bool, now: Timestamp) -> String {
+    static func table(_ rows: [ShownDefinition], hasNamespace: Bool, now: Timestamp) -> String {
         var table = TextTable(padding: 3)
         let isCron = rows.first?.kind == .cronWorkflow
         table.add(
@@ -218,7 +218,7 @@ enum DefinitionPrinter {
             var cells =
                 (hasNamespace ? [row.namespace] : []) + [row.name, HumanTime.short(now - row.createdAt)]
             if isCron {
-                let cron = CronWorkflow(row.body)
+                let cron = CronWorkflow(row.document)
                 cells += [
                     cron.schedules.joined(separator: ","), cron.timezone ?? "UTC",
                     cron.suspend ? "true" : "false",

@@ -35,18 +35,17 @@ enum CronFamily: DefinitionFamily {
 /// Stored definitions of one kind.
 struct DefinitionShelf<Family: DefinitionFamily> {
     let access: RunAccess
-    let data: DataOptions
-    var store: Store { access.store }
+    let data: ClientOptions
 
-    init(_ data: DataOptions) throws {
+    init(_ data: ClientOptions) throws {
         self.data = data
         access = try RunAccess(data)
     }
 
     /// Checks manifests and stores those of the family.
     ///
-    /// - Returns: the rows as they are now; the command exits with 1 if a manifest has errors.
-    func put(_ files: [String], strict: Bool, if condition: WriteCondition) async throws -> [DefinitionRow] {
+    /// - Returns: the definitions as they are now; the command exits with 1 if a manifest has errors.
+    func put(_ files: [String], strict: Bool, replaces: Bool) async throws -> [ShownDefinition] {
         let manifests = try Manifests.read(files)
         let found = try await diagnostics(manifests, strict: strict)
         for diagnostic in found { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }
@@ -55,55 +54,56 @@ struct DefinitionShelf<Family: DefinitionFamily> {
         guard !documents.isEmpty else {
             throw CommandError("nothing to store: no document of kind \(Family.kind.rawValue)", status: 2)
         }
-        var rows: [DefinitionRow] = []
+        var stored: [ShownDefinition] = []
         for document in documents {
             let metadata = ObjectMetadata(document.json["metadata"])
             let namespace =
                 data.namespace == "default" && !metadata.namespace.isEmpty
                 ? metadata.namespace : data.namespace
-            rows.append(
+            stored.append(
                 try await told {
-                    try await access.operations.store(
-                        Family.kind, document.json, namespace: namespace, if: condition)
+                    try await access.backend.put(
+                        Family.kind, document.json, namespace: namespace, replaces: replaces)
                 })
         }
-        return rows
+        return stored
     }
 
     func diagnostics(_ manifests: Manifests, strict: Bool) async throws -> [Diagnostic] {
-        let lint = try await access.operations.lint(
-            manifests.documents, namespace: data.namespace, strict: strict)
-        return manifests.diagnostics + lint.diagnostics
+        let catalog = try await access.backend.catalog(namespace: data.namespace)
+            .including(manifests.documents)
+        var options = ValidationOptions()
+        options.strict = strict
+        return manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: options)
     }
 
-    func row(_ name: String) async throws -> DefinitionRow {
-        if let row = try await store.definition(Family.kind, namespace: data.namespace, name: name) {
-            return row
+    func definition(_ name: String) async throws -> ShownDefinition {
+        do {
+            return try await access.backend.definition(Family.kind, name: name, namespace: data.namespace)
+        } catch let error as OperationError where error.reason == .notFound {
+            throw CommandError("there is no \(Family.noun) \"\(name)\"; see `martlet \(Family.command) list`")
         }
-        throw CommandError("there is no \(Family.noun) \"\(name)\"; see `martlet \(Family.command) list`")
     }
 
-    /// The store's failures as the command line shows them.
+    /// Refusals as the command line shows them.
     func told<Value>(_ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
-        } catch let error as StoreError {
-            throw CommandError(error.message)
         } catch let error as OperationError {
             throw CommandError(error.message)
         }
     }
 }
 
-extension DefinitionRow {
+extension ShownDefinition {
     /// Name, namespace and age, as `argo template get` begins.
     func header(now: Timestamp, zone: TimeZoneRules = LocalZone.rules) -> String {
         var facts = [("Name:", name)]
         if !namespace.isEmpty { facts.append(("Namespace:", namespace)) }
         facts.append(("Created:", HumanTime.stamp(createdAt, now: now, zone: zone)))
-        let spec = body["spec"]
+        let spec = document["spec"]
         if kind == .cronWorkflow {
-            let cron = CronWorkflow(body)
+            let cron = CronWorkflow(document)
             facts.append(("Schedules:", cron.schedules.joined(separator: ", ")))
             facts.append(("Suspended:", cron.suspend ? "true" : "false"))
             if let zone = cron.timezone { facts.append(("Timezone:", zone)) }

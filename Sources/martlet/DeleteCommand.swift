@@ -39,7 +39,7 @@ struct DeleteCommand: AsyncParsableCommand {
     var force = false
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         let isFiltered = all || filter.isSet
@@ -52,24 +52,24 @@ struct DeleteCommand: AsyncParsableCommand {
     func run() async throws {
         let access = try RunAccess(data, execution: execution.settings)
         var refused = 0
-        for uid in try await chosen(access) {
+        for run in try await chosen(access) {
             do {
-                try await delete(uid, access)
+                try await delete(run, access)
             } catch let error as OperationError {
                 // One that stays must not keep the others.
                 Output.error(error.message)
                 refused += 1
             }
         }
-        if !dryRun { freeArtifactBytes() }
+        if !dryRun, let directory = access.directory { freeArtifactBytes(directory.location) }
         if refused > 0 { throw ExitCode(1) }
     }
 
     /// Gives back the disk space of artifacts that no key names any more; what is younger than a day stays for the
     /// next time, since a run may be saving it.
-    private func freeArtifactBytes() {
+    private func freeArtifactBytes(_ location: DataLocation) {
         do {
-            let store = try ExecutorFactory.artifactStore(data.location)
+            let store = try ExecutorFactory.artifactStore(location)
             let freed = try store.collectGarbage(now: Environment.now().nanoseconds)
             if freed.bytes > 0 { Output.note("\(freed.bytes) bytes of artifacts freed") }
         } catch {
@@ -77,26 +77,25 @@ struct DeleteCommand: AsyncParsableCommand {
         }
     }
 
-    private func chosen(_ access: RunAccess) async throws -> [String] {
+    private func chosen(_ access: RunAccess) async throws -> [RunReference] {
         if names.isEmpty {
             let query = try filter.query(
                 namespace: allNamespaces ? nil : data.namespace, now: Environment.now())
-            let found = try await access.store.allWorkflows(query)
+            let found = try await access.backend.summaries(
+                RunSelection(query: query, labels: filter.selector))
             if found.isEmpty { Output.line("No workflows found") }
-            return found.map(\.uid)
+            return found.map { RunReference(uid: $0.uid, namespace: $0.namespace, name: $0.name) }
         }
-        var uids: [String] = []
-        for name in names { uids.append(try await access.uid(of: name)) }
-        return uids
+        var runs: [RunReference] = []
+        for name in names { runs.append(try await access.reference(name)) }
+        return runs
     }
 
-    private func delete(_ uid: String, _ access: RunAccess) async throws {
-        let state = try await access.operations.state(uid)
-        if dryRun {
-            try access.operations.checkDeletable(state, force: force)
-            return Output.line("Workflow '\(state.name)' deleted (dry-run)")
-        }
-        let count = try await access.operations.delete(uid, force: force)
-        Output.line("Workflow '\(state.name)' deleted" + (count > 0 ? " with \(count) artifacts" : ""))
+    private func delete(_ run: RunReference, _ access: RunAccess) async throws {
+        let name = try await access.state(run).name
+        let count = try await access.backend.delete(run, force: force, dryRun: dryRun)
+        Output.line(
+            "Workflow '\(name)' deleted" + (dryRun ? " (dry-run)" : "")
+                + (count > 0 ? " with \(count) artifacts" : ""))
     }
 }

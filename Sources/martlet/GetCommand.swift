@@ -38,7 +38,7 @@ struct GetCommand: AsyncParsableCommand {
     @Flag(help: "No colors.")
     var noColor = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let selector = try SelectorOption.selector(nodeFieldSelector, status: status)

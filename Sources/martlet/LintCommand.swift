@@ -37,14 +37,15 @@ struct LintCommand: AsyncParsableCommand {
     @Flag(help: "Refer to nothing but the files given: stored templates are not looked up.")
     var offline = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let manifests = try Manifests.read(files)
         let fixtures = try Manifests.read(load)
         var stored = TemplateCatalog()
-        if !offline, Environment.exists(data.path + "/martlet.db") {
-            stored = try await data.openStore().catalog(namespace: data.namespace)
+        let isThere = try data.endpoint() != nil || Environment.exists(data.path + "/martlet.db")
+        if !offline, isThere {
+            stored = try await RunAccess(data).backend.catalog(namespace: data.namespace)
         }
         var options = ValidationOptions()
         options.strict = strict

@@ -1,6 +1,7 @@
 // `martlet list`: what has run and what runs.
 
 import ArgumentParser
+import Controller
 import Persistence
 import Scheduling
 import Text
@@ -36,7 +37,7 @@ struct ListCommand: AsyncParsableCommand {
     @Flag(help: "No line of headings.")
     var noHeaders = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1") }
@@ -45,14 +46,18 @@ struct ListCommand: AsyncParsableCommand {
     func run() async throws {
         let now = Environment.now()
         let query = try filter.query(namespace: allNamespaces ? nil : data.namespace, now: now)
-        guard Environment.exists(data.path + "/martlet.db") else { return showNothing() }
+        if try data.endpoint() == nil, !Environment.exists(data.path + "/martlet.db") { return showNothing() }
         let access = try RunAccess(data)
-        let found = try await access.store.allWorkflows(query, limit: limit)
+        let found = try await access.backend.summaries(
+            RunSelection(query: query, labels: filter.selector, limit: limit))
+        func state(_ run: WorkflowSummary) async throws -> WorkflowState {
+            try await access.state(RunReference(uid: run.uid, namespace: run.namespace, name: run.name))
+        }
         switch output {
         case .name: for run in found { Output.line(run.name) }
         case .json, .yaml:
             var documents: [JSONValue] = []
-            for run in found { documents.append(try await access.state(uid: run.uid).documentJSON) }
+            for run in found { documents.append(try await state(run).documentJSON) }
             Output.text(
                 output == .json
                     ? JSONValue.array(documents).prettyText + "\n" : ManifestPrinter.yaml(.array(documents)))
@@ -63,7 +68,7 @@ struct ListCommand: AsyncParsableCommand {
             for run in found {
                 // Only what still runs, and the wide list, need more than the summary.
                 let needsNodes = output == .wide || run.phase == Phase.running.rawValue
-                table.add(run, state: needsNodes ? try await access.state(uid: run.uid) : nil)
+                table.add(run, state: needsNodes ? try await state(run) : nil)
             }
             Output.text(table.text)
         }

@@ -49,7 +49,7 @@ struct LogsCommand: AsyncParsableCommand {
     @Flag(help: "No colors.")
     var noColor = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         if let tail, tail < 0 { throw ValidationError("--tail must not be negative") }
@@ -58,7 +58,8 @@ struct LogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let access = try RunAccess(data)
-        let state = try await access.state(of: name)
+        let run = try await access.reference(name)
+        let state = try await access.state(run)
         let printer = LogPrinter(
             isColored: Output.colorsStandardOutput && !noColor, hasTimes: timestamps, pattern: try pattern(),
             earliest: try earliest())
@@ -69,8 +70,11 @@ struct LogsCommand: AsyncParsableCommand {
                 "workflow \(state.name) has no node \"\(node ?? "")\" with a log"
                     + (some.isEmpty ? "" : "; it has \(some)\(names.count > 10 ? ", ..." : "")"))
         }
-        if follow {
-            try await followLogs(access, state, printer)
+        if let server = access.backend as? ServerBackend {
+            try await showLogs(of: run, state, server, printer)
+        } else if follow, let directory = access.directory {
+            access.noteMissingDriver(of: state)
+            try await followLogs(directory, state, printer)
         } else {
             show(state, printer)
         }
@@ -164,18 +168,38 @@ struct LogsCommand: AsyncParsableCommand {
         return kept.suffix(count)
     }
 
-    private func followLogs(_ access: RunAccess, _ first: WorkflowState, _ printer: LogPrinter) async throws {
+    /// The server's log stream: what it holds, and with `--follow` what comes.
+    private func showLogs(
+        of run: RunReference, _ state: WorkflowState, _ server: ServerBackend, _ printer: LogPrinter
+    ) async throws {
+        var logs = ServerLogs(connection: server.connection, run: run, printer: printer)
+        logs.follows = follow
+        logs.container = container
+        logs.tail = tail
+        logs.grep = grep
+        if node != nil {
+            logs.pods = Set(
+                wanted(state).map {
+                    Node.podName(workflow: state.name, nodeName: $0.name, template: $0.templateName)
+                })
+        }
+        try await logs.show()
+    }
+
+    private func followLogs(_ access: DirectoryBackend, _ first: WorkflowState, _ printer: LogPrinter)
+        async throws
+    {
         var state = first
         var files: [NodeID: LogFile] = [:]
         var done: Set<NodeID> = []
         var version = -1
         if let tail { skipToTail(tail, wanted(state), state, printer, &files) }
-        access.noteMissingDriver(of: state)
+        let run = RunReference(uid: state.uid, namespace: state.definition.namespace, name: state.name)
         while true {
             let newest = try await access.store.dataVersion()
             if newest != version {
                 version = newest
-                state = try await access.state(uid: state.uid)
+                state = try await access.state(run)
             }
             let nodes = wanted(state)
             var lines: [(String, LogLine)] = []
@@ -193,7 +217,7 @@ struct LogsCommand: AsyncParsableCommand {
             if state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled)) {
                 return
             }
-            try await Task.sleep(for: RunAccess.pollInterval)
+            try await Task.sleep(for: DirectoryBackend.pollInterval)
         }
     }
 

@@ -37,7 +37,7 @@ struct NodeSetCommand: AsyncParsableCommand {
     var outputParameter: [String] = []
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         if phase == nil, message == nil, outputParameter.isEmpty {

@@ -9,7 +9,7 @@ import WorkflowLanguage
 
 struct ResubmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resubmit", abstract: "Run the definition of an earlier run anew, in this process.",
+        commandName: "resubmit", abstract: "Run the definition of an earlier run anew, here or under the server.",
         discussion: """
             Examples:
               martlet resubmit pipeline-x7k2q
@@ -37,17 +37,14 @@ struct ResubmitCommand: AsyncParsableCommand {
     var noWait = false
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let access = try RunAccess(data)
-        let new = try await access.operations.resubmit(
-            try await access.uid(of: name), memoized: memoized,
+        let new = try await access.backend.resubmit(
+            try await access.reference(name), memoized: memoized,
             parameters: try ParameterOption.pairs(parameter), priority: priority)
-        var driver = try RunDriver(store: access.store, data: data.location, execution: execution.settings)
-        driver.output = output
-        driver.waits = !noWait
-        let status = try await driver.drive(new.uid)
+        let status = try await access.follow(new, execution.settings, output: output, waits: !noWait)
         if status != 0 { throw ExitCode(status) }
     }
 }

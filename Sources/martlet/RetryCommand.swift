@@ -9,7 +9,7 @@ import WorkflowLanguage
 
 struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "retry", abstract: "Run the failed part of runs again, in this process.",
+        commandName: "retry", abstract: "Run the failed part of runs again, here or under the server.",
         discussion: """
             What succeeded keeps its outputs and does not run again.
             Examples:
@@ -37,7 +37,7 @@ struct RetryCommand: AsyncParsableCommand {
     var noWait = false
 
     @OptionGroup var execution: ExecutionOptions
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         if restartSuccessful, nodeFieldSelector == nil {
@@ -58,13 +58,11 @@ struct RetryCommand: AsyncParsableCommand {
         let access = try RunAccess(data)
         var worst: Int32 = 0
         for name in names {
-            let uid = try await access.uid(of: name)
-            _ = try await access.operations.retry(uid, request)
-            var driver = try RunDriver(
-                store: access.store, data: data.location, execution: execution.settings)
-            driver.output = output
-            driver.waits = !noWait
-            worst = max(worst, try await driver.drive(uid))
+            let run = try await access.reference(name)
+            try await access.backend.retry(run, request)
+            worst = max(
+                worst,
+                try await access.follow(run, execution.settings, output: output, waits: !noWait))
         }
         if worst != 0 { throw ExitCode(worst) }
     }

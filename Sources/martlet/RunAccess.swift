@@ -1,57 +1,39 @@
-// Stored runs as the client verbs see them: found by name, loaded whole, and watched for change.
+// Stored runs as the client verbs see them: found by name, loaded whole, and watched until they end.
 
 import Controller
 import Persistence
 import Scheduling
 import Text
 
-/// A data directory with its store open.
-struct RunAccess {
-    /// How often a change is looked for while something is awaited.
-    static let pollInterval = Duration.milliseconds(200)
-
-    let store: Store
-    let data: DataOptions
-    let operations: WorkflowOperations
+/// Where a verb finds the runs that it is about.
+struct RunAccess: Sendable {
+    let backend: any RunBackend
+    let namespace: String
+    /// The data directory, if that is where the runs are.
+    var directory: DirectoryBackend? { backend as? DirectoryBackend }
 
     /// - Parameter execution: how steps run where a verb needs a run that nobody drives.
-    init(_ data: DataOptions, execution: ExecutionSettings? = nil) throws {
-        self.data = data
-        let (store, location) = (try data.openStore(), data.location)
-        self.store = store
-        var borrowed: (@Sendable () throws -> WorkflowController)?
-        if let execution {
-            borrowed = { try ExecutorFactory.controller(store, execution, location) }
+    init(_ options: ClientOptions, execution: ExecutionSettings? = nil) throws {
+        namespace = options.namespace
+        if let endpoint = try options.endpoint() {
+            backend = ServerBackend(connection: ServerConnection(endpoint), namespace: options.namespace)
+        } else {
+            backend = try DirectoryBackend(options.location, execution: execution)
         }
-        operations = WorkflowOperations(
-            store: store, artifacts: try ExecutorFactory.artifactStore(location),
-            dataDirectory: location.path, controller: nil, borrowed: borrowed, now: Environment.now)
     }
 
-    /// - Parameter name: a name in the namespace, `@latest`, or the uid of a run of any namespace.
-    func uid(of name: String) async throws -> String {
-        try await RunLookup.uid(of: name, in: operations, namespace: data.namespace)
-    }
+    func reference(_ name: String) async throws -> RunReference { try await backend.reference(name) }
+
+    func state(_ run: RunReference) async throws -> WorkflowState { try await backend.state(run) }
 
     /// - Parameter name: a name, a uid, or `@latest`.
-    func state(of name: String) async throws -> WorkflowState { try await state(uid: uid(of: name)) }
-
-    func state(uid: String) async throws -> WorkflowState {
-        do {
-            return try await operations.state(uid)
-        } catch let error as OperationError {
-            throw CommandError(error.message, status: 2)
-        }
+    func state(of name: String) async throws -> WorkflowState {
+        try await backend.state(try await backend.reference(name))
     }
-
-    func runDirectory(_ uid: String) -> String { "\(data.path)/runs/\(uid)" }
-
-    /// Whether some process drives the run now.
-    func isDriven(_ uid: String) -> Bool { DriverLock.isHeld(runDirectory: runDirectory(uid)) }
 
     /// Says so on standard error when a run that has not ended has no driver.
     func noteMissingDriver(of state: WorkflowState) {
-        guard !state.isFinished, !isDriven(state.uid) else { return }
+        guard !backend.isServed, let directory, !state.isFinished, !directory.isDriven(state.uid) else { return }
         let waits = RunHeader.isSuspended(state)
         Output.note(
             "no process drives workflow \(state.name); "
@@ -59,19 +41,23 @@ struct RunAccess {
                     ? "`martlet resume \(state.name)` releases it and goes on"
                     : "`martlet run --resume \(state.name)` goes on with it"))
     }
-}
 
-/// Finding stored runs by what people call them.
-enum RunLookup {
-    static func uid(of name: String, in operations: WorkflowOperations, namespace: String) async throws
-        -> String
-    {
-        do {
-            return try await operations.uid(of: name, namespace: namespace)
-        } catch let error as OperationError where error.reason == .notFound && name != "@latest" {
-            guard let uid = try? await operations.uid(of: name, namespace: "") else { throw error }
-            return uid
+    /// Drives a run here, or, where somebody else does, waits for its end; then shows it.
+    /// - Returns: the exit status that DESIGN gives the outcome.
+    func follow(
+        _ run: RunReference, _ execution: ExecutionSettings, output: RunOutput, waits: Bool
+    ) async throws -> Int32 {
+        if let directory, !backend.isServed {
+            var driver = try RunDriver(
+                store: directory.store, data: directory.location, execution: execution)
+            driver.output = output
+            driver.waits = waits
+            return try await driver.drive(run.uid)
         }
+        var watch = RunWatch(access: self)
+        watch.output = output
+        watch.waits = waits
+        return RunDriver.status(of: try await watch.watch(run))
     }
 }
 

@@ -98,6 +98,12 @@ struct RunDriver {
             Output.note("workflow \(state.name) waits; go on with `martlet resume \(state.name)`")
             return Self.waitingStatus
         }
+        return Self.status(of: state)
+    }
+
+    /// The exit status that DESIGN gives the outcome of a run.
+    static func status(of state: WorkflowState) -> Int32 {
+        guard state.isFinished else { return waitingStatus }
         switch state.phase {
         case .succeeded: return 0
         case .failed: return 1

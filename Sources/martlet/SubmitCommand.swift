@@ -13,10 +13,10 @@ enum SubmitOutput: String, ExpressibleByArgument, CaseIterable {
 
 struct SubmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "submit", abstract: "Store runs as Pending, for another process to drive.",
+        commandName: "submit", abstract: "Store runs for a server or another process to drive.",
         discussion: """
-            No run begins by this alone: `martlet run --resume NAME` drives it. To run a manifest at once, use
-            `martlet run FILE`.
+            A server drives it (`martlet server`); without one, `martlet run --resume NAME` does. To run a
+            manifest at once, use `martlet run FILE`.
             Examples:
               martlet submit pipeline.yaml -p epochs=3
               martlet submit --from workflowtemplate/finetune -p model=Qwen/Qwen3-0.6B -o name
@@ -53,7 +53,7 @@ struct SubmitCommand: AsyncParsableCommand {
     var priority: Int?
 
     @OptionGroup var submission: SubmissionFlags
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         guard files.isEmpty == (from != nil) else {
@@ -69,28 +69,34 @@ struct SubmitCommand: AsyncParsableCommand {
         options.priority = priority
         options.strict = submission.strict
         let (manifests, workflows) = try await workflows(access)
-        let lint = try await access.operations.lint(
-            manifests.documents, namespace: data.namespace, strict: submission.strict)
-        let diagnostics = manifests.diagnostics + lint.diagnostics
+        let catalog = try await access.backend.catalog(namespace: data.namespace)
+            .including(manifests.documents)
+        var checks = ValidationOptions()
+        checks.strict = submission.strict
+        let diagnostics =
+            manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
         for diagnostic in diagnostics { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }
         if diagnostics.contains(where: { $0.severity == .error }) { throw ExitCode(2) }
-        let catalog = try await access.store.catalog(namespace: data.namespace)
-            .including(manifests.documents)
-        // All are checked before the first is stored.
-        for dryRun in dryRun ? [true] : [true, false] {
-            if !dryRun { try await keepSecrets(manifests, access) }
+        let made: (Bool) async throws -> [WorkflowState] = { dryRun in
             var states: [WorkflowState] = []
             for workflow in workflows {
+                let namespace = options.namespace ?? namespace(of: workflow)
+                if !dryRun { try await keepSecrets(manifests, namespace, access) }
                 states.append(
-                    try await access.operations.create(
-                        workflow.json, catalog: catalog,
-                        namespace: options.namespace ?? namespace(of: workflow), options: options,
-                        dryRun: dryRun))
+                    try await access.backend.create(
+                        workflow.json, catalog, namespace: namespace, options, dryRun: dryRun))
             }
-            guard dryRun == self.dryRun else { continue }
-            for state in states { show(state) }
-            if !dryRun { try await followUp(states.map(\.uid), access) }
+            return states
         }
+        // All are checked before the first is stored.
+        let checked = try await made(true)
+        let states = dryRun ? checked : try await made(false)
+        for state in states { show(state, access) }
+        guard !dryRun else { return }
+        try await followUp(
+            states.map {
+                RunReference(uid: $0.uid, namespace: $0.definition.namespace, name: $0.name)
+            }, access)
     }
 
     private func namespace(of document: ManifestDocument) -> String {
@@ -102,10 +108,18 @@ struct SubmitCommand: AsyncParsableCommand {
     private func workflows(_ access: RunAccess) async throws -> (Manifests, [ManifestDocument]) {
         var manifests = try Manifests.read(submission.load + files)
         if let from {
-            let manifest = try await StoredSource(from, namespace: data.namespace).manifest(in: access.store)
+            let source = try StoredSource(from, namespace: data.namespace)
+            let stored = try await access.backend.definition(
+                source.kind, name: source.name, namespace: source.namespace)
+            let manifest = source.manifest(of: stored.document)
             let (documents, diagnostics) = ManifestReader.read(Array(manifest.compactText.utf8), file: from)
             manifests.documents += documents
             manifests.diagnostics += diagnostics
+        }
+        if access.directory == nil, let other = manifests.documents.first(where: { $0.kind != "Workflow" }) {
+            throw CommandError(
+                "\(other.file): a server takes Workflows here, no \(other.kind); "
+                    + "`martlet template create` and its kin store the others there", status: 2)
         }
         let workflows = manifests.documents(of: ["Workflow"])
         guard !workflows.isEmpty || !manifests.diagnostics.isEmpty else {
@@ -116,15 +130,18 @@ struct SubmitCommand: AsyncParsableCommand {
         return (manifests, workflows)
     }
 
-    private func keepSecrets(_ manifests: Manifests, _ access: RunAccess) async throws {
+    /// Secrets among the documents are kept apart from the run; templates among them become part of it, which a
+    /// server elsewhere does not do for us.
+    private func keepSecrets(_ manifests: Manifests, _ namespace: String, _ access: RunAccess) async throws {
+        guard let directory = access.directory else { return }
         try await OperationError.naming {
             try await Submission.keepSecrets(
-                of: manifests.documents.map(\.json), namespace: data.namespace, in: access.store,
+                of: manifests.documents.map(\.json), namespace: namespace, in: directory.store,
                 at: Environment.now())
         }
     }
 
-    private func show(_ state: WorkflowState) {
+    private func show(_ state: WorkflowState, _ access: RunAccess) {
         switch output {
         case .name: Output.line(state.name)
         case .json: Output.line(state.documentJSON.prettyText)
@@ -133,7 +150,7 @@ struct SubmitCommand: AsyncParsableCommand {
             let options = TreeOptions(isColored: Output.colorsStandardOutput, now: Environment.now())
             Output.text(TreeRenderer.render(state: state, options: options))
         }
-        if !dryRun {
+        if !dryRun, !access.backend.isServed {
             let namespace = state.definition.namespace
             Output.note(
                 "stored; no process drives it yet: `martlet run --resume \(state.name)"
@@ -141,12 +158,12 @@ struct SubmitCommand: AsyncParsableCommand {
         }
     }
 
-    private func followUp(_ uids: [String], _ access: RunAccess) async throws {
-        if wait, try await !RunWait.allSucceeded(uids, access) { throw ExitCode(1) }
+    private func followUp(_ runs: [RunReference], _ access: RunAccess) async throws {
+        if wait, try await !RunWait.allSucceeded(runs, access) { throw ExitCode(1) }
         guard watch else { return }
         var succeeded = true
-        for uid in uids {
-            let state = try await RunWatch(access: access).watch(uid)
+        for run in runs {
+            let state = try await RunWatch(access: access).watch(run)
             succeeded = succeeded && state.phase == .succeeded
         }
         if !succeeded { throw ExitCode(1) }

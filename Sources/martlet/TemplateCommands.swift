@@ -52,7 +52,7 @@ struct CronSuspend: AsyncParsableCommand {
     @Argument(help: "Names.")
     var names: [String]
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws { try await CronSwitch.set(names, suspend: true, data) }
 }
@@ -68,25 +68,18 @@ struct CronResume: AsyncParsableCommand {
     @Argument(help: "Names.")
     var names: [String]
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws { try await CronSwitch.set(names, suspend: false, data) }
 }
 
 private enum CronSwitch {
-    static func set(_ names: [String], suspend: Bool, _ data: DataOptions) async throws {
+    static func set(_ names: [String], suspend: Bool, _ data: ClientOptions) async throws {
         let shelf = try DefinitionShelf<CronFamily>(data)
         for name in names {
-            let row = try await shelf.row(name)
-            var members = row.body.objectValue ?? [:]
-            var spec = members["spec"]?.objectValue ?? [:]
-            spec["suspend"] = .bool(suspend)
-            members["spec"] = .object(spec)
-            let body = JSONValue.object(members)
-            _ = try await shelf.told {
-                try await shelf.store.putDefinition(
-                    .cronWorkflow, namespace: data.namespace, name: name, body: body, at: Environment.now(),
-                    if: .version(row.resourceVersion))
+            _ = try await shelf.definition(name)
+            try await shelf.told {
+                try await shelf.access.backend.suspendCron(name, namespace: data.namespace, suspend)
             }
             Output.line("CronWorkflow '\(name)' \(suspend ? "suspended" : "resumed")")
         }

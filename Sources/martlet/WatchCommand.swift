@@ -1,6 +1,7 @@
 // `martlet watch` and `martlet wait`: runs that another process drives.
 
 import ArgumentParser
+import Controller
 import Glibc
 import Persistence
 import Scheduling
@@ -26,12 +27,12 @@ struct WatchCommand: AsyncParsableCommand {
         help: ArgumentHelp("Only nodes that match: phase=Failed,displayName=train.", valueName: "SELECTOR"))
     var nodeFieldSelector: String?
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let selector = try SelectorOption.selector(nodeFieldSelector, status: status)
         let access = try RunAccess(data)
-        try await RunWatch(access: access, selector: selector).watch(try await access.uid(of: name))
+        try await RunWatch(access: access, selector: selector).watch(try await access.reference(name))
     }
 }
 
@@ -39,30 +40,47 @@ struct WatchCommand: AsyncParsableCommand {
 struct RunWatch {
     let access: RunAccess
     var selector: NodeSelector?
+    /// What is shown at the end; only the tree is also shown on the way.
+    var output = RunOutput.tree
+    /// Whether a run that waits for a person is waited for.
+    var waits = true
 
-    /// - Returns: the run as it ended.
+    /// - Returns: the run as it ended, or as it waits for a person if that is not waited for.
     @discardableResult
-    func watch(_ uid: String) async throws -> WorkflowState {
+    func watch(_ run: RunReference) async throws -> WorkflowState {
         let isTerminal = isatty(STDERR_FILENO) == 1
-        var screen = LiveScreen(isOn: isTerminal)
+        var screen = LiveScreen(isOn: isTerminal && output == .tree)
         var progress = ProgressLines()
-        var last = try await access.state(uid: uid)
-        access.noteMissingDriver(of: last)
-        while true {
-            if isTerminal {
-                screen.draw(last)
-            } else {
-                for line in progress.lines(for: last, selector: selector) { Output.note(line) }
+        var last: WorkflowState?
+        for await _ in access.backend.changes(of: run) {
+            let state = try await access.state(run)
+            if last == nil { access.noteMissingDriver(of: state) }
+            last = state
+            if output == .tree {
+                if isTerminal {
+                    screen.draw(state)
+                } else {
+                    for line in progress.lines(for: state, selector: selector) { Output.note(line) }
+                }
             }
-            if last.isFinished { break }
-            try await Task.sleep(for: RunAccess.pollInterval)
-            last = try await access.state(uid: uid)
+            if state.isFinished || (!waits && RunHeader.isSuspended(state)) { break }
         }
         screen.clear()
-        var options = TreeOptions(isColored: Output.colorsStandardOutput, now: Environment.now())
-        options.selector = selector
-        Output.text(TreeRenderer.render(state: last, options: options))
+        try Task.checkCancellation()
+        guard let last else { throw CommandError("workflow \(run.name) cannot be watched", status: 2) }
+        show(last)
         return last
+    }
+
+    private func show(_ state: WorkflowState) {
+        switch output {
+        case .json: Output.line(state.documentJSON.prettyText)
+        case .tree:
+            var options = TreeOptions(isColored: Output.colorsStandardOutput, now: Environment.now())
+            options.selector = selector
+            Output.text(TreeRenderer.render(state: state, options: options))
+        case .quiet: break
+        }
     }
 }
 
@@ -102,39 +120,38 @@ struct WaitCommand: AsyncParsableCommand {
     @Flag(help: "A run that is not there is no error.")
     var ignoreNotFound = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func run() async throws {
         let access = try RunAccess(data)
-        var uids: [String] = []
+        var runs: [RunReference] = []
         for name in names {
             do {
-                uids.append(try await access.uid(of: name))
-            } catch let error as CommandError {
+                runs.append(try await access.reference(name))
+            } catch let error as OperationError where error.reason == .notFound {
                 guard ignoreNotFound else { throw error }
             }
         }
-        if try await !RunWait.allSucceeded(uids, access) { throw ExitCode(1) }
+        if try await !RunWait.allSucceeded(runs, access) { throw ExitCode(1) }
     }
 }
 
 enum RunWait {
     /// Waits for runs one after the other and prints how each ended.
-    static func allSucceeded(_ uids: [String], _ access: RunAccess) async throws -> Bool {
+    static func allSucceeded(_ runs: [RunReference], _ access: RunAccess) async throws -> Bool {
         var succeeded = true
-        for uid in uids {
-            access.noteMissingDriver(of: try await access.state(uid: uid))
-            while true {
-                guard let row = try await access.store.workflow(uid: uid) else {
-                    throw CommandError("workflow \(uid) was deleted meanwhile")
-                }
-                if let finished = row.finishedAt {
-                    Output.line("\(row.name) \(row.phase) at \(finished.rfc3339)")
-                    succeeded = succeeded && row.phase == Phase.succeeded.rawValue
-                    break
-                }
-                try await Task.sleep(for: RunAccess.pollInterval)
+        for run in runs {
+            var isFirst = true
+            for await _ in access.backend.changes(of: run) {
+                let state = try await access.state(run)
+                if isFirst { access.noteMissingDriver(of: state) }
+                isFirst = false
+                guard let finished = state.finishedAt else { continue }
+                Output.line("\(state.name) \(state.phase?.rawValue ?? "") at \(finished.rfc3339)")
+                succeeded = succeeded && state.phase == .succeeded
+                break
             }
+            try Task.checkCancellation()
         }
         return succeeded
     }

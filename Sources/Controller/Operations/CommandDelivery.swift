@@ -58,10 +58,10 @@ extension WorkflowOperations {
                 }
             }
         }
-        if isDriven(uid) {
+        if isServed || isDriven(uid) {
             let id = try await leave(command, state)
             if try await isAnswered(id, of: state, within: Self.answerLimit) { return .byDriver }
-            guard !isDriven(uid), let borrowed else { throw Self.noAnswer(command, state) }
+            guard !isServed, !isDriven(uid), let borrowed else { throw Self.noAnswer(command, state) }
             try await carryOut(id, state, borrowed())
             return .here
         }
@@ -95,7 +95,7 @@ extension WorkflowOperations {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
             if try await isDone(id, state) { return true }
-            if !isDriven(state.uid) { return try await isDone(id, state) }
+            if !isServed, !isDriven(state.uid) { return try await isDone(id, state) }
             try await Task.sleep(for: Self.answerPoll)
         }
         return false

@@ -41,9 +41,9 @@ extension WorkflowOperations {
     /// The lock of a run that nobody shall drive now. This process's controller lets go of a run that has ended a
     /// moment after it is saved.
     private func lock(of state: WorkflowState) async throws -> DriverLock {
-        for _ in 0..<(controller == nil ? 1 : Self.lockTries) {
+        for _ in 0..<Self.lockTries {
             if let lock = try DriverLock.take(runDirectory: runDirectory(state.uid)) { return lock }
-            guard controller != nil else { break }
+            guard controller != nil || isServed else { break }
             try await Task.sleep(for: .milliseconds(20))
         }
         throw OperationError(

@@ -19,10 +19,12 @@ package struct WorkflowOperations: Sendable {
     /// Makes a controller for as long as a verb needs it where no process drives the run; nil where a run waits for
     /// its driver instead.
     package let borrowed: (@Sendable () throws -> WorkflowController)?
+    /// Whether another process serves this data directory: it drives what is stored here, and takes what is asked.
+    package let isServed: Bool
 
     package init(
         store: Store, artifacts: LocalArtifactStore, dataDirectory: String, controller: WorkflowController?,
-        borrowed: (@Sendable () throws -> WorkflowController)? = nil,
+        borrowed: (@Sendable () throws -> WorkflowController)? = nil, isServed: Bool = false,
         now: @escaping @Sendable () -> Timestamp
     ) {
         self.store = store
@@ -30,6 +32,7 @@ package struct WorkflowOperations: Sendable {
         self.dataDirectory = dataDirectory
         self.controller = controller
         self.borrowed = borrowed
+        self.isServed = isServed
         self.now = now
     }
 

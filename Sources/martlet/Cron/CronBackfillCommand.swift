@@ -46,7 +46,7 @@ struct CronBackfillCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let access = try RunAccess(data)
+        let access = try DirectoryBackend(data.location)
         let crons = CronOperations(operations: access.operations)
         guard let first = try CronTime.parse(start, option: "--start") else { return }
         let last = try CronTime.parse(end, option: "--end") ?? Environment.now()
@@ -68,7 +68,7 @@ struct CronBackfillCommand: AsyncParsableCommand {
         }
     }
 
-    private func make(_ runs: [CronOperations.BackfillRun], _ crons: CronOperations, _ access: RunAccess)
+    private func make(_ runs: [CronOperations.BackfillRun], _ crons: CronOperations, _ access: DirectoryBackend)
         async throws
     {
         var active: Set<String> = []
@@ -87,7 +87,7 @@ struct CronBackfillCommand: AsyncParsableCommand {
     }
 
     /// Waits until fewer than so many of the runs go on, and returns those that do.
-    private func waiting(_ active: Set<String>, fewerThan limit: Int, _ access: RunAccess) async throws
+    private func waiting(_ active: Set<String>, fewerThan limit: Int, _ access: DirectoryBackend) async throws
         -> Set<String>
     {
         var active = active
@@ -99,7 +99,7 @@ struct CronBackfillCommand: AsyncParsableCommand {
                 }
             }
             active = still
-            if active.count >= limit { try await Task.sleep(for: RunAccess.pollInterval) }
+            if active.count >= limit { try await Task.sleep(for: DirectoryBackend.pollInterval) }
         }
         return active
     }
