@@ -84,8 +84,10 @@ struct ServerCommand: AsyncParsableCommand {
         } catch let error as CertificateError {
             throw CommandError(error.description, status: 2)
         }
+        let rules = try operation.retentionRules()
         let parts: [ServerPart] = [
             ServerPart(name: "feed") { try await feed.run() },
+            .retention(operations, rules, observability.controller, log),
             .cron(operations, observability.controller, log),
             .notifications(operations, notifications, observability.controller, log),
         ]
@@ -218,6 +220,13 @@ struct ServerOperationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The same for each namespace.", valueName: "N"))
     var namespaceParallelism: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Delete ended runs with their files and artifacts; may be given again.",
+            discussion: "For instance age=90d, or namespace=ml,phase=Failed,age=30d,count=1000.",
+            valueName: "RULE"))
+    var retention: [String] = []
+
     @Flag(help: "Give /metrics to those without a token, too.")
     var openMetrics = false
 
@@ -243,6 +252,14 @@ struct ServerOperationOptions: ParsableArguments {
         }
         if !(0...3_600).contains(drainTimeout) {
             throw ValidationError("--drain-timeout must be from 0 to 3600")
+        }
+    }
+
+    func retentionRules() throws -> [RetentionRule] {
+        do {
+            return try retention.map { text throws(ControllerError) in try RetentionRule(parsing: text) }
+        } catch {
+            throw CommandError("--retention: \(error.message)", status: 64)
         }
     }
 

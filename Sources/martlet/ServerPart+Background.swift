@@ -29,4 +29,25 @@ extension ServerPart {
             })
         return ServerPart(name: "notifications") { try await runner.run() }
     }
+
+    /// Deletes what has ended and is no longer kept: by rules, and by each run's own `ttlStrategy`.
+    static func retention(
+        _ operations: WorkflowOperations, _ rules: [RetentionRule], _ metrics: ControllerMetrics,
+        _ log: ServiceLog
+    ) -> ServerPart {
+        let runner = RetentionRunner(
+            store: operations.store, artifacts: operations.artifacts, dataDirectory: operations.dataDirectory,
+            policy: RetentionPolicy(rules: rules), now: operations.now,
+            note: { result in
+                switch result {
+                case .success(let report):
+                    metrics.countRetention(runs: report.deleted, failures: report.failureCount, seconds: 0)
+                    for (uid, cause) in report.failures.sorted(by: { $0.key < $1.key }) {
+                        log.error("run not deleted", ["workflow.uid": uid, "cause": cause])
+                    }
+                case .failure(let error): log.error("retention fails", ["cause": "\(error)"])
+                }
+            })
+        return ServerPart(name: "retention") { try await runner.run() }
+    }
 }
