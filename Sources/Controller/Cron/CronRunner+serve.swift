@@ -34,7 +34,9 @@ extension CronRunner {
         }
         // What the pass above took long for comes in the next one.
         let seen = max(instants.last ?? moment, missed > 0 ? moment : entry.cursor)
-        entries[key]?.cursor = max(entries[key]?.cursor ?? seen, min(seen, moment))
+        // Read first: the right-hand side of a change must not look at what is being changed.
+        let cursor = max(entries[key]?.cursor ?? seen, min(seen, moment))
+        entries[key]?.cursor = cursor
         if let entry = entries[key] { entries[key]?.next = entry.machine.timetable.next(after: entry.cursor) }
     }
 
