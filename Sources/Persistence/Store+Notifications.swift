@@ -36,7 +36,8 @@ package struct NotificationRow: Sendable, Hashable {
     package var doneAt: Timestamp?
 
     package init(
-        id: Int64, workflowUID: String, key: String, target: JSONValue, createdAt: Timestamp, attempts: Int = 0,
+        id: Int64, workflowUID: String, key: String, target: JSONValue, createdAt: Timestamp,
+        attempts: Int = 0,
         nextAttemptAt: Timestamp, lastError: String? = nil, doneAt: Timestamp? = nil
     ) {
         self.id = id

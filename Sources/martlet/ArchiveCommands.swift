@@ -75,7 +75,8 @@ struct ArchiveList: AsyncParsableCommand {
             for run in found {
                 let duration = run.startedAt.map { HumanTime.short((run.finishedAt ?? now) - $0) } ?? "0s"
                 table.add([
-                    run.namespace, run.name, run.uid, run.phase, HumanTime.short(now - run.createdAt), duration,
+                    run.namespace, run.name, run.uid, run.phase, HumanTime.short(now - run.createdAt),
+                    duration,
                 ])
             }
             Output.text(table.lines.map { $0 + "\n" }.joined())

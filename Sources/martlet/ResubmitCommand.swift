@@ -9,7 +9,8 @@ import WorkflowLanguage
 
 struct ResubmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resubmit", abstract: "Run the definition of an earlier run anew, here or under the server.",
+        commandName: "resubmit",
+        abstract: "Run the definition of an earlier run anew, here or under the server.",
         discussion: """
             Examples:
               martlet resubmit pipeline-x7k2q

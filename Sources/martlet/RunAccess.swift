@@ -33,7 +33,9 @@ struct RunAccess: Sendable {
 
     /// Says so on standard error when a run that has not ended has no driver.
     func noteMissingDriver(of state: WorkflowState) {
-        guard !backend.isServed, let directory, !state.isFinished, !directory.isDriven(state.uid) else { return }
+        guard !backend.isServed, let directory, !state.isFinished, !directory.isDriven(state.uid) else {
+            return
+        }
         let waits = RunHeader.isSuspended(state)
         Output.note(
             "no process drives workflow \(state.name); "

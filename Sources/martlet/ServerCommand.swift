@@ -71,7 +71,8 @@ struct ServerCommand: AsyncParsableCommand {
         let notifications = try notify.settings()
         let controller = try controller(store, feed, observability.observers(notifications: notifications))
         let operations = WorkflowOperations(
-            store: store, artifacts: try ExecutorFactory.artifactStore(data.location), dataDirectory: data.path,
+            store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
+            dataDirectory: data.path,
             controller: controller, now: Environment.now)
         observability.isOpen = operation.openMetrics
         observability.storageProblem = { await controller.storageProblem }
@@ -92,7 +93,8 @@ struct ServerCommand: AsyncParsableCommand {
             .notifications(operations, notifications, observability.controller, log),
         ]
         try await run(
-            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log)
+            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log
+        )
     }
 
     private func controller(

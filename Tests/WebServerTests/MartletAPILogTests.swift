@@ -171,7 +171,7 @@ struct MartletAPILogTests {
         let series = all["series"]?.arrayValue ?? []
         #expect(series.count == 2)
         #expect(series.allSatisfy { ($0["steps"]?.arrayValue?.count ?? 0) <= 20 })
-        #expect(series.first?["values"]?.arrayValue?.contains(99.0) == true)
+        #expect(series.first?["values"]?.arrayValue?.contains { $0.doubleValue == 99 } == true)
         let one = try await fixture.get(
             "/runs/uid-a/metrics?names=lr&nodes=\(node.id)", "MartletAPI_GetMetrics")
         #expect(one["series"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["lr"])

@@ -239,8 +239,8 @@ struct MartletAPIRunTests {
             result["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["rate", "alpha"])
         #expect(result["parameters"]?.arrayValue?.first?["values"] == ["1", "2"])
         let metrics = result["metrics"]?.arrayValue ?? []
-        #expect(metrics.map { $0["best"] ?? nil } == [[1.0, 1.0], [3.0, 3.0]])
-        #expect(metrics.first?["values"] == [2.0, 2.0])
+        #expect(metrics.map { $0["best"]?.arrayValue?.compactMap(\.doubleValue) } == [[1, 1], [3, 3]])
+        #expect(metrics.first?["values"]?.arrayValue?.compactMap(\.doubleValue) == [2, 2])
         let hashes = result["artifacts"]?.arrayValue?.first?["sha256"]?.arrayValue ?? []
         #expect(hashes.count == 2 && hashes.first == hashes.last)
         #expect(result["evaluations"]?.arrayValue?.first?["values"] == [0.5, 0.5])

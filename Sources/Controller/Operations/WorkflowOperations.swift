@@ -92,7 +92,9 @@ package struct WorkflowOperations: Sendable {
 
     /// Hands a stored run to this process's controller, if it has one. Returns when the request is queued.
     /// - Parameter lock: the run's lock, if the caller holds it.
-    func begin(_ uid: String, lock: DriverLock? = nil) { controller?.mailbox.post(.drive(uid: uid, lock: lock)) }
+    func begin(_ uid: String, lock: DriverLock? = nil) {
+        controller?.mailbox.post(.drive(uid: uid, lock: lock))
+    }
 
     /// The phase of a run that is stored now: Running if its work begins at once.
     func firstPhase(namespace: String) -> Phase {

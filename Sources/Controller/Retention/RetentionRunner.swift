@@ -99,7 +99,8 @@ package struct RetentionRunner: Sendable {
                     try Task.checkCancellation()
                     let marked = try await store.doomWorkflows(
                         namespace: namespace, phase: phase,
-                        endedBefore: limits.age.map { moment + (Duration.zero - $0) }, keepingNewest: limits.count,
+                        endedBefore: limits.age.map { moment + (Duration.zero - $0) },
+                        keepingNewest: limits.count,
                         at: moment)
                     if marked == 0 { break }
                 } while true

@@ -59,7 +59,8 @@ package struct TimeZoneRules: Sendable, Hashable {
 
     /// The span around a moment in which clocks are not set: from its first moment up to, not including, its end.
     /// Neighboring spans may have the same offset. nil where there is no such end.
-    package func steadySpan(at moment: Timestamp) -> (start: Timestamp?, end: Timestamp?, offsetSeconds: Int) {
+    package func steadySpan(at moment: Timestamp) -> (start: Timestamp?, end: Timestamp?, offsetSeconds: Int)
+    {
         let (start, end) = storage.table.span(at: moment.seconds)
         return (
             start.map(Timestamp.init(seconds:)), end.map(Timestamp.init(seconds:)), offset(at: moment).seconds

@@ -65,8 +65,11 @@ final class AccessControl: Sendable {
     }
 
     /// Decides from a route's access alone, before the body is read.
+    /// - Parameter found: told who it is before anything is decided, so that a refusal can be written down with a name.
     /// - Returns: the principal; for an open route whoever it is, or one without any rights.
-    func admit(_ call: HTTPCall, _ match: ServiceRouter.Match) async throws -> Principal {
+    func admit(_ call: HTTPCall, _ match: ServiceRouter.Match, found: (Principal) -> Void) async throws
+        -> Principal
+    {
         let route = match.route
         let principal: Principal?
         do {
@@ -76,6 +79,7 @@ final class AccessControl: Sendable {
         }
         if route.access == .open { return principal ?? .nobody }
         guard let principal else { throw Self.unauthenticated("this needs a token") }
+        found(principal)
         try Self.check(principal, route, namespace: match.parameters["namespace"] ?? "")
         if principal.usesCookie, !Self.isSafe(call.method) { try checkCSRF(call, principal) }
         return principal

@@ -171,7 +171,9 @@ extension TokenOrder {
 
 extension TokenRow {
     fileprivate var json: JSONValue {
-        func text(_ moment: Timestamp?) -> JSONValue { moment.map { .string($0.rfc3339Milliseconds) } ?? .null }
+        func text(_ moment: Timestamp?) -> JSONValue {
+            moment.map { .string($0.rfc3339Milliseconds) } ?? .null
+        }
         return .object([
             "id": .string(id), "name": .string(name), "roles": .object(roles.mapValues { .string($0) }),
             "createdAt": text(createdAt), "expiresAt": text(expiresAt), "lastUsedAt": text(lastUsedAt),

@@ -103,7 +103,7 @@ final class ServiceResponder: Sendable {
         let match = try router.match(method: call.method, path: call.path)
         let route = match.route
         progress.match = match
-        let principal = try await access.admit(call, match)
+        let principal = try await access.admit(call, match) { progress.principal = $0 }
         progress.principal = principal
         try Self.checkBody(call, route)
         let request = ServiceRequest(

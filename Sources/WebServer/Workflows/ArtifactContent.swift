@@ -127,7 +127,7 @@ struct ArtifactReply: Sendable {
     /// from nowhere.
     private static let policy =
         "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self' "
-            + "'unsafe-inline'; "
+        + "'unsafe-inline'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
     private func headers(type: String, etag: String, name: String) -> [(name: String, value: String)] {

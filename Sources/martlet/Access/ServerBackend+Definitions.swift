@@ -31,7 +31,8 @@ extension ServerBackend {
     }
 
     func definition(_ kind: DefinitionKind, name: String, namespace: String) async throws -> ShownDefinition {
-        ShownDefinition(kind: kind, document: try await connection.ask("GET", door(kind, namespace).path + [name]))
+        ShownDefinition(
+            kind: kind, document: try await connection.ask("GET", door(kind, namespace).path + [name]))
     }
 
     func put(_ kind: DefinitionKind, _ document: JSONValue, namespace: String, replaces: Bool) async throws

@@ -33,11 +33,14 @@ struct ServerBackend: RunBackend {
                 [("fields", "metadata.name,metadata.namespace,metadata.uid")])
             let metadata = ObjectMetadata(found["metadata"])
             guard !metadata.uid.isEmpty else {
-                throw CommandError("\(connection.endpoint.root) does not answer as a martlet server does", status: 2)
+                throw CommandError(
+                    "\(connection.endpoint.root) does not answer as a martlet server does", status: 2)
             }
             return RunReference(uid: metadata.uid, namespace: metadata.namespace, name: metadata.name)
         } catch let error as OperationError where error.reason == .notFound && Self.looksLikeUID(name) {
-            guard let summary = try? await connection.ask("GET", Self.own + ["runs", name]) else { throw error }
+            guard let summary = try? await connection.ask("GET", Self.own + ["runs", name]) else {
+                throw error
+            }
             return RunReference(
                 uid: name, namespace: summary["namespace"]?.stringValue ?? namespace,
                 name: summary["name"]?.stringValue ?? name)
@@ -211,7 +214,8 @@ struct ServerBackend: RunBackend {
         }
         let state = try await state(run)
         guard !force, !state.isFinished, state.startedAt != nil else { return 0 }
-        throw OperationError(.precondition, "workflow \(state.name) has not ended; --force ends it and deletes it")
+        throw OperationError(
+            .precondition, "workflow \(state.name) has not ended; --force ends it and deletes it")
     }
 
     func labelKeys() async throws -> [String] {

@@ -126,7 +126,8 @@ struct ServerConnection: Sendable {
 
     private func unreachable(_ error: DownloadError) -> CommandError {
         CommandError(
-            "cannot reach the server at \(endpoint.root): \(error); see --server and $MARTLET_SERVER", status: 2)
+            "cannot reach the server at \(endpoint.root): \(error); see --server and $MARTLET_SERVER",
+            status: 2)
     }
 
     /// What the server said, as the verbs say it.

@@ -98,7 +98,9 @@ struct ServerLogs: Sendable {
     }
 
     private func print(_ result: JSONValue, _ earlier: Progress?, _ progress: Progress) {
-        guard let pod = result["podName"]?.stringValue, let content = result["content"]?.stringValue else { return }
+        guard let pod = result["podName"]?.stringValue, let content = result["content"]?.stringValue else {
+            return
+        }
         if let pods, !pods.contains(pod) { return }
         let time = content.prefix { $0 != " " }
         let isNew = progress.take(String(time), of: pod)

@@ -68,7 +68,9 @@ struct CronBackfillCommand: AsyncParsableCommand {
         }
     }
 
-    private func make(_ runs: [CronOperations.BackfillRun], _ crons: CronOperations, _ access: DirectoryBackend)
+    private func make(
+        _ runs: [CronOperations.BackfillRun], _ crons: CronOperations, _ access: DirectoryBackend
+    )
         async throws
     {
         var active: Set<String> = []

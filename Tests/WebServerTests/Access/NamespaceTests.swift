@@ -46,7 +46,8 @@ struct NamespaceTests {
     private static func path(_ route: ServiceRoute, namespace: String, name: String, uid: String) -> String {
         var path = route.pattern
         for (parameter, value) in [
-            ("namespace", namespace), ("uid", uid), ("name", name), ("node", uid), ("nodeId", uid), ("path...", "x"),
+            ("namespace", namespace), ("uid", uid), ("name", name), ("node", uid), ("nodeId", uid),
+            ("path...", "x"),
         ] { path = path.replacing("{\(parameter)}", with: value) }
         while let start = path.firstIndex(of: "{"), let end = path.firstIndex(of: "}") {
             path.replaceSubrange(start...end, with: "x")
@@ -58,7 +59,8 @@ struct NamespaceTests {
     func reading() async throws {
         let scene = try await Self.scene()
         let queries = [
-            "", "?namespace=other", "?q=canary&namespace=other", "?runs=\(scene.uid),\(scene.uid)", "?namespace=",
+            "", "?namespace=other", "?q=canary&namespace=other", "?runs=\(scene.uid),\(scene.uid)",
+            "?namespace=",
             "?q=canary", "?listOptions.labelSelector=team=\(Self.canary)", "?namePrefix=canary",
             "?listOptions.fieldSelector=metadata.namespace=other",
         ]
@@ -106,7 +108,8 @@ struct NamespaceTests {
                 ]
             ],
             [
-                "namespace": "other", "resourceKind": "WorkflowTemplate", "resourceName": .string(Self.canary),
+                "namespace": "other", "resourceKind": "WorkflowTemplate",
+                "resourceName": .string(Self.canary),
                 "submitOptions": ["name": "intruder"],
             ],
         ]
@@ -117,7 +120,8 @@ struct NamespaceTests {
                 for name in [Self.canary, scene.uid] {
                     let path = Self.path(route, namespace: namespace, name: name, uid: scene.uid)
                     for body in bodies {
-                        let answer = try await scene.service.send(route.method, path, body, token: scene.token)
+                        let answer = try await scene.service.send(
+                            route.method, path, body, token: scene.token)
                         #expect(answer.status < 500 || answer.status == 501, "\(path) \(answer.text)")
                         if namespace == "other" && route.pattern.contains("{namespace}") {
                             #expect(answer.status == 404, "\(route.method) \(path): \(answer.status)")

@@ -30,7 +30,8 @@ struct RouteTableTests {
             }
             return stub
         }
-        return try ServiceHarness(configure: { $0.authentication = .token }, groups: { _ in [Stubs(routes: stubs)] })
+        return try ServiceHarness(
+            configure: { $0.authentication = .token }, groups: { _ in [Stubs(routes: stubs)] })
     }
 
     private struct Stubs: RouteGroup { var routes: [ServiceRoute] }
@@ -65,7 +66,8 @@ struct RouteTableTests {
         let routes = try Self.service().responder.router.routes.map(RouteTable.line(of:)).sorted()
         let lines = RouteTable.lines.sorted()
         let (extra, missing) = (routes.filter { !lines.contains($0) }, lines.filter { !routes.contains($0) })
-        #expect(extra.isEmpty, "not in the table, or there with other rights:\n\(extra.joined(separator: "\n"))")
+        #expect(
+            extra.isEmpty, "not in the table, or there with other rights:\n\(extra.joined(separator: "\n"))")
         #expect(missing.isEmpty, "in the table only:\n\(missing.joined(separator: "\n"))")
     }
 
@@ -79,7 +81,9 @@ struct RouteTableTests {
         for line in RouteTable.lines {
             let parts = line.split(separator: "|").map { String($0).trimmedOfBlanks }
             let (method, pattern, access, isWrite) = (parts[0], parts[1], parts[2], parts[3] == "writes")
-            let namespaces = pattern.hasSuffix("/{namespace}") ? ["mine", "other", "nowhere", ""] : ["mine", "other", "nowhere"]
+            let namespaces =
+                pattern.hasSuffix("/{namespace}")
+                ? ["mine", "other", "nowhere", ""] : ["mine", "other", "nowhere"]
             for namespace in pattern.contains("{namespace}") ? namespaces : ["-"] {
                 var path = pattern.replacing("{namespace}", with: namespace)
                 while let start = path.firstIndex(of: "{"), let end = path.firstIndex(of: "}") {

@@ -1,32 +1,38 @@
 // Random paths, queries, headers and bodies through all routes: refused or answered, but never a mistake of ours.
 
+import TestSupport
 import Testing
 import Text
-
-import TestSupport
 
 @testable import WebServer
 
 @Suite("Random requests to the service")
 struct ServiceFuzzTests {
     private static let pieces = [
-        "..", ".", "%2e%2e", "%00", "%ff", "a", "default", "@latest", "", "%2F", "x-1", "{name}", "%", "ü", "%F0%9F%90%A6",
+        "..", ".", "%2e%2e", "%00", "%ff", "a", "default", "@latest", "", "%2F", "x-1", "{name}", "%", "ü",
+        "%F0%9F%90%A6",
         "lint", "submit", "log", "0", "-1", "*",
     ]
     private static let names = [
-        "listOptions.limit", "listOptions.labelSelector", "listOptions.fieldSelector", "listOptions.continue", "fields",
-        "limit", "after", "namespace", "q", "phase", "label", "createdAfter", "from", "count", "logOptions.tailLines",
-        "grep", "runs", "maxPoints", "since", "path", "name", "nameFilter", "listOptions.resourceVersion", "regex",
+        "listOptions.limit", "listOptions.labelSelector", "listOptions.fieldSelector", "listOptions.continue",
+        "fields",
+        "limit", "after", "namespace", "q", "phase", "label", "createdAfter", "from", "count",
+        "logOptions.tailLines",
+        "grep", "runs", "maxPoints", "since", "path", "name", "nameFilter", "listOptions.resourceVersion",
+        "regex",
     ]
     private static let values = [
-        "", "0", "-1", "9223372036854775808", "a=b,c!=d", "a in (b", "metadata.name=", "%00", "%ff", "[", "((((", "1e9",
+        "", "0", "-1", "9223372036854775808", "a=b,c!=d", "a in (b", "metadata.name=", "%00", "%ff", "[",
+        "((((", "1e9",
         "2026-01-01T00:00:00Z", "null", "items.metadata.name", "-items", "a,b,c", "..", "%7B%7B", "true",
     ]
 
     private static func json(_ draw: inout SeededGenerator, depth: Int = 0) -> JSONValue {
         let keys = [
-            "workflow", "metadata", "name", "spec", "namespace", "template", "cronWorkflow", "text", "parameters", "roles",
-            "token", "submitOptions", "resourceKind", "templates", "entrypoint", "schedules", "memoized", "nodeFieldSelector",
+            "workflow", "metadata", "name", "spec", "namespace", "template", "cronWorkflow", "text",
+            "parameters", "roles",
+            "token", "submitOptions", "resourceKind", "templates", "entrypoint", "schedules", "memoized",
+            "nodeFieldSelector",
         ]
         switch Int.random(in: 0..<(depth > 4 ? 6 : 9), using: &draw) {
         case 0: return .null
@@ -35,7 +41,8 @@ struct ServiceFuzzTests {
         case 3: return .double([0.5, -1e300, 1e-300][Int.random(in: 0..<3, using: &draw)])
         case 4, 5: return .string(values[Int.random(in: 0..<values.count, using: &draw)])
         case 6:
-            return .array((0..<Int.random(in: 0..<4, using: &draw)).map { _ in json(&draw, depth: depth + 1) })
+            return .array(
+                (0..<Int.random(in: 0..<4, using: &draw)).map { _ in json(&draw, depth: depth + 1) })
         default:
             var members: [String: JSONValue] = [:]
             for _ in 0..<Int.random(in: 0..<5, using: &draw) {
@@ -85,14 +92,21 @@ struct ServiceFuzzTests {
             }
             var headers: [String: String] = [:]
             if Int.random(in: 0..<4, using: &draw) == 0 {
-                headers = [
-                    ["range": "bytes=5-"], ["range": "bytes=-0,9-"], ["last-event-id": "x"], ["accept": "text/event-stream"],
-                    ["if-none-match": "\""], ["cookie": ";;=;authorization=Bearer"], ["content-length": "x"],
-                ][Int.random(in: 0..<7, using: &draw)]
+                headers =
+                    [
+                        ["range": "bytes=5-"], ["range": "bytes=-0,9-"], ["last-event-id": "x"],
+                        ["accept": "text/event-stream"],
+                        ["if-none-match": "\""], ["cookie": ";;=;authorization=Bearer"],
+                        ["content-length": "x"],
+                    ][Int.random(in: 0..<7, using: &draw)]
             }
-            let answer = try await service.call(method, path, body: body, headers: headers, stopWhen: { _ in true })
+            let answer = try await service.call(
+                method, path, body: body, headers: headers, stopWhen: { _ in true })
             let isFine = answer.status < 500 || answer.status == 501 || path.hasPrefix("/readyz")
-            #expect(isFine, "seed \(seed): \(method) \(path) \(String(decoding: body ?? [], as: UTF8.self)): \(answer.text)")
+            #expect(
+                isFine,
+                "seed \(seed): \(method) \(path) \(String(decoding: body ?? [], as: UTF8.self)): \(answer.text)"
+            )
         }
     }
 }

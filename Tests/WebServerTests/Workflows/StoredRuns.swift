@@ -21,14 +21,17 @@ extension ServiceHarness {
     /// - Parameter ago: seconds since it was created.
     @discardableResult
     func addRun(
-        _ name: String, namespace: String = "default", phase: String = "Succeeded", labels: [String: String] = [:],
+        _ name: String, namespace: String = "default", phase: String = "Succeeded",
+        labels: [String: String] = [:],
         nodes: [Node] = [], ago: Int = 0, spec: JSONValue = ServiceHarness.oneStep
     ) async throws -> String {
         let created = clock.now + .seconds(-ago)
         let uid = "uid-\(namespace)-\(name)"
         let manifest: JSONValue = .object([
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-            "metadata": .object(["name": .string(name), "labels": .object(labels.mapValues(JSONValue.string))]),
+            "metadata": .object([
+                "name": .string(name), "labels": .object(labels.mapValues(JSONValue.string)),
+            ]),
             "spec": spec,
         ])
         let definition = RunDefinition(
@@ -66,7 +69,9 @@ extension ServiceHarness {
     }
 
     /// Writes what a node's containers wrote: time in seconds of a minute, container, text.
-    func writeLog(_ uid: String, _ node: Node, _ lines: [(second: Int, container: String, text: String)]) throws {
+    func writeLog(_ uid: String, _ node: Node, _ lines: [(second: Int, container: String, text: String)])
+        throws
+    {
         let folder = AttemptPaths.node(self.folder.path, workflowUID: uid, nodeID: node.id) + "/1"
         var path = ""
         for part in folder.split(separator: "/") {

@@ -50,13 +50,17 @@ struct WorkflowsArtifactTests {
     @Test("A file is sent with its type, its hash and headers that tie scripts down")
     func file() async throws {
         let (service, node) = try await Self.service()
-        for path in ["/artifacts/default/a/\(node)/report", "/artifacts-by-uid/uid-default-a/\(node)/report"] {
+        for path in ["/artifacts/default/a/\(node)/report", "/artifacts-by-uid/uid-default-a/\(node)/report"]
+        {
             let answer = try await service.get(path)
             #expect(answer.status == 200 && answer.text == "0123456789")
             #expect(answer.headers["content-type"] == "text/html; charset=utf-8")
             #expect(answer.headers["x-content-type-options"] == "nosniff")
-            #expect(answer.headers["content-security-policy"]?.hasPrefix("sandbox; default-src 'none'") == true)
-            #expect(answer.headers["content-disposition"]?.hasPrefix("attachment; filename=\"report.html\"") == true)
+            #expect(
+                answer.headers["content-security-policy"]?.hasPrefix("sandbox; default-src 'none'") == true)
+            #expect(
+                answer.headers["content-disposition"]?.hasPrefix("attachment; filename=\"report.html\"")
+                    == true)
             let etag = answer.headers["etag"] ?? ""
             #expect(try await service.get(path, headers: ["if-none-match": etag]).status == 304)
             #expect(etag.count == 66)
@@ -137,10 +141,11 @@ struct WorkflowsArtifactTests {
         #expect(answer.headers["content-type"] == "application/gzip")
         #expect(answer.headers["content-disposition"]?.contains("tree.tgz") == true)
         let entries = try TarReading.entries(of: try TarReading.gunzipped(answer.bytes))
-        #expect(entries.map(\.name).sorted() == [
-            "tree/", "tree/data.csv", "tree/deep/", "tree/deep/weights.bin", "tree/empty", "tree/link",
-            "tree/outside",
-        ])
+        #expect(
+            entries.map(\.name).sorted() == [
+                "tree/", "tree/data.csv", "tree/deep/", "tree/deep/weights.bin", "tree/empty", "tree/link",
+                "tree/outside",
+            ])
         let weights = entries.first { $0.name == "tree/deep/weights.bin" }
         #expect(weights?.bytes == [UInt8](repeating: 0x78, count: 70_000))
         #expect(entries.first { $0.name == "tree/link" }?.target == "deep/weights.bin")
@@ -187,7 +192,9 @@ enum TarReading {
         }
         var checksum = CRC32()
         checksum.update(out)
-        func little(_ offset: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[place + offset + $1]) << ($1 * 8) } }
+        func little(_ offset: Int) -> UInt32 {
+            (0..<4).reduce(0) { $0 | UInt32(bytes[place + offset + $1]) << ($1 * 8) }
+        }
         guard bytes.count == place + 8, little(0) == checksum.value, Int(little(4)) == out.count else {
             throw Damaged(what: "tail")
         }
@@ -201,11 +208,14 @@ enum TarReading {
         while place + 512 <= bytes.count, bytes[place] != 0 {
             let header = Array(bytes[place..<(place + 512)])
             func text(_ start: Int, _ count: Int) -> String {
-                String(decoding: header[start..<(start + count)].prefix { $0 != 0 && $0 != 0x20 }, as: UTF8.self)
+                String(
+                    decoding: header[start..<(start + count)].prefix { $0 != 0 && $0 != 0x20 }, as: UTF8.self)
             }
             var sum = header.reduce(0) { $0 + Int($1) }
             for index in 148..<156 { sum += 0x20 - Int(header[index]) }
-            guard Int(text(148, 8), radix: 8) == sum, text(257, 5) == "ustar" else { throw Damaged(what: "header") }
+            guard Int(text(148, 8), radix: 8) == sum, text(257, 5) == "ustar" else {
+                throw Damaged(what: "header")
+            }
             let size = Int(text(124, 12), radix: 8) ?? 0
             let body = Array(bytes[(place + 512)..<(place + 512 + size)])
             place += 512 + (size + 511) / 512 * 512

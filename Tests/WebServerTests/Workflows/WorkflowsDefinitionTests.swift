@@ -59,7 +59,8 @@ struct WorkflowsDefinitionTests {
         #expect(update.json["metadata"]?["labels"]?["stage"] == "two")
         // The version that was read is not the newest any more.
         let late = try await service.send(
-            "PUT", "\(door.path)/\(door.name)", .object([door.key: changed.with(["metadata", "labels"], nil)]))
+            "PUT", "\(door.path)/\(door.name)",
+            .object([door.key: changed.with(["metadata", "labels"], nil)]))
         #expect(late.status == 409)
         let other = changed.with(["metadata", "name"], "other")
         let wrong = try await service.send("PUT", "\(door.path)/\(door.name)", .object([door.key: other]))
@@ -108,7 +109,10 @@ struct WorkflowsDefinitionTests {
         let first = try await service.get("\(path)?listOptions.limit=2")
         #expect(first.json["items"]?.arrayValue?.count == 2)
         let place = first.json["metadata"]?["continue"]?.stringValue ?? ""
-        #expect(try await names("listOptions.limit=2&listOptions.continue=\(PercentEncoding.encoded(place))") == ["gamma"])
+        #expect(
+            try await names("listOptions.limit=2&listOptions.continue=\(PercentEncoding.encoded(place))") == [
+                "gamma"
+            ])
         #expect(try await names("fields=metadata") == [])
     }
 
@@ -169,7 +173,8 @@ struct WorkflowsDefinitionTests {
     @Test(
         "A semaphore's size is set, changed and forgotten, in the database and in a ConfigMap",
         arguments: [
-            (["type": "DATABASE"], ""), (["type": "CONFIGMAP", "cmName": "sizes"], "?cmName=sizes"), ([:], ""),
+            (["type": "DATABASE"], ""), (["type": "CONFIGMAP", "cmName": "sizes"], "?cmName=sizes"),
+            ([:], ""),
         ] as [(JSONValue, String)])
     func limits(extra: JSONValue, query: String) async throws {
         let service = try Self.service()
@@ -265,10 +270,13 @@ struct WorkflowsDefinitionTests {
 
     @Test("Credentials of a webhook's sender do not reach expressions")
     func credentials() async throws {
-        let spy = Self.binding.with(["spec", "event", "selector"], "metadata[\"cookie\"] != nil || metadata[\"authorization\"] != nil")
+        let spy = Self.binding.with(
+            ["spec", "event", "selector"], "metadata[\"cookie\"] != nil || metadata[\"authorization\"] != nil"
+        )
         let service = try await Self.withBinding(spy)
         let answer = try await service.send(
-            "POST", "/api/v1/events/default/git", [:], headers: ["cookie": "a=b", "authorization": "Bearer x"])
+            "POST", "/api/v1/events/default/git", [:],
+            headers: ["cookie": "a=b", "authorization": "Bearer x"])
         #expect(answer.json == [:])
     }
 
@@ -293,7 +301,9 @@ struct WorkflowsDefinitionTests {
         #expect(list.json["items"]?.arrayValue?.first?["metadata"]?["name"] == "on-push")
         #expect(try await service.send("POST", Self.bindings, Self.binding).status == 409)
         let changed = Self.binding.with(["spec", "event", "selector"], "true")
-        #expect(try await service.send("PUT", Self.bindings + "/on-push", changed).json["metadata"]?["generation"] == 2)
+        #expect(
+            try await service.send("PUT", Self.bindings + "/on-push", changed).json["metadata"]?["generation"]
+                == 2)
         for wrong in [
             Self.binding.with(["spec", "event", "selector"], "payload."),
             Self.binding.with(["spec", "event"], nil),

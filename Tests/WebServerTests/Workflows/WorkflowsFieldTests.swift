@@ -10,7 +10,10 @@ struct WorkflowsFieldTests {
     private static let list: JSONValue = [
         "metadata": ["resourceVersion": "7"],
         "items": [
-            ["metadata": ["name": "a", "uid": "1"], "spec": ["suspend": true], "status": ["phase": "Failed"]]
+            [
+                "metadata": ["name": "a", "uid": "1"], "spec": ["suspend": true],
+                "status": ["phase": "Failed"],
+            ]
         ],
     ]
 
@@ -44,7 +47,10 @@ struct WorkflowsFieldTests {
         "Only what is asked for is read of each run",
         arguments: [
             ("", "items", DocumentDetail.whole),
-            ("metadata,items.metadata.uid,items.status.phase,items.status.estimatedDuration", "items", .summary),
+            (
+                "metadata,items.metadata.uid,items.status.phase,items.status.estimatedDuration", "items",
+                .summary
+            ),
             ("items.metadata,items.spec.suspend", "items", .definition),
             ("items.status.nodes", "items", .whole), ("items.status", "items", .whole),
             ("-items.status.nodes", "items", .definition), ("-items.spec", "items", .whole),
@@ -62,7 +68,9 @@ struct WorkflowsFieldTests {
             ("result.object", false), ("result", false), ("status.phase", false),
         ])
     func watches(fields: String, isNameOnly: Bool) {
-        let event: JSONValue = ["object": ["metadata": ["name": "a", "uid": "1"], "status": ["phase": "Failed"]]]
+        let event: JSONValue = [
+            "object": ["metadata": ["name": "a", "uid": "1"], "status": ["phase": "Failed"]]
+        ]
         let left = FieldMask(fields).ofWatch().clean(event)["object"]
         #expect((left == ["metadata": ["name": "a"]]) == isNameOnly)
         #expect(fields != "result" || left == event["object"])

@@ -41,7 +41,13 @@ struct WorkflowsRouteTests {
         "A run that cannot be created is refused and not stored",
         arguments: [
             ([:], 400, 3), (["workflow": ["metadata": ["name": "x"]]], 400, 3),
-            (["workflow": ["metadata": ["name": "x"], "spec": ["entrypoint": "nothing", "templates": []]]], 400, 3),
+            (
+                [
+                    "workflow": [
+                        "metadata": ["name": "x"], "spec": ["entrypoint": "nothing", "templates": []],
+                    ]
+                ], 400, 3
+            ),
             (
                 [
                     "workflow": [
@@ -115,7 +121,7 @@ struct WorkflowsRouteTests {
         #expect(found == names)
     }
 
-    @Test("An empty namespace means all, in writing and reading")
+    @Test("An empty namespace means all in reading, and is refused in writing")
     func allNamespaces() async throws {
         let service = try Self.service()
         try await service.addRun("c", namespace: "other")
@@ -126,13 +132,14 @@ struct WorkflowsRouteTests {
         }
         let created = try await service.send(
             "POST", "/api/v1/workflows/", ["namespace": "third", "workflow": Self.workflow])
-        #expect(created.json["metadata"]?["namespace"] == "third")
+        #expect(created.status == 400)
     }
 
     @Test(
         "A run is found by name, by uid and as the latest; others are not found",
         arguments: [
-            ("a", 200), ("uid-default-a", 200), ("@latest", 200), ("c", 404), ("uid-other-c", 404), ("x?uid=uid-default-a", 200),
+            ("a", 200), ("uid-default-a", 200), ("@latest", 200), ("c", 404), ("uid-other-c", 404),
+            ("x?uid=uid-default-a", 200),
             ("x?uid=uid-other-c", 404),
         ])
     func finding(name: String, status: Int) async throws {
@@ -193,14 +200,18 @@ struct WorkflowsRouteTests {
         let service = try Self.service()
         try await service.addRun("a", labels: ["team": "nlp"])
         try await service.addRun("b", phase: "Running")
-        let list = try await service.get("/api/v1/archived-workflows?listOptions.fieldSelector=metadata.namespace%3Ddefault")
+        let list = try await service.get(
+            "/api/v1/archived-workflows?listOptions.fieldSelector=metadata.namespace%3Ddefault")
         #expect(list.json["items"]?.arrayValue?.map { $0["metadata"]?["name"] } == ["a"])
         #expect(try await service.get("/api/v1/archived-workflows?namePrefix=b").json["items"] == [])
-        #expect(try await service.get("/api/v1/archived-workflows/uid-default-a").json["metadata"]?["name"] == "a")
+        #expect(
+            try await service.get("/api/v1/archived-workflows/uid-default-a").json["metadata"]?["name"] == "a"
+        )
         #expect(try await service.get("/api/v1/archived-workflows/uid-default-b").status == 404)
         #expect(try await service.get("/api/v1/archived-workflows/nothing").status == 404)
         #expect(try await service.get("/api/v1/archived-workflows-label-keys").json["items"] == ["team"])
-        let values = try await service.get("/api/v1/archived-workflows-label-values?listOptions.labelSelector=team")
+        let values = try await service.get(
+            "/api/v1/archived-workflows-label-values?listOptions.labelSelector=team")
         #expect(values.json["items"] == ["nlp"])
         #expect(try await service.get("/api/v1/archived-workflows-label-values").status == 400)
         #expect(try await service.call("DELETE", "/api/v1/archived-workflows/uid-default-a").status == 200)
@@ -221,7 +232,8 @@ struct WorkflowsRouteTests {
         #expect(try await get("/api/v1/archived-workflows/uid-other-c").status == 404)
         #expect(try await get("/api/v1/archived-workflows-label-keys").json["items"] == [])
         #expect(try await get("/artifacts-by-uid/uid-other-c/n/a").status == 404)
-        #expect(try await get("/artifact-files/default/archived-workflows/uid-other-c/n/outputs/a").status == 404)
+        #expect(
+            try await get("/artifact-files/default/archived-workflows/uid-other-c/n/outputs/a").status == 404)
         let body: JSONValue = ["namespace": "other", "workflow": Self.workflow]
         #expect(try await service.send("POST", "/api/v1/workflows/", body, token: token).status == 404)
         let own = try await service.send(
@@ -229,7 +241,9 @@ struct WorkflowsRouteTests {
         #expect(own.json["metadata"]?["labels"]?["workflows.argoproj.io/creator"] == "test")
     }
 
-    @Test("What Argo Events would do is refused in words", arguments: ["event-sources", "sensors", "stream/sensors"])
+    @Test(
+        "What Argo Events would do is refused in words",
+        arguments: ["event-sources", "sensors", "stream/sensors"])
     func eventSources(path: String) async throws {
         let answer = try await Self.service().get("/api/v1/\(path)/default")
         #expect(answer.status == 501 && answer.json["code"] == 12)
@@ -242,7 +256,8 @@ struct WorkflowsRouteTests {
         let version = try await service.get("/api/v1/version").json.objectValue ?? [:]
         #expect(
             Set(version.keys) == [
-                "buildDate", "compiler", "gitCommit", "gitTag", "gitTreeState", "goVersion", "platform", "version",
+                "buildDate", "compiler", "gitCommit", "gitTag", "gitTreeState", "goVersion", "platform",
+                "version",
             ])
         #expect(version.values.allSatisfy { $0.stringValue?.isEmpty == false })
         #expect(try await service.get("/api/v1/userinfo").json["subject"] == "local")

@@ -13,7 +13,8 @@ struct WorkflowsSelectionTests {
             call: HTTPCall(
                 method: "GET", path: "/", query: query, headers: [:], readBody: { _ in [] },
                 connection: ConnectionWatch()),
-            parameters: [:], query: URLQuery(query), principal: Principal(name: "test", roles: roles), id: "1",
+            parameters: [:], query: URLQuery(query), principal: Principal(name: "test", roles: roles),
+            id: "1",
             bodyLimitBytes: 0)
     }
 
@@ -22,7 +23,8 @@ struct WorkflowsSelectionTests {
         arguments: [
             ("", true),
             ("listOptions.labelSelector=team%3Dnlp", true), ("listOptions.labelSelector=team!%3Dnlp", false),
-            ("listOptions.labelSelector=team%20in%20(cv,nlp)", true), ("listOptions.labelSelector=!team", false),
+            ("listOptions.labelSelector=team%20in%20(cv,nlp)", true),
+            ("listOptions.labelSelector=!team", false),
             ("listOptions.labelSelector=workflows.argoproj.io/phase%3DFailed", true),
             ("listOptions.labelSelector=workflows.argoproj.io/phase%20in%20(Running,Succeeded)", false),
             ("listOptions.labelSelector=workflows.argoproj.io/completed%3Dtrue", true),
@@ -39,7 +41,8 @@ struct WorkflowsSelectionTests {
     func selecting(query: String, isMeant: Bool) throws {
         let selection = try RunSelection(Self.request(query), namespace: "default")
         let run = WorkflowSummary(
-            uid: "u", namespace: "default", name: "train-1", phase: "Failed", createdAt: Timestamp(seconds: 10),
+            uid: "u", namespace: "default", name: "train-1", phase: "Failed",
+            createdAt: Timestamp(seconds: 10),
             labels: ["team": "nlp"])
         #expect((!selection.isEmpty && selection.covers(run)) == isMeant)
     }

@@ -32,10 +32,13 @@ struct WorkflowsStreamTests {
     /// A finished run of two pods that wrote in turns, one of them with a second container.
     private static func logged() async throws -> ServiceHarness {
         let service = try Self.service()
-        let (first, second) = (ServiceHarness.pod("a", "x", sequence: 1), ServiceHarness.pod("a", "y", sequence: 2))
+        let (first, second) = (
+            ServiceHarness.pod("a", "x", sequence: 1), ServiceHarness.pod("a", "y", sequence: 2)
+        )
         let uid = try await service.addRun("a", nodes: [first, second])
         try service.writeLog(
-            uid, first, [(1, "main", "loss 3"), (3, "main", "loss 2"), (4, "side", "hidden"), (5, "main", "done \"x\"")])
+            uid, first,
+            [(1, "main", "loss 3"), (3, "main", "loss 2"), (4, "side", "hidden"), (5, "main", "done \"x\"")])
         try service.writeLog(uid, second, [(2, "main", "epoch 1"), (6, "main", "end")])
         return service
     }
@@ -72,11 +75,14 @@ struct WorkflowsStreamTests {
         #expect(Self.contents(answer.events) == expected)
     }
 
-    @Test("Logs that cannot be are refused", arguments: [
-        ("/api/v1/workflows/default/b/log", 404), ("/api/v1/workflows/default/a/nothing/log", 404),
-        ("/api/v1/workflows/default/a/log?grep=(", 400), ("/api/v1/workflows/default/a/log?logOptions.tailLines=-1", 400),
-        ("/api/v1/workflows/default/a/log?logOptions.sinceTime=now", 400),
-    ])
+    @Test(
+        "Logs that cannot be are refused",
+        arguments: [
+            ("/api/v1/workflows/default/b/log", 404), ("/api/v1/workflows/default/a/nothing/log", 404),
+            ("/api/v1/workflows/default/a/log?grep=(", 400),
+            ("/api/v1/workflows/default/a/log?logOptions.tailLines=-1", 400),
+            ("/api/v1/workflows/default/a/log?logOptions.sinceTime=now", 400),
+        ])
     func refusedLogs(path: String, status: Int) async throws {
         #expect(try await Self.logged().get(path).status == status)
     }
@@ -159,7 +165,8 @@ struct WorkflowsStreamTests {
                 let uid = try await service.addRun("new", phase: "", ago: -5)
                 service.feed.signal()
                 try await service.store.apply([
-                    WorkflowChange(uid: uid, header: HeaderUpdate(phase: "Running", startedAt: service.clock.now))
+                    WorkflowChange(
+                        uid: uid, header: HeaderUpdate(phase: "Running", startedAt: service.clock.now))
                 ])
                 service.feed.signal()
                 try await service.store.deleteWorkflow("uid-default-old")
@@ -185,7 +192,8 @@ struct WorkflowsStreamTests {
         let service = try Self.service()
         try await service.addRun("a")
         let version =
-            try await service.get("/api/v1/workflows/default").json["metadata"]?["resourceVersion"]?.stringValue ?? ""
+            try await service.get("/api/v1/workflows/default").json["metadata"]?["resourceVersion"]?
+            .stringValue ?? ""
         try await service.addRun("b")
         try await service.addRun("c", namespace: "other")
         try await service.addRun("d", labels: ["team": "nlp"])
@@ -200,20 +208,29 @@ struct WorkflowsStreamTests {
             let rest = try await service.call(
                 "GET", watch + place + "&fields=result.object.metadata.name", headers: Self.events,
                 stopWhen: { $0.contains("\"d\"") })
-            #expect(rest.events == ["{\"result\":{\"object\":{\"metadata\":{\"name\":\"d\"}},\"type\":\"MODIFIED\"}}"]
-                || rest.events == ["{\"result\":{\"object\":{\"metadata\":{\"name\":\"d\"}},\"type\":\"ADDED\"}}"])
+            #expect(
+                rest.events == [
+                    "{\"result\":{\"object\":{\"metadata\":{\"name\":\"d\"}},\"type\":\"MODIFIED\"}}"
+                ]
+                    || rest.events == [
+                        "{\"result\":{\"object\":{\"metadata\":{\"name\":\"d\"}},\"type\":\"ADDED\"}}"
+                    ])
             let lines = try await service.call(
-                "GET", watch + version + "&listOptions.labelSelector=team", stopWhen: { $0.contains("\"d\"") })
+                "GET", watch + version + "&listOptions.labelSelector=team", stopWhen: { $0.contains("\"d\"") }
+            )
             #expect(lines.text.split(separator: "\n").count == 1)
             group.cancelAll()
         }
     }
 
-    @Test("A version that nobody can go on from is told as gone", arguments: [("999999", 410), ("abc", 400), ("-1", 400)])
+    @Test(
+        "A version that nobody can go on from is told as gone",
+        arguments: [("999999", 410), ("abc", 400), ("-1", 400)])
     func expired(version: String, status: Int) async throws {
         let service = try Self.service()
         try await service.addRun("a")
-        let answer = try await service.get("/api/v1/workflow-events/default?listOptions.resourceVersion=\(version)")
+        let answer = try await service.get(
+            "/api/v1/workflow-events/default?listOptions.resourceVersion=\(version)")
         #expect(answer.status == status)
     }
 
@@ -233,7 +250,8 @@ struct WorkflowsStreamTests {
                 uid: uid,
                 events: [
                     EventRow(at: service.clock.now, kind: "WorkflowRunning", message: "began"),
-                    EventRow(at: service.clock.now, nodeID: "a-1", kind: "WorkflowNodeFailed", message: "exit 1"),
+                    EventRow(
+                        at: service.clock.now, nodeID: "a-1", kind: "WorkflowNodeFailed", message: "exit 1"),
                 ])
         ])
         try await withThrowingTaskGroup(of: Void.self) { group in
