@@ -45,7 +45,7 @@ struct LogOptions: Sendable {
         tail = try number("logOptions.tailLines").map { min($0, Self.tailLimit) }
         limitBytes = try number("logOptions.limitBytes")
         if let seconds = try number("logOptions.sinceSeconds") {
-            earliest = (now + .zero - .seconds(min(seconds, 1_000_000_000))).rfc3339
+            earliest = (now + .zero - .seconds(min(seconds, 1_000_000_000))).logText
         } else if let seconds = try number("logOptions.sinceTime.seconds") {
             let nanoseconds = try number("logOptions.sinceTime.nanos") ?? 0
             earliest = (Timestamp(seconds: seconds) + .nanoseconds(nanoseconds)).logText
@@ -78,7 +78,11 @@ struct LogOptions: Sendable {
 
 extension Timestamp {
     /// As log files have it: with nine digits, so that texts compare as moments do.
-    fileprivate var logText: String { rfc3339Nano }
+    /// With nine digits always, as lines of log files begin: without them the same moment would sort later.
+    fileprivate var logText: String {
+        let fraction = (nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000
+        return rfc3339.dropLast() + "." + String(1_000_000_000 + fraction).dropFirst() + "Z"
+    }
 
     fileprivate static func - (moment: Timestamp, span: Duration) -> Timestamp { moment + (.zero - span) }
 }

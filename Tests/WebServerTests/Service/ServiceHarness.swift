@@ -99,7 +99,7 @@ final class ServiceHarness: Sendable {
     /// says that what was written is enough: then its client goes away.
     func call(
         _ method: String, _ target: String, body: [UInt8]? = nil, headers: [String: String] = [:],
-        token: String? = nil, peer: String = "127.0.0.1",
+        token: String? = nil, peer: String = "127.0.0.1", patience: Duration? = nil,
         stopWhen: @escaping @Sendable (String) -> Bool = { _ in false }
     ) async throws -> HarnessAnswer {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -118,11 +118,12 @@ final class ServiceHarness: Sendable {
                 guard (body?.count ?? 0) <= limit else { throw APIError.tooLarge(limitBytes: limit) }
                 return body ?? []
             }, connection: watch, peer: peer)
-        return try await Self.answer(try await responder.respond(to: call), watch, stopWhen)
+        return try await Self.answer(try await responder.respond(to: call), watch, patience, stopWhen)
     }
 
     private static func answer(
-        _ reply: HTTPReply, _ watch: ConnectionWatch, _ stopWhen: @escaping @Sendable (String) -> Bool
+        _ reply: HTTPReply, _ watch: ConnectionWatch, _ patience: Duration?,
+        _ stopWhen: @escaping @Sendable (String) -> Bool
     ) async throws -> HarnessAnswer {
         let headers = Dictionary(
             reply.headers.map { ($0.name.lowercased(), $0.value) }, uniquingKeysWith: { $1 })
@@ -130,13 +131,22 @@ final class ServiceHarness: Sendable {
         case .bytes(let bytes): return HarnessAnswer(status: reply.status, headers: headers, bytes: bytes)
         case .stream(let write):
             let sink = GatheringSink(watch, stopWhen)
+            async let leaving: Void = leave(watch, after: patience)
             do {
                 try await write(sink)
-            } catch  where sink.isStopped {
+            } catch  where sink.isStopped || patience != nil {
                 // The client went away, as the test wanted.
             }
+            _ = await leaving
             return HarnessAnswer(status: reply.status, headers: headers, bytes: sink.bytes)
         }
+    }
+
+    /// Stands for a client that leaves a stream which says nothing.
+    private static func leave(_ watch: ConnectionWatch, after patience: Duration?) async {
+        guard let patience else { return }
+        try? await Task.sleep(for: patience)
+        watch.markGone()
     }
 
     func get(_ target: String, token: String? = nil, headers: [String: String] = [:]) async throws

@@ -235,7 +235,7 @@ struct WorkflowsRouteTests {
         #expect(
             try await get("/artifact-files/default/archived-workflows/uid-other-c/n/outputs/a").status == 404)
         let body: JSONValue = ["namespace": "other", "workflow": Self.workflow]
-        #expect(try await service.send("POST", "/api/v1/workflows/", body, token: token).status == 404)
+        #expect(try await service.send("POST", "/api/v1/workflows/", body, token: token).status == 400)
         let own = try await service.send(
             "POST", "/api/v1/workflows/default", ["workflow": Self.workflow], token: token)
         #expect(own.json["metadata"]?["labels"]?["workflows.argoproj.io/creator"] == "test")
