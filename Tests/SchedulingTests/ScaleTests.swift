@@ -6,7 +6,7 @@ import Testing
 import Text
 import WorkflowLanguage
 
-@Suite("Scale", .disabled("two filters walk further than they should yet"))
+@Suite("Scale")
 struct ScaleTests {
     /// Drives a run by answering each launch at once, and counts what that takes.
     private static func drive(_ spec: String) throws -> (
