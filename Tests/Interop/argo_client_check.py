@@ -37,7 +37,7 @@ from server import Checks, Server  # noqa: E402
 
 NAMESPACE = "default"
 #: Manifests are plain dictionaries, which the client sends as they are.
-PLAIN = {"_check_input_type": False, "_check_return_type": False}
+PLAIN = {"_check_return_type": False}
 
 
 def manifest(script, **metadata):
@@ -69,7 +69,7 @@ class Client:
         self.sensors = sensor_service_api.SensorServiceApi(client)
 
     def create(self, document):
-        return raw(self.runs.create_workflow, NAMESPACE, Create(workflow=document, **PLAIN))
+        return raw(self.runs.create_workflow, NAMESPACE, Create(workflow=document, _check_type=False))
 
     def until(self, name, phases, seconds=60):
         end = time.monotonic() + seconds
@@ -81,7 +81,7 @@ class Client:
 
 
 def check_runs(client, check):
-    linted = raw(client.runs.lint_workflow, NAMESPACE, Lint(workflow=manifest("true", name="fine"), **PLAIN))
+    linted = raw(client.runs.lint_workflow, NAMESPACE, Lint(workflow=manifest("true", name="fine"), _check_type=False))
     check("lint answers the workflow", linted["metadata"]["name"] == "fine")
     created = client.create(manifest("echo one; echo two", generateName="client-"))
     name = created["metadata"]["name"]
@@ -99,11 +99,11 @@ def check_runs(client, check):
     lines = [json.loads(line)["result"]["content"] for line in stream.data.splitlines()]
     check("a log followed to its end", lines == ["one", "two"], lines)
 
-    again = raw(client.runs.resubmit_workflow, NAMESPACE, name, Resubmit(**PLAIN))
+    again = raw(client.runs.resubmit_workflow, NAMESPACE, name, Resubmit(_check_type=False))
     check("resubmit", client.until(again["metadata"]["name"], ["Succeeded"])["status"]["phase"] == "Succeeded")
     failing = client.create(manifest("exit 3", name="failing"))["metadata"]["name"]
     check("a run that fails", client.until(failing, ["Failed"])["status"]["phase"] == "Failed")
-    retried = raw(client.runs.retry_workflow, NAMESPACE, failing, Retry(**PLAIN))
+    retried = raw(client.runs.retry_workflow, NAMESPACE, failing, Retry(_check_type=False))
     check("retry", retried["metadata"]["uid"] == raw(client.runs.get_workflow, NAMESPACE, failing)["metadata"]["uid"])
     client.until(failing, ["Failed"])
     return name, created["metadata"]["uid"]
@@ -120,7 +120,7 @@ def check_watch(client, check):
         seen.append((event["type"], event["object"]["metadata"]["name"], event["object"]["status"]["phase"]))
         if seen[-1][2] == "Succeeded":
             break
-    stream.release_conn()
+    stream.close()
     check("a watch tells a run from its beginning to its end", seen[0][:2] == ("ADDED", "watched"), seen)
     check("and nothing of others", {entry[1] for entry in seen} == {"watched"}, seen)
     place = json.loads(line)["result"]["object"]["metadata"]["resourceVersion"]
@@ -128,7 +128,7 @@ def check_watch(client, check):
     stream = client.runs.watch_workflows(
         NAMESPACE, list_options_resource_version=place, _preload_content=False, _request_timeout=60, **PLAIN)
     event = json.loads(next(stream_lines(stream)))["result"]
-    stream.release_conn()
+    stream.close()
     check("it goes on where it ended", (event["type"], event["object"]["metadata"]["name"]) == ("DELETED", "watched"), event)
 
 
@@ -147,26 +147,26 @@ def stream_lines(stream):
 def check_definitions(client, check):
     template = manifest("true", name="steps")
     template["kind"] = "WorkflowTemplate"
-    made = raw(client.templates.create_workflow_template, NAMESPACE, CreateTemplate(template=template, **PLAIN))
+    made = raw(client.templates.create_workflow_template, NAMESPACE, CreateTemplate(template=template, _check_type=False))
     check("create a template", made["metadata"]["resourceVersion"] != "")
     made["metadata"]["labels"] = {"stage": "two"}
     changed = raw(
-        client.templates.update_workflow_template, NAMESPACE, "steps", UpdateTemplate(template=made, **PLAIN))
+        client.templates.update_workflow_template, NAMESPACE, "steps", UpdateTemplate(template=made, _check_type=False))
     check("update it", changed["metadata"]["generation"] == 2)
     conflict = check.raises(
         "an old version is refused", ApiException,
         lambda: raw(client.templates.update_workflow_template, NAMESPACE, "steps",
-                    UpdateTemplate(template=dict(made, spec=dict(made["spec"], parallelism=2)), **PLAIN)))
+                    UpdateTemplate(template=dict(made, spec=dict(made["spec"], parallelism=2)), _check_type=False)))
     check("with 409", conflict is not None and conflict.status == 409)
     run = raw(
         client.runs.submit_workflow, NAMESPACE,
-        Submit(resource_kind="WorkflowTemplate", resource_name="steps", **PLAIN))
+        Submit(resource_kind="WorkflowTemplate", resource_name="steps", _check_type=False))
     check("submit from it", client.until(run["metadata"]["name"], ["Succeeded"])["status"]["phase"] == "Succeeded")
     check("list templates", len(raw(client.templates.list_workflow_templates, NAMESPACE)["items"]) == 1)
     raw(client.templates.delete_workflow_template, NAMESPACE, "steps")
 
     template["kind"] = "ClusterWorkflowTemplate"
-    raw(client.cluster.create_cluster_workflow_template, CreateClusterTemplate(template=template, **PLAIN))
+    raw(client.cluster.create_cluster_workflow_template, CreateClusterTemplate(template=template, _check_type=False))
     check("a cluster template", raw(client.cluster.get_cluster_workflow_template, "steps")["metadata"]["name"] == "steps")
     raw(client.cluster.delete_cluster_workflow_template, "steps")
 
@@ -174,10 +174,10 @@ def check_definitions(client, check):
         "metadata": {"name": "nightly"},
         "spec": {"schedules": ["0 3 1 1 *"], "timezone": "UTC", "workflowSpec": manifest("true")["spec"]},
     }
-    raw(client.crons.create_cron_workflow, NAMESPACE, CreateCron(cron_workflow=cron, **PLAIN))
-    held = raw(client.crons.suspend_cron_workflow, NAMESPACE, "nightly", SuspendCron(**PLAIN))
+    raw(client.crons.create_cron_workflow, NAMESPACE, CreateCron(cron_workflow=cron, _check_type=False))
+    held = raw(client.crons.suspend_cron_workflow, NAMESPACE, "nightly", SuspendCron(_check_type=False))
     check("suspend a cron workflow", held["spec"]["suspend"] is True)
-    going = raw(client.crons.resume_cron_workflow, NAMESPACE, "nightly", ResumeCron(**PLAIN))
+    going = raw(client.crons.resume_cron_workflow, NAMESPACE, "nightly", ResumeCron(_check_type=False))
     check("resume it", not going["spec"].get("suspend"))
     raw(client.crons.delete_cron_workflow, NAMESPACE, "nightly")
     check.raises("delete it", NotFoundException, lambda: raw(client.crons.get_cron_workflow, NAMESPACE, "nightly"))
@@ -187,7 +187,7 @@ def check_archive(client, check, name, uid):
     listed = raw(client.archive.list_archived_workflows, name_prefix="client-")
     check("the archive lists the run", uid in [item["metadata"]["uid"] for item in listed["items"]], listed)
     check("it shows it", raw(client.archive.get_archived_workflow, uid)["metadata"]["name"] == name)
-    again = raw(client.archive.resubmit_archived_workflow, uid, ResubmitArchived(**PLAIN))
+    again = raw(client.archive.resubmit_archived_workflow, uid, ResubmitArchived(_check_type=False))
     check("it resubmits it", client.until(again["metadata"]["name"], ["Succeeded"])["status"]["phase"] == "Succeeded")
     raw(client.archive.delete_archived_workflow, uid)
     check.raises("it deletes it", NotFoundException, lambda: raw(client.archive.get_archived_workflow, uid))
@@ -201,7 +201,7 @@ def check_others(client, check):
     check("in words", absent is not None and absent.status == 501 and "Argo Events" in json.loads(absent.body)["message"])
     client.create(manifest("sleep 300", name="long"))
     client.until("long", ["Running"])
-    raw(client.runs.stop_workflow, NAMESPACE, "long", Stop(**PLAIN))
+    raw(client.runs.stop_workflow, NAMESPACE, "long", Stop(_check_type=False))
     check("stop", client.until("long", ["Failed"])["status"]["phase"] == "Failed")
     wrong = check.raises(
         "a workflow without an entrypoint is refused", ApiException,

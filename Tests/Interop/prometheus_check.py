@@ -22,7 +22,8 @@ MONITORING = ROOT / "deploy" / "monitoring"
 # Argo's counters are called so, and dashboards know them by these names.
 ARGO_COUNTERS = {
     "argo_workflows_total_count", "argo_workflows_pods_total_count", "argo_workflows_error_count",
-    "argo_workflows_log_messages",
+    "argo_workflows_log_messages", "argo_workflows_check_runs", "argo_workflows_gauge",
+    "argo_workflows_queue_depth_gauge",
 }
 WORKFLOW = """
 apiVersion: argoproj.io/v1alpha1
