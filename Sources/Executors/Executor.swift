@@ -20,6 +20,9 @@ package protocol Executor: Sendable {
     /// What happened, in the order in which it was seen. One consumer.
     var reports: AsyncStream<ExecutorReport> { get }
 
+    /// Where steps run, as `--executor` and the page have it: `local` or `kubernetes`.
+    var name: String { get }
+
     /// How much of the machine it has given out; nil for executors that give nothing out themselves.
     var usage: ExecutorUsage? { get }
 

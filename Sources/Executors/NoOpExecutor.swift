@@ -5,6 +5,7 @@ package import Text
 import WorkflowLanguage
 
 package final class NoOpExecutor: Executor {
+    package let name = "none"
     package let reports: AsyncStream<ExecutorReport>
     private let continuation: AsyncStream<ExecutorReport>.Continuation
     private let now: @Sendable () -> Timestamp

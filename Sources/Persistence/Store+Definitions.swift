@@ -118,6 +118,13 @@ extension Store {
         }
     }
 
+    /// Whether there is any of a kind, readable or not.
+    package func hasDefinitions(_ kind: DefinitionKind) async throws -> Bool {
+        try await read { database in
+            try !database.rows("SELECT 1 FROM definitions WHERE kind = ? LIMIT 1", [kind.rawValue]).isEmpty
+        }
+    }
+
     /// - Returns: whether there was one.
     @discardableResult
     package func deleteDefinition(_ kind: DefinitionKind, namespace: String, name: String) async throws

@@ -156,7 +156,12 @@ extension WorkflowQuery {
             drivers.append(.finish(after: finishedAfter, before: finishedBefore))
         }
         if archived == true { drivers.append(.archived) }
-        if !phases.isEmpty { drivers.append(.phases(phases, namespace: namespace)) }
+        if !phases.isEmpty {
+            drivers.append(.phases(phases, namespace: namespace))
+        } else if namespace != nil, !drivers.isEmpty {
+            // Of few runs, beside a label that many runs of other namespaces have.
+            drivers.append(.creation(namespace: namespace))
+        }
         return drivers
     }
 }

@@ -9,7 +9,8 @@ struct BackupCommand: AsyncParsableCommand {
         commandName: "backup", abstract: "Copy the database to a file while runs go on.",
         discussion: """
             The file holds all definitions, runs and metrics. Artifacts, logs and models are plain files below
-            the data directory: copy them with any program.
+            the data directory: copy them with any program. Secrets are in it encrypted; the key that opens them
+            is not, so keep a copy of that elsewhere (`martlet secret --help` says where it is).
             Examples:
               martlet backup martlet-backup.db
             """)
@@ -24,11 +25,17 @@ struct BackupCommand: AsyncParsableCommand {
             throw CommandError("there is no database in \(data.path)", status: 2)
         }
         do {
-            try await data.openStore().backup(to: Environment.absolute(file))
+            let store = try data.openStore()
+            try await store.backup(to: Environment.absolute(file))
+            Output.line("backup written to \(file)")
+            if try await store.hasDefinitions(.secret) {
+                Output.note(
+                    "its Secrets open only with the key in \(SecretKeySource.standard().place), which is not in the file"
+                )
+            }
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }
-        Output.line("backup written to \(file)")
     }
 }
 

@@ -35,7 +35,7 @@ struct DefinitionCreate<Family: DefinitionFamily>: AsyncParsableCommand {
     func run() async throws {
         let rows = try await DefinitionShelf<Family>(data).put(files, strict: strict, replaces: false)
         DefinitionPrinter.show(rows, output)
-        if Family.kind == .cronWorkflow, (try? data.endpoint()) == .some(nil) {
+        if Family.kind == .cronWorkflow {
             Output.note(
                 "stored; schedules fire under `martlet server`, and `martlet submit --from cronwf/NAME` makes a "
                     + "run by hand")

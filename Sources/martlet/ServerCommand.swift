@@ -75,6 +75,7 @@ struct ServerCommand: AsyncParsableCommand {
             dataDirectory: data.path,
             controller: controller, now: Environment.now)
         observability.isOpen = operation.openMetrics
+        observability.executor = { controller.executorUsage?.families ?? [] }
         observability.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {

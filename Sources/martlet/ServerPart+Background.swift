@@ -41,7 +41,7 @@ extension ServerPart {
             note: { result in
                 switch result {
                 case .success(let report):
-                    metrics.countRetention(runs: report.deleted, failures: report.failureCount, seconds: 0)
+                    metrics.countRetention(runs: report.deleted, failures: report.failureCount)
                     for (uid, cause) in report.failures.sorted(by: { $0.key < $1.key }) {
                         log.error("run not deleted", ["workflow.uid": uid, "cause": cause])
                     }

@@ -109,8 +109,13 @@ struct SubmitCommand: AsyncParsableCommand {
         var manifests = try Manifests.read(submission.load + files)
         if let from {
             let source = try StoredSource(from, namespace: data.namespace)
-            let stored = try await access.backend.definition(
-                source.kind, name: source.name, namespace: source.namespace)
+            let stored: ShownDefinition
+            do {
+                stored = try await access.backend.definition(
+                    source.kind, name: source.name, namespace: source.namespace)
+            } catch let error as OperationError {
+                throw CommandError(error.message, status: 2)
+            }
             let manifest = source.manifest(of: stored.document)
             let (documents, diagnostics) = ManifestReader.read(Array(manifest.compactText.utf8), file: from)
             manifests.documents += documents

@@ -13,6 +13,7 @@ import WorkflowLanguage
 
 /// An executor that takes work and never ends it, and counts what it was given.
 private final class SilentExecutor: Executor {
+    let name = "silent"
     let reports: AsyncStream<ExecutorReport>
     private let continuation: AsyncStream<ExecutorReport>.Continuation
     let launched = Mutex<[AttemptKey]>([])

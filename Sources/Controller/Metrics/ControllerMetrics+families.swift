@@ -99,9 +99,6 @@ extension ControllerMetrics {
             MetricFamily(
                 .counter, "martlet_retention_failures_total", "Runs that retention could not delete.",
                 Double(counts.retention.failures)),
-            MetricFamily(
-                .histogram, "martlet_retention_pass_seconds", "Time of one pass of retention.",
-                [MetricFamily.Series([], counts.retention.seconds)]),
         ]
     }
 }

@@ -52,7 +52,6 @@ package final class ControllerMetrics: Sendable {
     struct RetentionCounts: Sendable {
         var runs = 0
         var failures = 0
-        var seconds = Distribution(bounds: Distribution.workBounds)
     }
 
     private let counts = Mutex(Counts())
@@ -136,11 +135,10 @@ package final class ControllerMetrics: Sendable {
         }
     }
 
-    package func countRetention(runs: Int, failures: Int, seconds: Double) {
+    package func countRetention(runs: Int, failures: Int) {
         update {
             $0.retention.runs += runs
             $0.retention.failures += failures
-            $0.retention.seconds.observe(seconds)
         }
     }
 }

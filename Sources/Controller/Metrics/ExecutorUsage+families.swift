@@ -32,4 +32,7 @@ extension ExecutorUsage {
 extension WorkflowController {
     /// What the executor has given out; nil for one that gives nothing out itself.
     package nonisolated var executorUsage: ExecutorUsage? { executor.usage }
+
+    /// `local` or `kubernetes`.
+    package nonisolated var executorName: String { executor.name }
 }

@@ -51,7 +51,11 @@ extension WorkflowOperations {
     {
         try await OperationError.naming {
             if let row = try await store.definition(kind, namespace: namespace, name: name) { return row }
-            throw OperationError(.notFound, "there is no \(kind.rawValue) \"\(name.prefix(100))\"")
+            let known = try await store.definitions(kind, namespace: namespace).prefix(20).map(\.name)
+            throw OperationError(
+                .notFound,
+                "there is no \(kind.rawValue) \"\(name.prefix(100))\""
+                    + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))"))
         }
     }
 }

@@ -43,6 +43,7 @@ package final class LocalExecutor: Executor {
     /// Samples that wait for their consumer; more stay in their files.
     private static let sampleLimit = 65_536
 
+    package let name = "local"
     /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.
     package let reports: AsyncStream<ExecutorReport>
     /// Metrics of running steps. A sample that was acknowledged does not come again after a restart; others

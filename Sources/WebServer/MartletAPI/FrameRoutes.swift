@@ -1,6 +1,7 @@
 // What the page's frame shows: the state of the server, what of the last day, and the search over everything.
 
 import Controller
+import Executors
 import Glibc
 import Persistence
 import Text
@@ -42,16 +43,30 @@ extension MartletRoutes {
             running += counts["Running"] ?? 0
             pending += (counts["Pending"] ?? 0) + (counts[""] ?? 0)
         }
-        let problem = await context.operations.controller?.storageProblem
+        let controller = context.operations.controller
+        let problem = await controller?.storageProblem
         return .json(
             .object([
-                "version": .string(context.version), "startedAt": .moment(startedAt), "executor": "local",
+                "version": .string(context.version), "startedAt": .moment(startedAt),
+                "executor": .text(controller?.executorName),
                 "storageProblem": .text(problem), "namespaces": .texts(names.sorted()),
                 "revision": .int(Int(try await context.store.latestRevision())),
                 "running": .int(running), "pending": .int(pending),
                 "hours": .array(try await hours(seen)),
-                "diskFreeBytes": .integer(Self.freeBytes(context.dataDirectory)), "slots": .null,
+                "diskFreeBytes": .integer(Self.freeBytes(context.dataDirectory)),
+                "slots": controller?.executorUsage.map(Self.slots) ?? .null,
             ]))
+    }
+
+    /// What steps hold of the machine, and what there is.
+    private static func slots(_ usage: ExecutorUsage) -> JSONValue {
+        [
+            "running": .int(usage.running), "most": .int(usage.slots), "waiting": .int(usage.waiting),
+            "cpuUsed": .double(Double(usage.cpuMillisUsed) / 1_000),
+            "cpuAll": .double(Double(usage.cpuMillis) / 1_000),
+            "memoryUsedBytes": .int(usage.memoryBytesUsed), "memoryAllBytes": .int(usage.memoryBytes),
+            "gpuUsed": .int(usage.gpusUsed), "gpuAll": .int(usage.gpus),
+        ]
     }
 
     /// The last 24 hours, oldest first, each with what ended in it and what began in it and goes on.

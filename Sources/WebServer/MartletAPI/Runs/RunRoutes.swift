@@ -121,14 +121,7 @@ extension MartletRoutes {
 
     private func getState(_ reader: APIReader) async throws -> HTTPReply {
         let summary = try await summary(reader)
-        guard let stored = try await context.store.loadRun(summary.uid) else {
-            throw Self.noRun(summary.uid)
-        }
-        return .json([
-            "definition": stored.row.manifest, "header": stored.row.state,
-            "nodes": .array(
-                stored.nodes.map { ["sequence": .int($0.sequence), "body": $0.rowJSON] }),
-        ])
+        return .json(StoredRunJSON.json(try await context.operations.state(summary.uid)))
     }
 }
 
