@@ -68,8 +68,15 @@ demo: ## Run an example workflow and show its tree and its log.
 test: setup ## All tests: Swift, examples, conformance, faults in their short form.
 	$(SWIFT) build --build-tests $(CHECKS)
 	# The server's tests wait for sockets; beside simulations that hold all threads for a minute they would time out.
-	$(SWIFT) test --skip-build $(CHECKS) --skip WebServerTests
-	$(SWIFT) test --skip-build $(CHECKS) --filter WebServerTests
+	swift_test() {
+		local log=.build/test.log
+		$(SWIFT) test --skip-build $(CHECKS) "$$@" 2>&1 | tee "$$log" && return
+		echo "test: what failed, once more:"
+		grep -E '✘ .*recorded an issue|↳|error:|Fatal' "$$log" | cut -c1-500 | head -n 15
+		exit 1
+	}
+	swift_test --skip WebServerTests
+	swift_test --filter WebServerTests
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" --workflows workflows
 	if [ -d "$(MARTLET_CONFORMANCE)" ]; then
 		python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)

@@ -11,7 +11,7 @@ import WorkflowLanguage
 
 @Suite(
     "Local executor: secrets", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(30)))
 struct LocalExecutorSecretTests {
     private let workshop: LocalWorkshop
     private static let canary = "canary-7f3a91c2d4"
