@@ -11,6 +11,9 @@ import WorkflowLanguage
 
 @Suite(
     "Local executor: secrets", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
+    .enabled(
+        if: SecretMemory.isThere, "there is no file system in memory here, and steps with Secrets are refused"
+    ),
     .timeLimit(.minutes(30)))
 struct LocalExecutorSecretTests {
     private let workshop: LocalWorkshop
