@@ -87,6 +87,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/training_kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/hub_faults.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 
 .PHONY: test-conformance
@@ -113,6 +114,7 @@ test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed
 	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/training_kill.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/hub_faults.py --martlet "$(RELEASED)" $(ARGS)
+	python3 Tests/Faults/deploy_check.py --martlet "$(RELEASED)" $(ARGS)
 
 # An environment for the clients and readers that others wrote; benchmarks have theirs beside it.
 INTEROP := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/interop
@@ -123,6 +125,7 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	[ -x "$(INTEROP)/bin/python" ] || python3 -m venv "$(INTEROP)"
 	"$(INTEROP)/bin/pip" install -q $(INTEROP_PACKAGES)
 	"$(INTEROP)/bin/python" Tests/Interop/hub_client.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/registry_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/parquet_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/s3_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/quantized_check.py --martlet "$(RELEASED)"
