@@ -20,6 +20,8 @@ package struct ControllerSettings: Sendable {
     package var observers = ControllerObservers()
     /// Which code Martlet's own steps run; asked at most once, on a thread where it may take a while.
     package var codeVersion: @Sendable () -> String = { "" }
+    /// Who serves models for `deploy` steps; nil hands them to the executor.
+    package var deployments: DeploymentRunner?
 
     package init() {}
 }
@@ -36,7 +38,7 @@ package actor WorkflowController {
     let store: Store
     let executor: any Executor
     let artifacts: LocalArtifactStore?
-    let settings: ControllerSettings
+    package nonisolated let settings: ControllerSettings
     private let metrics: MetricsSource?
     let dataDirectory: String
     package nonisolated let mailbox = Mailbox()
@@ -112,19 +114,21 @@ package actor WorkflowController {
         }
         if settings.servesAll { mailbox.post(.poll) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            let (executor, mailbox) = (executor, mailbox)
+            let (executor, mailbox, deployments) = (executor, mailbox, settings.deployments)
             group.addTask {
                 for await report in executor.reports {
                     mailbox.post(.event(uid: report.key.workflowUID, .report(report)))
                 }
             }
             if let metrics { group.addTask { await self.keepMetrics(metrics) } }
+            if let deployments { group.addTask { await deployments.run() } }
             group.addTask {
                 defer { mailbox.close() }
                 try await self.loop()
             }
             // When the loop has ended, the executor ends its streams, and with them the other tasks.
             for await _ in mailbox.ended { await executor.shutDown() }
+            deployments?.stop()
             watchers.end()
             try await group.waitForAll()
         }
