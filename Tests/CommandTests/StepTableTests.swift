@@ -3,9 +3,9 @@
 import ArgumentParser
 import Evaluation
 import Scheduling
+import Tables
 import Testing
 import Text
-import Tables
 
 @testable import Training
 @testable import WorkflowLanguage
@@ -38,7 +38,11 @@ struct StepTableTests {
         var declared: [String: ParameterTable.Kind] = [:]
         for (name, type) in ParameterTable(command.parameterGroups).kinds {
             let snake = name.replacing("-", with: "_")
-            if case .choice(let words) = type { declared[snake] = .choice(words.sorted()) } else { declared[snake] = type }
+            if case .choice(let words) = type {
+                declared[snake] = .choice(words.sorted())
+            } else {
+                declared[snake] = type
+            }
         }
         var known = StepParameterTable.of(kind).parameters.mapValues { Self.kind($0.kind) }
         // What every step may have, and no command does.
@@ -67,7 +71,9 @@ struct StepTableTests {
 
     /// Bounds of training parameters, each with a value inside and one outside.
     private static let bounds = StepParameterTable.of(.dpo).parameters.values
-        .filter { $0.range != nil && $0.name != "quant_bits" && $0.name != "min_lr" }.sorted { $0.name < $1.name }
+        .filter { $0.range != nil && $0.name != "quant_bits" && $0.name != "min_lr" }.sorted {
+            $0.name < $1.name
+        }
 
     @Test("The ranges are those that the trainer checks")
     func ranges() throws {
@@ -99,7 +105,9 @@ struct StepTableTests {
         }
     }
 
-    @Test("The figures of the tasks that come with Martlet are those that lint knows", arguments: EvaluationTask.names)
+    @Test(
+        "The figures of the tasks that come with Martlet are those that lint knows",
+        arguments: EvaluationTask.names)
     func metrics(name: String) throws {
         let task = try EvaluationTask.named(name)
         for scoring in task.scorings {
@@ -122,7 +130,8 @@ struct StepTableTests {
         #"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#,
         #"{"conversation": [{"human": "a", "assistant": "b"}]}"#, #"{"input_ids": [1, 2]}"#,
         #"{"prompt": "a", "chosen": "b", "rejected": "c"}"#, #"{"chosen": "a b", "rejected": "a c"}"#,
-        #"{"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [3]}"#, #"{"name": "a"}"#, #"{"prompt": "a"}"#,
+        #"{"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [3]}"#, #"{"name": "a"}"#,
+        #"{"prompt": "a"}"#,
         #"{"query": "a", "response": "b", "rejected_response": "c"}"#,
         #"{"query": "a", "response": "b", "label": false}"#,
         #"{"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]}"#,
