@@ -28,7 +28,7 @@ struct HouseTests {
         "Training": ["Inference", "Models", "Tensors", "Text", "Crypto"],
         "WebServer": engine.union([
             "CWebPage", "Inference", "Models", "Crypto", "HummingbirdCore", "HTTPTypes",
-            "Logging", "NIOCore", "NIOPosix", "NIOHTTPTypes", "NIOSSL",
+            "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOHTTPTypes", "NIOSSL",
         ]),
         "martlet": engine.union([
             "WebServer", "Training", "Evaluation", "Tables", "Inference", "Models", "Tensors",
