@@ -68,8 +68,15 @@ demo: ## Run an example workflow and show its tree and its log.
 test: setup ## All tests: Swift, examples, conformance, faults in their short form.
 	$(SWIFT) build --build-tests $(CHECKS)
 	# The server's tests wait for sockets; beside simulations that hold all threads for a minute they would time out.
-	$(SWIFT) test --skip-build $(CHECKS) --skip WebServerTests
-	$(SWIFT) test --skip-build $(CHECKS) --filter WebServerTests
+	swift_test() {
+		local log=.build/test.log
+		$(SWIFT) test --skip-build $(CHECKS) "$$@" 2>&1 | tee "$$log" && return
+		echo "test: what failed, once more:"
+		grep -E '✘ .*recorded an issue|↳|error:|Fatal' "$$log" | cut -c1-500 | head -n 15
+		exit 1
+	}
+	swift_test --skip WebServerTests
+	swift_test --filter WebServerTests
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" --workflows workflows
 	if [ -d "$(MARTLET_CONFORMANCE)" ]; then
 		python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
@@ -80,6 +87,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/training_kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/hub_faults.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 	# Of the server what needs no more than Python and openssl; `make test-service` has the rest.
 	python3 Tests/Interop/server_check.py --martlet "$(MARTLET)"
@@ -110,6 +118,7 @@ test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed
 	python3 Tests/Faults/kill.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/training_kill.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/hub_faults.py --martlet "$(RELEASED)" $(ARGS)
+	python3 Tests/Faults/deploy_check.py --martlet "$(RELEASED)" $(ARGS)
 
 # An environment for the clients and readers that others wrote; benchmarks have theirs beside it.
 INTEROP := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/interop
@@ -120,6 +129,7 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	[ -x "$(INTEROP)/bin/python" ] || python3 -m venv "$(INTEROP)"
 	"$(INTEROP)/bin/pip" install -q $(INTEROP_PACKAGES)
 	"$(INTEROP)/bin/python" Tests/Interop/hub_client.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/registry_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/parquet_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/s3_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/quantized_check.py --martlet "$(RELEASED)"

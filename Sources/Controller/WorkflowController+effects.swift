@@ -11,9 +11,18 @@ extension WorkflowController {
     func perform(_ effect: Effect, _ uid: String) async throws {
         switch effect {
         case .launch(let launch):
-            await executor.launch(launch, values: try await values(for: launch, uid))
+            if let deployments = settings.deployments, launch.isDeployment {
+                await deployments.launch(launch) { [mailbox] report in
+                    mailbox.post(.event(uid: report.key.workflowUID, .report(report)))
+                }
+            } else {
+                await executor.launch(launch, values: try await values(for: launch, uid))
+            }
             settings.observers.noteLaunch(launch, of: runs[uid]?.state, turn: turn)
-        case .cancel(let key, let immediately): await executor.cancel(key, immediately: immediately)
+        case .cancel(let key, let immediately):
+            if await settings.deployments?.cancel(key) != true {
+                await executor.cancel(key, immediately: immediately)
+            }
         case .acquireLocks(let id, let keys, let priority): try await acquire(keys, for: id, priority, uid)
         case .releaseLocks(let id): try await releaseLocks(of: id, uid)
         case .lookUpCache(let id, let cache, let key, let maxAge):

@@ -18,6 +18,8 @@ package struct ControllerSettings: Sendable {
     package var onSaved: @Sendable () -> Void = {}
     /// Who is told of launches, phases, ends, and the metrics of manifests.
     package var observers = ControllerObservers()
+    /// Who serves models for `deploy` steps; nil hands them to the executor.
+    package var deployments: DeploymentRunner?
 
     package init() {}
 }
@@ -34,7 +36,7 @@ package actor WorkflowController {
     let store: Store
     let executor: any Executor
     let artifacts: LocalArtifactStore?
-    let settings: ControllerSettings
+    package nonisolated let settings: ControllerSettings
     private let metrics: MetricsSource?
     let dataDirectory: String
     package nonisolated let mailbox = Mailbox()
@@ -110,19 +112,21 @@ package actor WorkflowController {
         }
         if settings.servesAll { mailbox.post(.poll) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            let (executor, mailbox) = (executor, mailbox)
+            let (executor, mailbox, deployments) = (executor, mailbox, settings.deployments)
             group.addTask {
                 for await report in executor.reports {
                     mailbox.post(.event(uid: report.key.workflowUID, .report(report)))
                 }
             }
             if let metrics { group.addTask { await self.keepMetrics(metrics) } }
+            if let deployments { group.addTask { await deployments.run() } }
             group.addTask {
                 defer { mailbox.close() }
                 try await self.loop()
             }
             // When the loop has ended, the executor ends its streams, and with them the other tasks.
             for await _ in mailbox.ended { await executor.shutDown() }
+            deployments?.stop()
             watchers.end()
             try await group.waitForAll()
         }

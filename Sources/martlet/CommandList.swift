@@ -17,6 +17,7 @@ enum CommandList {
         TokenizeCommand.self,
         DetokenizeCommand.self, ChatTemplateCommand.self, LogitsCommand.self,
         HubCommand.self,
+        ModelsCommand.self, DeploymentsCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
         InternalHTTPCommand.self, InternalRowsCommand.self,
     ]

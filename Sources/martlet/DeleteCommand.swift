@@ -51,6 +51,12 @@ struct DeleteCommand: AsyncParsableCommand {
 
     func run() async throws {
         let access = try RunAccess(data, execution: execution.settings)
+        if let directory = access.directory {
+            // What the runs made outlives them.
+            try await ExecutorFactory.models(
+                directory.store, directory.operations.artifacts, directory.location
+            ).refresh()
+        }
         var refused = 0
         for run in try await chosen(access) {
             do {

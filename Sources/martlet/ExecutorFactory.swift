@@ -29,11 +29,31 @@ enum ExecutorFactory {
             if let reason = executor.plainReason {
                 Output.warning("steps run without a sandbox and see this machine's own files: \(reason)")
             }
+            var controllerSettings = controllerSettings
+            controllerSettings.deployments = try deployments(store, artifacts, data)
             return WorkflowController(
                 store: store, executor: executor, artifacts: artifacts,
                 metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
                 dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
         }
+    }
+
+    /// Who looks after the models that are served on this machine.
+    static func deployments(_ store: Store, _ artifacts: LocalArtifactStore, _ data: DataLocation) throws
+        -> DeploymentRunner
+    {
+        let host = try ReplicaHost(
+            dataDirectory: data.path, martletExecutablePath: Environment.executablePath)
+        return try DeploymentRunner(
+            registry: models(store, artifacts, data), host: host, now: Environment.now)
+    }
+
+    static func models(_ store: Store, _ artifacts: LocalArtifactStore, _ data: DataLocation)
+        -> ModelOperations
+    {
+        ModelOperations(
+            store: store, artifacts: artifacts, dataDirectory: data.path, version: BuildInfo.version,
+            now: Environment.now)
     }
 
     private static func settings(_ options: ExecutionSettings, _ data: DataLocation) -> LocalExecutorSettings

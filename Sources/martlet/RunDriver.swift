@@ -17,10 +17,12 @@ struct RunDriver {
     var waits = true
     private let store: Store
     private let controller: WorkflowController
+    private let models: ModelOperations
 
     init(store: Store, data: DataLocation, execution: ExecutionSettings) throws {
         self.store = store
         controller = try ExecutorFactory.controller(store, execution, data)
+        models = ExecutorFactory.models(store, try ExecutorFactory.artifactStore(data), data)
     }
 
     /// - Returns: the exit status that DESIGN gives the outcome.
@@ -53,6 +55,12 @@ struct RunDriver {
                 group.cancelAll()
                 throw error
             }
+        }
+        do {
+            try await models.refresh()
+        } catch {
+            // The next command that looks at models finds what is missing.
+            Output.warning("models of this run are not recorded yet: \(error)")
         }
         return try await report(uid, signals)
     }

@@ -89,6 +89,7 @@ struct ServerCommand: AsyncParsableCommand {
         let rules = try operation.retentionRules()
         let parts: [ServerPart] = [
             ServerPart(name: "feed") { try await feed.run() },
+            .registry(operations, log),
             .retention(operations, rules, observability.controller, log),
             .cron(operations, observability.controller, log),
             .notifications(operations, notifications, observability.controller, log),

@@ -30,6 +30,26 @@ extension ServerPart {
         return ServerPart(name: "notifications") { try await runner.run() }
     }
 
+    /// Records the models that runs have made, soon after their nodes have ended.
+    static func registry(_ operations: WorkflowOperations, _ log: ServiceLog) -> ServerPart {
+        let models = ModelOperations(
+            store: operations.store, artifacts: operations.artifacts, dataDirectory: operations.dataDirectory,
+            version: BuildInfo.version, now: operations.now)
+        return ServerPart(name: "registry") {
+            while true {
+                do {
+                    try await models.refresh()
+                } catch let error as CancellationError {
+                    throw error
+                } catch {
+                    // What could not be recorded now is found again by the revision that was noted.
+                    log.error("models not recorded", ["cause": "\(error)"])
+                }
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
     /// Deletes what has ended and is no longer kept: by rules, and by each run's own `ttlStrategy`.
     static func retention(
         _ operations: WorkflowOperations, _ rules: [RetentionRule], _ metrics: ControllerMetrics,

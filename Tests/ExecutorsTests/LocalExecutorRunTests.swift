@@ -11,7 +11,7 @@ import WorkflowLanguage
 
 @Suite(
     "Local executor: running steps", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(30)))
 struct LocalExecutorRunTests {
     private let workshop: LocalWorkshop
 

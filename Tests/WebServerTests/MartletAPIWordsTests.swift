@@ -102,7 +102,7 @@ struct MartletAPIWordsTests {
             ("{{a}} {{ a }} {{b}} {{=a}} {a} {{a", "1 1 {{b}} {{=a}} {a} {{a"), ("", ""), ("{{{a}}}", "{1}"),
         ])
     func tags(text: String, replaced: String) {
-        #expect(NodeTemplate.replaced(text, with: ["a": "1"]) == replaced)
+        #expect(KnownTags.replaced(text, with: ["a": "1"]) == replaced)
     }
 
     @Test(

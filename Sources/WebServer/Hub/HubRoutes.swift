@@ -74,7 +74,7 @@ final class HubRoutes: Sendable {
     private func dispatch(
         _ call: HTTPCall, _ isBehindRedirect: Bool, _ requestID: String, _ subject: inout FaultSubject
     ) async throws -> HTTPReply {
-        if let refusal = origins.refusal(origin: call.headers["origin"], host: call.headers["host"]) {
+        if !settings.isMounted, let refusal = origins.refusal(origin: call.headers["origin"], host: call.headers["host"]) {
             throw refusal
         }
         let route = try HubRoute.find(call.path)
@@ -158,7 +158,8 @@ final class HubRoutes: Sendable {
     /// `http://host:port`, as the client called this server, so that links in answers lead back the same way.
     func origin(of call: HTTPCall) -> String {
         let scheme = call.headers["x-forwarded-proto"] == "https" ? "https" : "http"
-        return "\(scheme)://\(Self.safe(host: call.headers["host"]) ?? "\(settings.host):\(settings.port)")"
+        let host = Self.safe(host: call.headers["host"]) ?? "\(settings.host):\(settings.port)"
+        return "\(scheme)://\(host)\(settings.pathPrefix)"
     }
 
     /// The same address at the second port.

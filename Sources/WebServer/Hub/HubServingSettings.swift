@@ -7,6 +7,10 @@ package struct HubServingSettings: Sendable {
     package var host = "127.0.0.1"
     /// 0 takes any free port.
     package var port = 0
+    /// Stands before the paths of links, where this is a part of another server.
+    package var pathPrefix = ""
+    /// Whether that server has looked at host, origin and token.
+    package var isMounted = false
     /// Without any, no token is asked for.
     package var tokens: [String] = []
     /// Where digests are remembered between starts; nil remembers them in memory only.

@@ -17,14 +17,6 @@ extension MartletRoutes {
                 "GET", "/search", "MartletAPI_Search", .signedIn,
                 summary: "Runs, pipelines and schedules whose names hold a text."
             ) { try await search($0) },
-            route(
-                "GET", "/deployments", "MartletAPI_ListDeployments", .signedIn,
-                summary: "Models that are being served; none yet."
-            ) { _ in .json(.page([])) },
-            route(
-                "GET", "/models", "MartletAPI_ListModels", .signedIn,
-                summary: "Models that are registered; none yet."
-            ) { _ in .json(.page([])) },
         ]
     }
 

@@ -30,7 +30,7 @@ struct MartletRoutes: RouteGroup {
 
     var routes: [ServiceRoute] {
         runRoutes + nodeRoutes + logRoutes + metricRoutes + pipelineRoutes + submissionRoutes + scheduleRoutes
-            + frameRoutes + secretRoutes + streamRoutes + documentRoutes
+            + deploymentRoutes + modelRoutes + frameRoutes + secretRoutes + streamRoutes + documentRoutes
     }
 
     /// A route of the own API, below its prefix.

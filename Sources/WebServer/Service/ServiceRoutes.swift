@@ -1,5 +1,7 @@
 // All parts of the service, in one place: a part is a line here and a folder beside this one.
 
+import Controller
+
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
     static func all(
@@ -11,6 +13,11 @@ enum ServiceRoutes {
             AccessRoutes(access: access, now: context.now),
             WorkflowRoutes(context: context),
             MartletRoutes(context),
+            DeploymentProxyRoutes(
+                proxy: DeploymentProxy(
+                    table: context.operations.controller?.settings.deployments?.table ?? DeploymentTable(),
+                    surroundings: context.surroundings)),
+            ModelHubRoutes(context),
             MetricsRoutes(
                 context: context, sources: MetricsSources(observability), isOpen: observability.isOpen),
         ]

@@ -1,6 +1,7 @@
 // `martlet serve`: a model behind OpenAI's API.
 
 import ArgumentParser
+import Artifacts
 import Glibc
 import Inference
 import Models
@@ -74,6 +75,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Seconds that running requests get to finish after TERM.")
     var drainTimeout = 30
 
+    @Option(help: ArgumentHelp("Write the port here when ready.", visibility: .hidden))
+    var readyFile: String?
+
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "notice"
 
@@ -116,12 +120,16 @@ struct ServeCommand: AsyncParsableCommand {
             stop.yield()
         }
         defer { signals.cancel() }
-        try await EngineSession.run(engine) { [host, options] _ in
+        try await EngineSession.run(engine) { [host, options, readyFile] _ in
             for adapter in adapters { try await engine.loadAdapter(name: adapter.name, path: adapter.path) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     try await server.run { port in
                         let address = host.contains(":") ? "[\(host)]" : host
+                        // Without the file nobody sends requests here, and this process is ended for that.
+                        if let readyFile {
+                            try? Disk.replace(readyFile, with: Array("\(port)".utf8), durable: false)
+                        }
                         Output.line("serving \(options.place.model) at http://\(address):\(port)/v1")
                     }
                 }

@@ -11,11 +11,20 @@ enum RouteTable {
         GET | /api/martlet/v1/compare | signedIn | reads
         POST | /api/martlet/v1/definitions | signedIn | writes
         GET | /api/martlet/v1/deployments | signedIn | reads
+        DELETE | /api/martlet/v1/deployments/{name} | run editor | writes
+        GET | /api/martlet/v1/deployments/{name} | run viewer | reads
+        GET | /api/martlet/v1/deployments/{name}/log | run viewer | reads
+        POST | /api/martlet/v1/deployments/{name}/rollback | run editor | writes
+        POST | /api/martlet/v1/deployments/{name}/scale | run editor | writes
         POST | /api/martlet/v1/event-bindings/{namespace} | namespace editor | writes
         DELETE | /api/martlet/v1/event-bindings/{namespace}/{name} | namespace editor | writes
         PUT | /api/martlet/v1/event-bindings/{namespace}/{name} | namespace editor | writes
         POST | /api/martlet/v1/lint | signedIn | reads
         GET | /api/martlet/v1/models | signedIn | reads
+        POST | /api/martlet/v1/models/gc | cluster admin | writes
+        GET | /api/martlet/v1/models/{namespace}/{name} | namespace viewer | reads
+        POST | /api/martlet/v1/models/{namespace}/{name}/tags | namespace editor | writes
+        DELETE | /api/martlet/v1/models/{namespace}/{name}/tags/{tag} | namespace editor | writes
         GET | /api/martlet/v1/overview | signedIn | reads
         GET | /api/martlet/v1/pipelines | signedIn | reads
         GET | /api/martlet/v1/pipelines/{namespace}/{name} | namespace viewer | reads
@@ -50,6 +59,10 @@ enum RouteTable {
         GET | /api/martlet/v1/tokens | cluster admin | reads
         POST | /api/martlet/v1/tokens | cluster admin | writes
         DELETE | /api/martlet/v1/tokens/{id} | cluster admin | writes
+        GET | /deployments/{name}/v1/{path...} | run viewer | reads
+        POST | /deployments/{name}/v1/{path...} | run viewer | reads
+        GET | /hf/{path...} | signedIn | reads
+        POST | /hf/{path...} | signedIn | reads
         GET | /api/v1/archived-workflows | signedIn | reads
         GET | /api/v1/archived-workflows-label-keys | signedIn | reads
         GET | /api/v1/archived-workflows-label-values | signedIn | reads

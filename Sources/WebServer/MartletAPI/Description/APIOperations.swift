@@ -4,7 +4,7 @@ import Text
 
 enum APIOperations {
     static let byID = Dictionary(
-        (runs + logs + charts + definitions + frame + outside).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        (runs + logs + charts + definitions + deployments + models + frame + outside).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
 
     private static let namespace = APIParameter(
         "namespace", .text(maxLength: 253), "Only what is of this namespace.")
@@ -204,8 +204,6 @@ enum APIOperations {
             "MartletAPI_Search",
             parameters: [namespace, APIParameter("q", .text(maxLength: 253), "A part of a name, or a uid.")],
             answer: APISchemas.page(.any)),
-        APIOperation("MartletAPI_ListDeployments", answer: APISchemas.page(.any)),
-        APIOperation("MartletAPI_ListModels", answer: APISchemas.page(.any)),
         APIOperation(
             "MartletAPI_ListSecrets", parameters: [namespace], answer: APISchemas.page(.named("Secret"))),
         APIOperation(

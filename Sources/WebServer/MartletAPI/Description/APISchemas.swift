@@ -14,7 +14,9 @@ enum APISchemas {
         .answer([APIMember("items", .list(element)), APIMember("next", .optional(.text()))] + more)
     }
 
-    static let named: [String: APISchema] = [
+    static let named = shapes.merging(deploymentShapes) { $1 }
+
+    private static let shapes: [String: APISchema] = [
         "Error": .answer([
             APIMember("code", .integer()), APIMember("message", word), APIMember("details", .list(.any)),
             APIMember("diagnostics", .list(.named("Diagnostic")), isOptional: true),

@@ -17,86 +17,11 @@ struct NodeTemplate: Sendable {
     init(_ node: Node, of definition: RunDefinition) {
         self.node = node
         self.definition = definition
-        guard let found = Self.template(of: node, in: definition) else {
+        guard let found = definition.template(of: node) else {
             template = nil
             return
         }
-        template = Template(Self.replaced(found.raw, with: Self.values(node, definition)))
-    }
-
-    private static func template(of node: Node, in definition: RunDefinition) -> Template? {
-        if let reference = node.templateRef.map({ Fields($0) }), let name = reference.string("name") {
-            let stored = definition.catalog.workflowTemplate(
-                name, clusterScope: reference.bool("clusterScope") ?? false)
-            return stored?.spec.templates.first { $0.name == reference.string("template") }
-        }
-        let scope = node.templateScope.split(separator: "/", maxSplits: 1).map(String.init)
-        if scope.count == 2, scope[0] != "local" {
-            let stored = definition.catalog.workflowTemplate(scope[1], clusterScope: scope[0] == "cluster")
-            if let found = stored?.spec.templates.first(where: { $0.name == node.templateName }) {
-                return found
-            }
-        }
-        return definition.spec.templates.first { $0.name == node.templateName }
-    }
-
-    // MARK: Tags
-
-    private static func values(_ node: Node, _ definition: RunDefinition) -> [String: String] {
-        var values: [String: String] = [
-            "workflow.name": definition.name, "workflow.namespace": definition.namespace,
-            "workflow.uid": definition.uid, "node.name": node.name,
-            "pod.name": Node.podName(
-                workflow: definition.name, nodeName: node.name, template: node.templateName),
-        ]
-        for parameter in definition.spec.arguments.parameters {
-            values["workflow.parameters.\(parameter.name)"] = parameter.valueOrDefault
-        }
-        for parameter in node.inputs.parameters {
-            values["inputs.parameters.\(parameter.name)"] = parameter.valueOrDefault
-        }
-        for artifact in node.inputs.artifacts {
-            values["inputs.artifacts.\(artifact.name).path"] = artifact.path
-        }
-        return values
-    }
-
-    /// Tags whose value is known are replaced; expressions and others stay as they are written.
-    private static func replaced(_ json: JSONValue, with values: [String: String]) -> JSONValue {
-        switch json {
-        case .string(let text): return .string(replaced(text, with: values))
-        case .array(let elements): return .array(elements.map { replaced($0, with: values) })
-        case .object(let members): return .object(members.mapValues { replaced($0, with: values) })
-        default: return json
-        }
-    }
-
-    static func replaced(_ text: String, with values: [String: String]) -> String {
-        guard text.utf8.contains(UInt8(ascii: "{")) else { return text }
-        let bytes = Array(text.utf8)
-        var result: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            if bytes[index...].starts(with: [0x7B, 0x7B]), let end = closing(bytes, after: index + 2) {
-                let tag = String(decoding: bytes[(index + 2)..<end], as: UTF8.self).filter { $0 != " " }
-                result += values[tag].map { Array($0.utf8) } ?? Array(bytes[index..<(end + 2)])
-                index = end + 2
-            } else {
-                result.append(bytes[index])
-                index += 1
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
-    }
-
-    private static func closing(_ bytes: [UInt8], after start: Int) -> Int? {
-        var index = start
-        while index + 1 < bytes.count {
-            if bytes[index] == 0x7D, bytes[index + 1] == 0x7D { return index }
-            if bytes[index] == 0x7B { return nil }
-            index += 1
-        }
-        return nil
+        template = Template(KnownTags.replaced(found.raw, with: definition.values(for: node)))
     }
 
     // MARK: What it runs

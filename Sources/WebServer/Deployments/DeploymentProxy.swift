@@ -1,0 +1,140 @@
+// Hands requests for a deployment to one of its replicas. A request whose answer has not begun is tried on another
+// one, so that a replacement, or a replica that dies, fails none.
+
+import Controller
+import Scheduling
+import Text
+
+struct DeploymentProxy: Sendable {
+    /// How long a request waits for a replica that can take it.
+    var patience = Duration.seconds(60)
+    private static let pause = Duration.milliseconds(50)
+    /// Replicas that one request is tried on, those tried again included.
+    private static let attemptLimit = 20
+    /// Longer answers of known length are passed on piece by piece.
+    private static let gatheredBytes = 4 << 20
+
+    /// What concerns one connection only, and what is not the replica's business.
+    private static let ownHeaders: Set = [
+        "authorization", "connection", "content-length", "cookie", "date", "expect", "host", "keep-alive", "origin",
+        "proxy-authorization", "proxy-connection", "referer", "te", "trailer", "transfer-encoding", "upgrade",
+        "x-martlet-csrf", "x-request-id",
+    ]
+
+    let table: DeploymentTable
+    let surroundings: ServerSurroundings
+
+    /// - Parameter target: the path at the replica, with the query.
+    /// - Throws: `ServiceError`; `ClientGone`.
+    func answer(_ call: HTTPCall, _ name: String, target: String, body: [UInt8]) async throws -> HTTPReply {
+        let headers = call.headers.filter { !Self.ownHeaders.contains($0.key) }.map { (name: $0.key, value: $0.value) }
+        let request = UpstreamRequest(method: call.method, target: target, headers: headers, body: body)
+        do {
+            return try await call.connection.whileConnected { try await answer(request, name) }
+        } catch let error as ServiceError {
+            table.count(name, failed: true)
+            throw error
+        }
+    }
+
+    private func answer(_ request: UpstreamRequest, _ name: String) async throws -> HTTPReply {
+        let deadline = surroundings.now() + patience
+        var silent: Set<ReplicaID> = []
+        var attempts = 0
+        while true {
+            switch table.choose(name, excluding: silent) {
+            case .unknown: throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"")
+            case .noneReady:
+                // One that did not answer a moment ago may do so now.
+                silent = []
+                guard surroundings.now() < deadline else { throw Self.unavailable(name) }
+                try await surroundings.sleep(Self.pause)
+            case .replica(let lease):
+                attempts += 1
+                if let reply = try await exchange(request, lease, name) { return reply }
+                guard attempts < Self.attemptLimit, surroundings.now() < deadline else {
+                    throw Self.unavailable(name)
+                }
+                silent.insert(lease.id)
+                if attempts > 1 { try await surroundings.sleep(Self.pause) }
+            }
+        }
+    }
+
+    private static func unavailable(_ name: String) -> ServiceError {
+        var error = ServiceError.unavailable(
+            "no replica of deployment \"\(name.shortened)\" can answer; `martlet deployments get \(name.shortened)` "
+                + "tells how they are")
+        error.headers = [("Retry-After", "2")]
+        return error
+    }
+
+    /// - Returns: nil if the replica cannot answer, and another one may.
+    private func exchange(_ request: UpstreamRequest, _ lease: ReplicaLease, _ name: String) async throws
+        -> HTTPReply?
+    {
+        do {
+            let upstream = try await Upstream.open(port: lease.port, request)
+            let head = try await upstream.head()
+            // A replica that is about to end refuses what is new.
+            if head.status == 503 { return nil }
+            var reply = HTTPReply(
+                status: head.status, headers: head.headers.filter { !Self.ownHeaders.contains($0.name.lowercased()) })
+            if let length = head.value("content-length").flatMap({ Int($0) }), length <= Self.gatheredBytes {
+                var bytes: [UInt8] = []
+                bytes.reserveCapacity(length)
+                while let piece = try await upstream.next() { bytes += piece }
+                reply.body = .bytes(bytes)
+                table.count(name, failed: false)
+                return reply
+            }
+            let table = table
+            reply.body = .stream { sink in
+                // Both are held to the end: the connection by the first, the replica by the second.
+                defer { withExtendedLifetime((upstream, lease)) {} }
+                var isWhole = false
+                defer { table.count(name, failed: !isWhole && !Task.isCancelled) }
+                while let piece = try await upstream.next() { try await sink.write(piece) }
+                isWhole = true
+            }
+            return reply
+        } catch is Upstream.Broken {
+            return nil
+        }
+    }
+}
+
+/// `/deployments/NAME/v1/...`: OpenAI's routes of what is deployed.
+struct DeploymentProxyRoutes: RouteGroup {
+    private static let bodyLimitBytes = 32 << 20
+    /// These would change one replica and not the others, and read files of this machine.
+    private static let refused: Set = ["load_lora_adapter", "unload_lora_adapter"]
+
+    let proxy: DeploymentProxy
+
+    var routes: [ServiceRoute] {
+        ["GET", "POST"].map { method in
+            // Asking a model changes nothing that the audit log tells of; a program that only asks needs no right to
+            // change anything, either.
+            ServiceRoute(
+                method, "/deployments/{name}/v1/{path...}", "Deployment_\(method == "GET" ? "Read" : "Ask")",
+                .run(.viewer), isWrite: false, bodyLimitBytes: Self.bodyLimitBytes
+            ) { try await answer($0) }
+        }
+    }
+
+    private func answer(_ request: ServiceRequest) async throws -> HTTPReply {
+        let (name, path) = (request["name"], request["path"])
+        guard let namespace = proxy.table.namespace(of: name),
+            request.principal.may(.viewer, in: namespace)
+        else { throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"") }
+        try request.require(.viewer, in: namespace)
+        guard !Self.refused.contains(path) else {
+            throw ServiceError.forbidden("adapters of a deployment are those of its `deploy` step")
+        }
+        let body = request.call.method == "POST" ? try await request.call.readBody(request.bodyLimitBytes) : []
+        let query = request.call.query.isEmpty ? "" : "?" + request.call.query
+        return try await proxy.answer(
+            request.call, name, target: "/v1/" + PercentEncoding.encoded(path, keeping: "/") + query, body: body)
+    }
+}

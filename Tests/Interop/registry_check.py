@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Whether `huggingface_hub` (and `transformers`, if it is there) load from `/hf` the models that runs have made.
+
+    registry_check.py [--martlet PATH]
+
+Needs huggingface_hub (PyPI). All traffic stays on this machine. A tokenizer and a small model are trained from nothing
+by a run of `martlet server`, quantized by a second step, tagged, fetched by name, version and tag, and collected.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "Soak")]
+
+from server import Checks, Server
+from soak import write_model
+
+MANIFEST = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: tune-}
+spec:
+  entrypoint: main
+  templates:
+    - name: main
+      dag:
+        tasks:
+          - {name: sft, template: sft}
+          - name: quantize
+            template: quantize
+            depends: sft
+            arguments: {artifacts: [{name: model, from: "{{tasks.sft.outputs.artifacts.model}}"}]}
+    - name: sft
+      inputs:
+        artifacts:
+          - {name: dataset, raw: {data: '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'}}
+      sft: {model: "@MODEL@", tuner_type: full, max_steps: 2, max_length: 64, learning_rate: 1e-3, torch_dtype: float32}
+    - name: quantize
+      inputs: {artifacts: [{name: model}]}
+      quantize: {quant_method: rtn, quant_bits: 8}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--martlet", default=os.path.join(HERE, "..", "..", ".build", "debug", "martlet"))
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="martlet-registry-")
+    os.environ["HF_HOME"] = folder + "/hf"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    try:
+        import huggingface_hub
+    except ImportError:
+        sys.exit("huggingface_hub is not installed")
+    check = Checks()
+    base = folder + "/base"
+    os.makedirs(base)
+    write_model(base, 1)
+    with Server(os.path.abspath(options.martlet), "--sandbox", "plain") as server:
+        def ask(method, path, body=None):
+            request = urllib.request.Request(
+                server.url + "/api/martlet/v1" + path, method=method, headers={"Content-Type": "application/json"},
+                data=None if body is None else json.dumps(body).encode())
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+
+        uid = ask("POST", "/submit", {"namespace": "default", "text": MANIFEST.replace("@MODEL@", base)})["uid"]
+        end = time.monotonic() + 600
+        while (run := ask("GET", f"/runs/{uid}"))["phase"] in ("Pending", "Running") and time.monotonic() < end:
+            time.sleep(0.5)
+        check("the run succeeds", run["phase"] == "Succeeded", json.dumps([n["message"] for n in run["nodes"]]))
+        end = time.monotonic() + 30
+        while len(models := ask("GET", "/models")["items"]) < 2 and time.monotonic() < end:
+            time.sleep(0.2)
+        check("both models are recorded", sorted(m["name"] for m in models) == ["tune-quantize", "tune-sft"], str(models))
+        detail = ask("GET", "/models/default/tune-quantize")
+        family = {m["name"]: m for m in detail["family"]}
+        check("the quantized model knows its parent", [p["id"] for p in detail["parents"]] == [family["tune-sft"]["id"]])
+        ask("POST", "/models/default/tune-sft/tags", {"tag": "production", "reference": "v1"})
+        api = huggingface_hub.HfApi(endpoint=server.url + "/hf")
+        check("the hub lists them", sorted(m.id for m in api.list_models()) == ["tune-quantize", "tune-sft"])
+        for revision in (None, "main", "v1", "production"):
+            path = huggingface_hub.snapshot_download(
+                "tune-sft", revision=revision, endpoint=server.url + "/hf", local_dir=f"{folder}/got-{revision}")
+            names = sorted(os.listdir(path))
+            check(f"NAME at {revision} is a model", "config.json" in names and "model.safetensors" in names, str(names))
+        info = api.model_info("tune-sft", revision="production")
+        check("its commit is that of the registry", info.sha == family["tune-sft"]["commit"], info.sha)
+        check.raises("a tag that is not there is told so", huggingface_hub.errors.RevisionNotFoundError,
+                     lambda: api.model_info("tune-sft", revision="nothing"))
+        check.raises("a model that is not there is told so", huggingface_hub.errors.RepositoryNotFoundError,
+                     lambda: api.model_info("nothing"))
+        try:
+            import transformers
+        except ImportError:
+            print("skip: transformers is not installed")
+        else:
+            os.environ["HF_ENDPOINT"] = server.url + "/hf"
+            model = transformers.AutoModelForCausalLM.from_pretrained(f"{folder}/got-production")
+            check("transformers loads it", model.num_parameters() > 0)
+        done = subprocess.run(
+            [options.martlet, "models", "show", "tune-quantize", "--server", server.url], capture_output=True,
+            text=True, check=False)
+        check("the command line shows the family", "tune-sft:v1" in done.stdout, done.stdout + done.stderr)
+        done = subprocess.run(
+            [options.martlet, "models", "export", "tune-sft:production", folder + "/exported", "--data-dir",
+             server.folder + "/data"], capture_output=True, text=True, check=False)
+        check("and exports a version", os.path.exists(folder + "/exported/config.json"), done.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"{check.failures} failures")
+    sys.exit(check.failures > 0)
+
+
+if __name__ == "__main__":
+    main()
