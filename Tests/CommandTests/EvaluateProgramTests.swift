@@ -6,7 +6,7 @@ import Testing
 
 @testable import martlet
 
-@Suite("Programs of models", .timeLimit(.minutes(5)))
+@Suite("Programs of models", .timeLimit(.minutes(30)))
 struct EvaluateProgramTests {
     private static let programs: [(program: String, passes: Bool, detail: String)] = [
         ("def f(x):\n    return x + 1\n\ndef check(g):\n    assert g(1) == 2\n\ncheck(f)\n", true, "passed"),

@@ -95,7 +95,7 @@ struct ControllerTests {
         }
     }
 
-    @Test("A run goes to its end, and its end is on disk", .timeLimit(.minutes(10)))
+    @Test("A run goes to its end, and its end is on disk", .timeLimit(.minutes(30)))
     func runsToTheEnd() async throws {
         let store = try Store.open(dataDirectory: directory)
         let uid = try await submit(to: store)
@@ -110,7 +110,7 @@ struct ControllerTests {
         try FileManager.default.removeItem(atPath: directory)
     }
 
-    @Test("A new driver asks again for what ran, with the same keys, and goes on", .timeLimit(.minutes(10)))
+    @Test("A new driver asks again for what ran, with the same keys, and goes on", .timeLimit(.minutes(30)))
     func takesUpWhatRan() async throws {
         let store = try Store.open(dataDirectory: directory)
         let uid = try await submit(to: store)
@@ -130,7 +130,7 @@ struct ControllerTests {
         try FileManager.default.removeItem(atPath: directory)
     }
 
-    @Test("Two processes never drive one run", .timeLimit(.minutes(10)))
+    @Test("Two processes never drive one run", .timeLimit(.minutes(30)))
     func refusesASecondDriver() async throws {
         let store = try Store.open(dataDirectory: directory)
         let uid = try await submit(to: store)
@@ -144,7 +144,7 @@ struct ControllerTests {
         try FileManager.default.removeItem(atPath: directory)
     }
 
-    @Test("A verb left by another process is carried out and answered", .timeLimit(.minutes(10)))
+    @Test("A verb left by another process is carried out and answered", .timeLimit(.minutes(30)))
     func takesCommands() async throws {
         let store = try Store.open(dataDirectory: directory)
         let uid = try await submit(to: store)
@@ -167,6 +167,11 @@ struct ControllerTests {
             Effect.cancel(AttemptKey(workflowUID: "u", nodeID: "n", attempt: 2), immediately: true),
             .releaseLocks("n"), .saveCache("n", cache: "c", key: "k", Outputs(result: "r")),
             .removeWorkingFiles("n"), .deleteArtifacts("n", [Artifact(name: "a")]),
+            .saveContent(
+                "n",
+                ContentRecord(
+                    key: "k", fields: ["a": "b"], outputs: Outputs(result: "r"), workflowName: "w",
+                    nodeName: "n", finishedAt: Timestamp(seconds: 7))),
         ])
     func codesEffects(effect: Effect) throws {
         let row = try #require(effect.row(sequence: 7))

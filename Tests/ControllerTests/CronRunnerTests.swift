@@ -46,7 +46,7 @@ struct CronRunnerTests {
 
     @Test(
         "Two years in five zones: a run for each moment, one only, whatever is killed",
-        .timeLimit(.minutes(10)), arguments: [false, true])
+        .timeLimit(.minutes(30)), arguments: [false, true])
     func twoYears(kills: Bool) async throws {
         var generator = SeededGenerator(seed: 7)
         let clock = CronClock(Self.start)

@@ -282,7 +282,7 @@ private final class Fixture: Sendable {
 
     @Test(
         "Cut off at any step, the next pass finishes, also without the rules that began it",
-        .timeLimit(.minutes(5)))
+        .timeLimit(.minutes(30)))
     func cutOff() async throws {
         let rules = [RetentionRule(age: .seconds(60))]
         var cuts = 0

@@ -31,7 +31,7 @@ final class LocalWorkshop: Sendable {
 
 @Suite(
     "Executor conformance: local", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(30)))
 struct ExecutorConformanceTests {
     private let workshop: LocalWorkshop
     private let conformance: ExecutorConformance

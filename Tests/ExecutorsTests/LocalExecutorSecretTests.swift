@@ -11,7 +11,10 @@ import WorkflowLanguage
 
 @Suite(
     "Local executor: secrets", .enabled(if: LocalWorkshop.hasSupervisor, LocalWorkshop.skipReason),
-    .timeLimit(.minutes(10)))
+    .enabled(
+        if: SecretMemory.isThere, "there is no file system in memory here, and steps with Secrets are refused"
+    ),
+    .timeLimit(.minutes(30)))
 struct LocalExecutorSecretTests {
     private let workshop: LocalWorkshop
     private static let canary = "canary-7f3a91c2d4"

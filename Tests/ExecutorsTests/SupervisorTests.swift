@@ -84,7 +84,7 @@ private func shell(_ script: String) -> SupervisorSpec.Container {
     .init(command: ["sh", "-c", script], environment: [("PATH", "/usr/bin:/bin")])
 }
 
-@Suite("The supervisor", .timeLimit(.minutes(10)))
+@Suite("The supervisor", .timeLimit(.minutes(30)))
 struct SupervisorTests {
     @Test(
         "A step's exit, its log and the end of its output are kept, sandboxed or not",

@@ -5,7 +5,7 @@ import Text
 
 @testable import WebServer
 
-@Suite("Answers", .timeLimit(.minutes(1)))
+@Suite("Answers", .timeLimit(.minutes(30)))
 struct AnswerTests {
     private static let call = #"{"name": "f", "arguments": {"a": 1}}"#
     private static let tools =

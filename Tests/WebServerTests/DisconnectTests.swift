@@ -7,7 +7,7 @@ import Text
 
 @testable import WebServer
 
-@Suite("Connections that end", .timeLimit(.minutes(1)))
+@Suite("Connections that end", .timeLimit(.minutes(30)))
 struct DisconnectTests {
     private static func endless(_ request: GenerationRequest) -> FakeService.Script {
         var script = FakeService.Script.text("Hello", for: request)

@@ -5,7 +5,7 @@ import Text
 
 @testable import WebServer
 
-@Suite("OpenAI server", .timeLimit(.minutes(1)))
+@Suite("OpenAI server", .timeLimit(.minutes(30)))
 struct OpenAIServerTests {
     private static let chat = #"{"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}"#
     private static let streamedChat =

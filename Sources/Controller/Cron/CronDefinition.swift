@@ -33,7 +33,7 @@ extension CronMachine {
         var cron = CronWorkflow(row.body)
         cron.metadata.name = row.name
         guard let zone = TimeZones.cronRules(cron.timezone, local: local) else {
-            throw CronScheduleError("the time zone \"\(cron.timezone ?? "")\" is not known on this machine")
+            throw CronScheduleError(unknownZone: cron.timezone ?? "")
         }
         guard !cron.schedules.isEmpty else {
             throw CronScheduleError("cron workflow must have at least one schedule")

@@ -35,10 +35,13 @@ enum SecretMemory {
         return candidates.first { martlet_is_in_memory($0) != 0 && access($0, W_OK) == 0 } ?? "/dev/shm"
     }()
 
+    /// Whether this machine has a file system in memory.
+    static var isThere: Bool { martlet_is_in_memory(root) != 0 }
+
     /// Makes the attempt's directory anew, empty.
     /// - Throws: `Unavailable` where no file system in memory can be written.
     static func make(_ dataDirectory: String, _ key: AttemptKey) throws -> String {
-        guard martlet_is_in_memory(root) != 0 else {
+        guard isThere else {
             throw Unavailable(
                 description: "a step with Secrets needs a file system in memory; mount a tmpfs at /dev/shm")
         }

@@ -47,7 +47,7 @@ package struct CronTimetable: Sendable, Hashable {
             var own = zone
             if let name = schedule.timeZone {
                 guard let named = zoneNamed(name) else {
-                    throw CronScheduleError("the time zone \"\(name)\" is not known on this machine")
+                    throw CronScheduleError(unknownZone: name)
                 }
                 own = named
             }

@@ -13,6 +13,13 @@ package struct CronScheduleError: Error, Sendable, Hashable {
     package init(_ message: String) {
         self.message = message
     }
+
+    /// A name of the IANA's time zones that this machine's files do not have.
+    package init(unknownZone name: String) {
+        self.init(
+            "the time zone \"\(name)\" is not known on this machine; write one such as Europe/Berlin, and see that "
+                + "the package tzdata is installed")
+    }
 }
 
 /// A parsed schedule. In each set, bit n stands for the number n.
