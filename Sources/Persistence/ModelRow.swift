@@ -70,7 +70,9 @@ package struct ModelRow: Sendable, Hashable {
     package var tags: [String] = []
     package var parents: [Parent] = []
 
-    package subscript<Value>(dynamicMember member: KeyPath<NewModel, Value>) -> Value { model[keyPath: member] }
+    package subscript<Value>(dynamicMember member: KeyPath<NewModel, Value>) -> Value {
+        model[keyPath: member]
+    }
 }
 
 /// What an `evaluate` step found.

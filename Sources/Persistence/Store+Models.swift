@@ -10,13 +10,16 @@ extension Store {
 
     /// Nodes that have succeeded since the models were last recorded, and the revision to note behind them.
     /// - Parameter limit: nodes at most; ask again while there are as many.
-    package func unrecordedNodes(limit: Int = 2_000) async throws -> (nodes: [(uid: String, node: Node)], upTo: Int64) {
+    package func unrecordedNodes(limit: Int = 2_000) async throws -> (
+        nodes: [(uid: String, node: Node)], upTo: Int64
+    ) {
         let path = path
         return try await read { database in
             let text: String? = try database.row(
                 "SELECT value FROM settings WHERE key = ?", [Self.recordedSetting])?[0]
             let last = text.flatMap { Int64($0) } ?? 0
-            let newest = try database.integer("SELECT value FROM counters WHERE name = 'run_revision'", []) ?? 0
+            let newest =
+                try database.integer("SELECT value FROM counters WHERE name = 'run_revision'", []) ?? 0
             guard newest > last else { return ([], last) }
             let rows = try database.rows(
                 """
@@ -38,7 +41,9 @@ extension Store {
     }
 
     /// Records models and evaluations, those that are there already left as they are, and how far that got.
-    package func record(_ models: [NewModel], _ evaluations: [EvaluationRow], upTo revision: Int64) async throws {
+    package func record(_ models: [NewModel], _ evaluations: [EvaluationRow], upTo revision: Int64)
+        async throws
+    {
         let bodies = models.map(\.body.compactText)
         let metrics = evaluations.map(\.metrics.compactText)
         try await write { database in
@@ -121,7 +126,8 @@ extension Store {
                 """, [sha256]
             ).map { row in
                 EvaluationRow(
-                    sha256: row[0], adapterSHA256: row[1], workflowUID: row[2], workflow: row[3], nodeID: row[4],
+                    sha256: row[0], adapterSHA256: row[1], workflowUID: row[2], workflow: row[3],
+                    nodeID: row[4],
                     template: row[5],
                     metrics: try JSONValue(column: row[6], of: "model_evaluations", path: path),
                     createdAt: Timestamp(column: row[7]))
@@ -172,7 +178,8 @@ extension Database {
         let version =
             1
             + (try integer(
-                "SELECT max(version) FROM models WHERE namespace = ? AND name = ?", [model.namespace, model.name])
+                "SELECT max(version) FROM models WHERE namespace = ? AND name = ?",
+                [model.namespace, model.name])
                 ?? 0)
         try run(
             """
@@ -181,7 +188,8 @@ extension Database {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
             """,
             [
-                model.namespace, model.name, version, model.kind.rawValue, model.step, model.sha256, model.place,
+                model.namespace, model.name, version, model.kind.rawValue, model.step, model.sha256,
+                model.place,
                 model.bytes, model.workflowUID, model.workflow, model.nodeID, body,
                 model.createdAt.nanoseconds, model.deletedAt?.nanoseconds,
             ])

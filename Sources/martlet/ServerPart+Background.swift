@@ -36,8 +36,11 @@ extension ServerPart {
             store: operations.store, artifacts: operations.artifacts, dataDirectory: operations.dataDirectory,
             version: BuildInfo.version, now: operations.now)
         return ServerPart(name: "registry") {
+            var isNamed = false
             while true {
                 do {
+                    if !isNamed { try await models.nameAll() }
+                    isNamed = true
                     try await models.refresh()
                 } catch let error as CancellationError {
                     throw error

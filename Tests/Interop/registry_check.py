@@ -3,8 +3,9 @@
 
     registry_check.py [--martlet PATH]
 
-Needs huggingface_hub (PyPI). All traffic stays on this machine. A tokenizer and a small model are trained from nothing
-by a run of `martlet server`, quantized by a second step, tagged, fetched by name, version and tag, and collected.
+Needs huggingface_hub (PyPI). All traffic stays on this machine. A small model is fetched
+from a folder by a run of `martlet server`, quantized by a second step, tagged, fetched by name, version and tag, and
+exported.
 """
 
 import argparse
@@ -33,16 +34,13 @@ spec:
     - name: main
       dag:
         tasks:
-          - {name: sft, template: sft}
+          - {name: base, template: base}
           - name: quantize
             template: quantize
-            depends: sft
-            arguments: {artifacts: [{name: model, from: "{{tasks.sft.outputs.artifacts.model}}"}]}
-    - name: sft
-      inputs:
-        artifacts:
-          - {name: dataset, raw: {data: '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'}}
-      sft: {model: "@MODEL@", tuner_type: full, max_steps: 2, max_length: 64, learning_rate: 1e-3, torch_dtype: float32}
+            depends: base
+            arguments: {artifacts: [{name: model, from: "{{tasks.base.outputs.artifacts.model}}"}]}
+    - name: base
+      download: {model: "@MODEL@"}
     - name: quantize
       inputs: {artifacts: [{name: model}]}
       quantize: {quant_method: rtn, quant_bits: 8}
@@ -64,6 +62,10 @@ def main():
     base = folder + "/base"
     os.makedirs(base)
     write_model(base, 1)
+    with open(base + "/config.json", "r+", encoding="utf-8") as file:
+        config = {**json.load(file), "model_type": "llama"}
+        file.seek(0)
+        json.dump(config, file)
     with Server(os.path.abspath(options.martlet), "--sandbox", "plain") as server:
         def ask(method, path, body=None):
             request = urllib.request.Request(
@@ -80,22 +82,22 @@ def main():
         end = time.monotonic() + 30
         while len(models := ask("GET", "/models")["items"]) < 2 and time.monotonic() < end:
             time.sleep(0.2)
-        check("both models are recorded", sorted(m["name"] for m in models) == ["tune-quantize", "tune-sft"], str(models))
+        check("both models are recorded", sorted(m["name"] for m in models) == ["tune-base", "tune-quantize"], str(models))
         detail = ask("GET", "/models/default/tune-quantize")
         family = {m["name"]: m for m in detail["family"]}
-        check("the quantized model knows its parent", [p["id"] for p in detail["parents"]] == [family["tune-sft"]["id"]])
-        ask("POST", "/models/default/tune-sft/tags", {"tag": "production", "reference": "v1"})
+        check("the quantized model knows its parent", [p["id"] for p in detail["parents"]] == [family["tune-base"]["id"]])
+        ask("POST", "/models/default/tune-base/tags", {"tag": "production", "reference": "v1"})
         api = huggingface_hub.HfApi(endpoint=server.url + "/hf")
-        check("the hub lists them", sorted(m.id for m in api.list_models()) == ["tune-quantize", "tune-sft"])
+        check("the hub lists them", sorted(m.id for m in api.list_models()) == ["tune-base", "tune-quantize"])
         for revision in (None, "main", "v1", "production"):
             path = huggingface_hub.snapshot_download(
-                "tune-sft", revision=revision, endpoint=server.url + "/hf", local_dir=f"{folder}/got-{revision}")
+                "tune-base", revision=revision, endpoint=server.url + "/hf", local_dir=f"{folder}/got-{revision}")
             names = sorted(os.listdir(path))
             check(f"NAME at {revision} is a model", "config.json" in names and "model.safetensors" in names, str(names))
-        info = api.model_info("tune-sft", revision="production")
-        check("its commit is that of the registry", info.sha == family["tune-sft"]["commit"], info.sha)
+        info = api.model_info("tune-base", revision="production")
+        check("its commit is that of the registry", info.sha == family["tune-base"]["commit"], info.sha)
         check.raises("a tag that is not there is told so", huggingface_hub.errors.RevisionNotFoundError,
-                     lambda: api.model_info("tune-sft", revision="nothing"))
+                     lambda: api.model_info("tune-base", revision="nothing"))
         check.raises("a model that is not there is told so", huggingface_hub.errors.RepositoryNotFoundError,
                      lambda: api.model_info("nothing"))
         try:
@@ -109,9 +111,9 @@ def main():
         done = subprocess.run(
             [options.martlet, "models", "show", "tune-quantize", "--server", server.url], capture_output=True,
             text=True, check=False)
-        check("the command line shows the family", "tune-sft:v1" in done.stdout, done.stdout + done.stderr)
+        check("the command line shows the family", "tune-base:v1" in done.stdout, done.stdout + done.stderr)
         done = subprocess.run(
-            [options.martlet, "models", "export", "tune-sft:production", folder + "/exported", "--data-dir",
+            [options.martlet, "models", "export", "tune-base:production", folder + "/exported", "--data-dir",
              server.folder + "/data"], capture_output=True, text=True, check=False)
         check("and exports a version", os.path.exists(folder + "/exported/config.json"), done.stderr)
     shutil.rmtree(folder, ignore_errors=True)

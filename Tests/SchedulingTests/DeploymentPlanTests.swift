@@ -72,13 +72,15 @@ struct DeploymentPlanTests {
 
     private static let cases: [Case] = [
         Case(
-            words: "a new revision is started in each slot", deployment: deployment(1, wanted: 1, replicas: 2),
+            words: "a new revision is started in each slot",
+            deployment: deployment(1, wanted: 1, replicas: 2),
             replicas: [], actions: [.start(id(1), failures: 0), .start(id(1, slot: 1), failures: 0)]),
         Case(
             words: "a start that was cut off is done again", deployment: deployment(1, wanted: 1),
             replicas: [replica(1, .notStarted)], actions: [.start(id(1), failures: 0)]),
         Case(
-            words: "one that loads is waited for", deployment: deployment(1, wanted: 1), replicas: [replica(1)],
+            words: "one that loads is waited for", deployment: deployment(1, wanted: 1),
+            replicas: [replica(1)],
             actions: []),
         Case(
             words: "one that answers is tested", deployment: deployment(1, wanted: 1),
@@ -118,7 +120,8 @@ struct DeploymentPlanTests {
             replicas: [replica(1, ready: 0), replica(2, ready: 0)], actions: [.drain(id(1))]),
         Case(
             words: "its requests are waited for", deployment: deployment(2, active: 2),
-            replicas: [draining(replica(1, ready: 0), since: 0, inFlight: 1), replica(2, ready: 0)], actions: []),
+            replicas: [draining(replica(1, ready: 0), since: 0, inFlight: 1), replica(2, ready: 0)],
+            actions: []),
         Case(
             words: "for some time", deployment: deployment(2, active: 2),
             replicas: [draining(replica(1, ready: 0), since: 0, inFlight: 1), replica(2, ready: 0)],
@@ -166,7 +169,9 @@ struct DeploymentPlanTests {
         #expect(Self.plan.actions(for: deployment, both, at: Self.at(1)) == [.drain(Self.id(1, slot: 1))])
         try deployment.scale(to: 3, at: Self.at(1))
         #expect(
-            Self.plan.actions(for: deployment, both, at: Self.at(1)) == [.start(Self.id(1, slot: 2), failures: 0)])
+            Self.plan.actions(for: deployment, both, at: Self.at(1)) == [
+                .start(Self.id(1, slot: 2), failures: 0)
+            ])
         #expect(throws: DeploymentProblem.self) { try deployment.scale(to: 0, at: Self.start) }
     }
 
@@ -176,7 +181,10 @@ struct DeploymentPlanTests {
         deployment.delete(at: Self.start)
         let plan = Self.plan
         #expect(plan.actions(for: deployment, [Self.replica(1)], at: Self.start) == [.drain(Self.id(1))])
-        #expect(plan.actions(for: deployment, [Self.replica(1, Self.ended)], at: Self.start) == [.remove(Self.id(1))])
+        #expect(
+            plan.actions(for: deployment, [Self.replica(1, Self.ended)], at: Self.start) == [
+                .remove(Self.id(1))
+            ])
         #expect(plan.actions(for: deployment, [], at: Self.start) == [.forget])
     }
 
@@ -195,7 +203,8 @@ struct DeploymentPlanTests {
             while turn < 200 {
                 let actions = Self.plan.actions(for: deployment, replicas, at: Self.at(turn))
                 if actions.isEmpty && deployment.wanted == nil { break }
-                let done = actions.enumerated().filter { ($0.offset + turn) % (skipped + 1) == 0 }.map(\.element)
+                let done = actions.enumerated().filter { ($0.offset + turn) % (skipped + 1) == 0 }.map(
+                    \.element)
                 for action in done { Self.apply(action, &deployment, &replicas, at: Self.at(turn)) }
                 turn += 1
             }

@@ -12,7 +12,8 @@ struct DeploymentTests {
     private static func made(_ count: Int) -> Deployment {
         var deployment = Deployment(name: "chat", namespace: "default", replicas: 1, at: now)
         for number in 1...count {
-            _ = deployment.prepare(DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: now)
+            _ = deployment.prepare(
+                DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: now)
             deployment.begin(number, at: now)
             deployment.activate(number, at: now + .seconds(number))
         }
@@ -42,7 +43,8 @@ struct DeploymentTests {
     func superseded() {
         var deployment = Self.made(1)
         for number in [2, 3] {
-            _ = deployment.prepare(DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: Self.now)
+            _ = deployment.prepare(
+                DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: Self.now)
             deployment.begin(number, at: Self.now)
         }
         #expect(deployment.revision(2)?.phase == .failed)
@@ -89,7 +91,8 @@ struct DeploymentTests {
     @Test(
         "Parameters that cannot be are refused in a sentence",
         arguments: [
-            (["replicas": 0], "replicas must be from 1 to 32"), (["port": -1], "port must be from 0 to 65000"),
+            (["replicas": 0], "replicas must be from 1 to 32"),
+            (["port": -1], "port must be from 0 to 65000"),
             (["quant": "int2"], "quant: \"int2\" is none of stored, int8, int4"),
             (["min_ready_seconds": "soon"], "min_ready_seconds must be from 0 to 3600 seconds"),
             (["adapters": ["x"]], "adapters: write NAME: PLACE, or a list of NAME=PLACE"),

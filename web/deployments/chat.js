@@ -26,13 +26,13 @@ class Chat extends View {
     this.messages.push(answer);
     Object.assign(this, { draft: "", error: null, running: new AbortController() });
     this.update();
-    let tokens = 0, first = null;
+    const start = performance.now();
+    let tokens = 0;
     try {
       for await (const data of this.stream(body)) {
-        first ??= performance.now();
         tokens += 1;
         answer.content += piece(data);
-        this.speed = tokens > 1 ? (1000 * (tokens - 1)) / (performance.now() - first) : null;
+        this.speed = (1000 * tokens) / (performance.now() - start);
         this.update();
       }
     } catch (error) {

@@ -24,12 +24,12 @@ class Models extends View {
   changed(old) { if (old.route.query.get("model") !== this.model() || old.namespace !== this.state.namespace) this.fetch(); }
   model() { return this.state.route.query.get("model"); }
   fetch() {
-    const [name, reference] = (this.model() ?? "").split(":");
-    if (name) this.load("one", (signal) => api.get(at`/models/${this.state.namespace}/${name}`, { reference }, signal));
+    const [place, reference] = (this.model() ?? "").split(":"), [namespace, name] = place.split("/");
+    if (name) this.load("one", (signal) => api.get(at`/models/${namespace}/${name}`, { reference }, signal));
     else this.load("list", (signal) => api.get("/models", { namespace: this.state.namespace }, signal));
   }
 
-  link(m) { return h("a", { class: "item", href: here({ model: `${m.name}:v${m.version}` }) }, label(m)); }
+  link(m) { return h("a", { class: "item", href: here({ model: `${m.namespace}/${label(m)}` }) }, label(m)); }
 
   draw() {
     if (this.model()) return this.show("one", (m) => this.one(m), skeleton(10));
@@ -59,7 +59,7 @@ class Models extends View {
         ["Code", m.codeVersion ?? "–"], ["Data", m.inputs.filter((i) => i.role.includes("dataset")).map((i) => h("code", { title: i.sha256 }, `${i.role} ${i.sha256.slice(0, 12)} `))],
         ["Parameters", h("code", null, JSON.stringify(m.parameters))]].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
       h("section", null, h("h2", null, "Family"), h("ul", { class: "family" }, tree(m.family).map(({ item, depth }) => h("li", { key: item.id,
-        class: `${item.id === m.id ? "here" : ""}${item.deletedAt ? " gone" : ""}`, style: { marginLeft: `${depth * 20}px` } },
+        class: `${item.id === m.id ? "here" : ""}${item.deletedAt ? " gone" : ""}`, style: { "margin-left": `${depth * 20}px` } },
         this.link(item), h("small", null, ` ${item.step}`), item.tags.map((t) => h("span", { class: "chip" }, t)))))),
       rows.length > 0 && h("section", null, h("h2", null, "Evaluations"), list(["", ...columns.map((c) => c.words)],
         rows.map((r) => ({ key: r.name, cells: [r.name, ...r.values.map((v) => (v == null ? "–" : number(v)))] })))),

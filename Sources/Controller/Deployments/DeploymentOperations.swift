@@ -72,7 +72,9 @@ package struct DeploymentOperations: Sendable {
     /// - Parameters:
     ///   - revision: nil for all that are remembered.
     ///   - tail: lines at most, up to 10,000.
-    package func logs(_ name: String, revision: Int?, tail: Int, in host: ReplicaHost) async throws -> [JSONValue] {
+    package func logs(_ name: String, revision: Int?, tail: Int, in host: ReplicaHost) async throws
+        -> [JSONValue]
+    {
         _ = try await get(name)
         let lines = try await BlockingThreads.run {
             var lines: [(line: StepLog.Line, id: ReplicaID)] = []
@@ -94,7 +96,9 @@ package struct DeploymentOperations: Sendable {
 
     /// A deployment as it is shown everywhere.
     /// - Parameter root: the server's address; nil for addresses without a host.
-    package static func json(_ deployment: Deployment, _ table: DeploymentTable, root: String? = nil) -> JSONValue {
+    package static func json(_ deployment: Deployment, _ table: DeploymentTable, root: String? = nil)
+        -> JSONValue
+    {
         let views = table.views(of: deployment.name)
         let counts = table.counts(of: deployment.name)
         let active = deployment.revision(deployment.active)
@@ -121,12 +125,15 @@ package struct DeploymentOperations: Sendable {
 
 extension DeploymentRevision {
     /// What it serves, in words.
-    package var modelWords: String { spec.model ?? (origin.workflow.isEmpty ? "model" : "from \(origin.workflow)") }
+    package var modelWords: String {
+        spec.model ?? (origin.workflow.isEmpty ? "model" : "from \(origin.workflow)")
+    }
 
     fileprivate var shownJSON: JSONValue {
         .object([
             "number": .int(number), "phase": .string(phase.rawValue), "message": .string(message),
-            "model": .string(modelWords), "modelHash": .string(origin.modelHash), "quant": .string(spec.quant),
+            "model": .string(modelWords), "modelHash": .string(origin.modelHash),
+            "quant": .string(spec.quant),
             "run": ["uid": .string(origin.workflowUID), "name": .string(origin.workflow)],
             "createdAt": .string(createdAt.rfc3339), "changedAt": .string(changedAt.rfc3339),
         ])

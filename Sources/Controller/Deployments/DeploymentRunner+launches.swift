@@ -94,9 +94,11 @@ extension DeploymentRunner {
         let origin = DeploymentOrigin(
             launch: pending.identity, workflow: launch.workflowName, workflowUID: key.workflowUID,
             nodeID: key.nodeID)
-        let fresh = Deployment(name: spec.name, namespace: launch.namespace, replicas: spec.replicas, at: moment)
+        let fresh = Deployment(
+            name: spec.name, namespace: launch.namespace, replicas: spec.replicas, at: moment)
         do {
-            let (number, deployment) = try await store.changeDeployment(spec.name, orMake: fresh) { deployment in
+            let (number, deployment) = try await store.changeDeployment(spec.name, orMake: fresh) {
+                deployment in
                 // Its files are being deleted; the name is free again in a moment.
                 deployment.isDeleted ? nil : deployment.prepare(spec, origin, at: moment)
             }
@@ -151,7 +153,9 @@ extension DeploymentRunner {
             launches[key]?.stage = .rollingOut(number)
         } catch let error as StoreError {
             if case .notFound = error {
-                end(key, Self.failure("the deployment was deleted meanwhile", .user, at: moment, phase: .failed))
+                end(
+                    key,
+                    Self.failure("the deployment was deleted meanwhile", .user, at: moment, phase: .failed))
             } else {
                 // The disk or the database: laying out again finds everything there.
                 launches[key]?.stage = .new
@@ -167,7 +171,10 @@ extension DeploymentRunner {
         let (moment, text) = (now(), "\(error)")
         _ = try? await store.changeDeployment(pending.spec.name) { $0.fail(number, text, at: moment) }
         let isOurs = (error as? ArtifactError).map { $0.kind != .notFound } ?? false
-        end(key, Self.failure(text, isOurs ? .infrastructure : .user, at: moment, phase: isOurs ? .error : .failed))
+        end(
+            key,
+            Self.failure(text, isOurs ? .infrastructure : .user, at: moment, phase: isOurs ? .error : .failed)
+        )
         wake()
     }
 
@@ -223,7 +230,8 @@ extension DeploymentRunner {
     }
 
     /// Where requests go: to the server, which knows what is ready, or straight to a replica where none serves.
-    private nonisolated static func address(_ dataDirectory: String, _ name: String, _ table: DeploymentTable) async
+    private nonisolated static func address(_ dataDirectory: String, _ name: String, _ table: DeploymentTable)
+        async
         -> String
     {
         let server = try? await BlockingThreads.run { ServingAddress.current(dataDirectory) }

@@ -244,13 +244,16 @@ package actor DeploymentRunner {
             guard let port = views.first(where: { $0.replica.id == id })?.port else { return nil }
             known[name, default: [:]][id, default: Knowledge()].test = .running
             return { [weak self] in
-                let problem = try? await BlockingThreads.run { ReplicaProbe.smokeTest(port: port, model: name) }
+                let problem = try? await BlockingThreads.run {
+                    ReplicaProbe.smokeTest(port: port, model: name)
+                }
                 await self?.tested(name, id, problem)
             }
         case .activate(let number):
             deployment = try await store.changeDeployment(name) { $0.activate(number, at: moment) }.deployment
         case .fail(let number, let reason):
-            deployment = try await store.changeDeployment(name) { $0.fail(number, reason, at: moment) }.deployment
+            deployment = try await store.changeDeployment(name) { $0.fail(number, reason, at: moment) }
+                .deployment
         case .drain(let id):
             table.drain(name, id)
             known[name, default: [:]][id, default: Knowledge()].drainingSince = moment

@@ -21,12 +21,14 @@ struct RevisionLayout: Sendable {
         let hash = try await place("model", given: spec.model, at: directory + "/model")
         guard let hash else {
             throw DeploymentProblem(
-                "deploy needs a model: give it an input artifact named model, or `model: NAME` of the registry")
+                "deploy needs a model: give it an input artifact named model, or `model: NAME` of the registry"
+            )
         }
         _ = try await place("adapter", given: nil, at: directory + "/adapters/adapter")
         for (name, place) in spec.adapters.sorted(by: { $0.key < $1.key }) {
             guard RepositoryWords.isPart(name) else {
-                throw DeploymentProblem("adapters: \"\(name.prefix(80))\" is no name; use letters, digits and -_.")
+                throw DeploymentProblem(
+                    "adapters: \"\(name.prefix(80))\" is no name; use letters, digits and -_.")
             }
             _ = try await self.place("adapter", given: place, at: directory + "/adapters/" + name)
         }

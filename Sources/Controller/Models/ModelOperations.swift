@@ -14,8 +14,10 @@ package struct ModelName: Sendable, Hashable {
 
     /// Nil for what is no name.
     package init?(_ text: String, namespace: String) {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        let place = (parts.first ?? "").split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(
+            String.init)
+        let place = (parts.first ?? "").split(separator: "/", omittingEmptySubsequences: false).map(
+            String.init)
         guard (1...2).contains(place.count), let last = place.last, place.allSatisfy(RepositoryWords.isPart)
         else { return nil }
         if parts.count == 2 {
@@ -74,6 +76,11 @@ package struct ModelOperations: Sendable {
         }
     }
 
+    /// Names all versions for who serves the folder: a process that was killed may have recorded some without.
+    package func nameAll() async throws {
+        try await OperationError.naming { try await rename(try await store.models(limit: 10_000)) }
+    }
+
     private func rename(_ rows: [ModelRow]) async throws {
         let shelf = shelf
         let families = Dictionary(grouping: rows) { "\($0.namespace)/\($0.name)" }
@@ -90,7 +97,9 @@ package struct ModelOperations: Sendable {
     // MARK: Finding
 
     /// - Parameter namespaces: nil for all.
-    package func list(_ namespaces: Set<String>?, name: String? = nil, limit: Int = 1_000) async throws -> [ModelRow] {
+    package func list(_ namespaces: Set<String>?, name: String? = nil, limit: Int = 1_000) async throws
+        -> [ModelRow]
+    {
         try await refresh()
         return try await OperationError.naming {
             try await store.models(namespaces: namespaces, name: name, limit: limit)
@@ -98,7 +107,8 @@ package struct ModelOperations: Sendable {
     }
 
     /// - Throws: `OperationError`: `invalid`, `notFound`; `precondition` for one whose bytes were deleted.
-    package func model(_ text: String, namespace: String, mayBeDeleted: Bool = false) async throws -> ModelRow {
+    package func model(_ text: String, namespace: String, mayBeDeleted: Bool = false) async throws -> ModelRow
+    {
         guard let name = ModelName(text, namespace: namespace) else {
             throw OperationError(
                 .invalid,
@@ -148,7 +158,8 @@ package struct ModelOperations: Sendable {
         guard ModelName.isTag(tag), tag != "main", tag != "latest", Self.isNoVersion(tag) else {
             throw OperationError(
                 .invalid,
-                "\"\(tag.prefix(100))\" cannot be a tag: use letters, digits and -_., and not main, latest or v1")
+                "\"\(tag.prefix(100))\" cannot be a tag: use letters, digits and -_., and not main, latest or v1"
+            )
         }
         try await OperationError.naming { try await store.tagModel(row, tag) }
         try await rename(row)
@@ -191,7 +202,9 @@ package struct ModelOperations: Sendable {
         return try await OperationError.naming {
             let rows = try await store.models(limit: 10_000)
             let served = Set(
-                try await store.deployments().flatMap { $0.revisions.map(\.origin.modelHash) }.filter { !$0.isEmpty })
+                try await store.deployments().flatMap { $0.revisions.map(\.origin.modelHash) }.filter {
+                    !$0.isEmpty
+                })
             let doomed = ModelFamily.garbage(rows, served: served, rule, at: now())
             var collected = Collected()
             guard !rule.isDryRun else {
@@ -253,7 +266,9 @@ package enum ModelFamily {
     package static func garbage(
         _ rows: [ModelRow], served: Set<String>, _ rule: ModelOperations.Collection, at now: Timestamp
     ) -> [ModelRow] {
-        let families = Dictionary(grouping: rows.filter { $0.deletedAt == nil }) { "\($0.namespace)/\($0.name)" }
+        let families = Dictionary(grouping: rows.filter { $0.deletedAt == nil }) {
+            "\($0.namespace)/\($0.name)"
+        }
         return families.values.flatMap { family in
             family.sorted { $0.version > $1.version }.dropFirst(rule.keep).filter { row in
                 row.tags.isEmpty && !served.contains(row.sha256) && now - row.createdAt > rule.age

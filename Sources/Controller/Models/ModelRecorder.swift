@@ -59,9 +59,12 @@ package struct ModelRecorder: Sendable {
     }
 
     private func take(
-        _ node: Node, of definition: RunDefinition, _ models: inout [NewModel], _ evaluations: inout [EvaluationRow]
+        _ node: Node, of definition: RunDefinition, _ models: inout [NewModel],
+        _ evaluations: inout [EvaluationRow]
     ) async throws {
-        guard let template = definition.template(of: node), case .martlet(let step) = template.kind else { return }
+        guard let template = definition.template(of: node), case .martlet(let step) = template.kind else {
+            return
+        }
         let (artifacts, namespace) = (artifacts, definition.namespace)
         let inputs = try await BlockingThreads.run {
             node.inputs.artifacts.compactMap { artifact -> ModelInput? in
@@ -74,7 +77,9 @@ package struct ModelRecorder: Sendable {
         } else if Self.kinds.contains(step.kind) {
             for artifact in node.outputs.artifacts {
                 guard let kind = NewModel.Kind(rawValue: artifact.name) else { continue }
-                let tree = try await BlockingThreads.run { Self.tree(artifact, in: artifacts, namespace: namespace) }
+                let tree = try await BlockingThreads.run {
+                    Self.tree(artifact, in: artifacts, namespace: namespace)
+                }
                 guard let tree, tree.isDirectory else { continue }
                 var model = model(kind, step, node, template, definition, tree)
                 model.inputs = inputs
@@ -83,8 +88,12 @@ package struct ModelRecorder: Sendable {
         }
     }
 
-    private static func tree(_ artifact: Artifact, in store: LocalArtifactStore, namespace: String) -> StoredTree? {
-        guard let location = try? ArtifactLocation(artifact), case .key(let key) = location else { return nil }
+    private static func tree(_ artifact: Artifact, in store: LocalArtifactStore, namespace: String)
+        -> StoredTree?
+    {
+        guard let location = try? ArtifactLocation(artifact), case .key(let key) = location else {
+            return nil
+        }
         return try? store.resolve(key: key, namespace: namespace)
     }
 
@@ -96,7 +105,8 @@ package struct ModelRecorder: Sendable {
         let isSecond = kind == .adapter && node.outputs.artifacts.contains { $0.name == "model" }
         let name = Self.name(template, definition, values) + (isSecond ? "-adapter" : "")
         var model = NewModel(
-            namespace: definition.namespace, name: name, kind: kind, step: step.kind.rawValue, sha256: tree.hash,
+            namespace: definition.namespace, name: name, kind: kind, step: step.kind.rawValue,
+            sha256: tree.hash,
             place: ModelShelf.place(namespace: definition.namespace, name: name, sha256: tree.hash),
             bytes: tree.bytes, workflowUID: definition.uid, workflow: definition.name, nodeID: node.id,
             createdAt: node.finishedAt ?? now())
@@ -113,7 +123,8 @@ package struct ModelRecorder: Sendable {
     }
 
     /// The annotation, or the pipeline's name with the template's.
-    static func name(_ template: Template, _ definition: RunDefinition, _ values: [String: String]) -> String {
+    static func name(_ template: Template, _ definition: RunDefinition, _ values: [String: String]) -> String
+    {
         if let given = template.annotations[nameAnnotation] {
             return plain(KnownTags.replaced(given, with: values))
         }
@@ -128,7 +139,8 @@ package struct ModelRecorder: Sendable {
     static func plain(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars.prefix(90) {
-            let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+            let isPlain =
+                scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
             if isPlain || scalar == "_" {
                 result.unicodeScalars.append(scalar)
             } else if let last = result.last, last != "-", last != "." {
@@ -150,7 +162,8 @@ package struct ModelRecorder: Sendable {
         return EvaluationRow(
             sha256: hash("model"), adapterSHA256: hash("adapter"), workflowUID: definition.uid,
             workflow: definition.name, nodeID: node.id, template: template.name,
-            metrics: .object(Dictionary(metrics, uniquingKeysWith: { $1 })), createdAt: node.finishedAt ?? now())
+            metrics: .object(Dictionary(metrics, uniquingKeysWith: { $1 })),
+            createdAt: node.finishedAt ?? now())
     }
 
     /// Gives the model its place. Bytes that are gone already leave a row that says so.

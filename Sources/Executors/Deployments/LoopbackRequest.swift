@@ -139,7 +139,8 @@ package enum ReplicaProbe {
             return "the answer to a completion is no JSON (status \(reply.status))"
         }
         guard reply.status == 200 else {
-            let said = json["error"]?["message"]?.stringValue ?? json["message"]?.stringValue ?? "no reason given"
+            let said =
+                json["error"]?["message"]?.stringValue ?? json["message"]?.stringValue ?? "no reason given"
             return "a completion was refused with status \(reply.status): \(said.prefix(300))"
         }
         return problem(inCompletion: json)

@@ -44,7 +44,9 @@ package struct ReplicaHost: Sendable {
 
     package static func root(_ dataDirectory: String) -> String { dataDirectory + "/deployments" }
 
-    package func directory(_ name: String) -> String { Self.root(dataDirectory) + "/" + AttemptPaths.name(name) }
+    package func directory(_ name: String) -> String {
+        Self.root(dataDirectory) + "/" + AttemptPaths.name(name)
+    }
 
     package func directory(_ name: String, revision: Int) -> String { "\(directory(name))/\(revision)" }
 
@@ -137,7 +139,8 @@ package struct ReplicaHost: Sendable {
             getenv(name).map { (name: name, value: String(cString: $0)) }
         }
         var container = SupervisorSpec.Container(
-            command: command(spec, revision, slot: id.slot, ready: place + "/ready"), environment: environment)
+            command: command(spec, revision, slot: id.slot, ready: place + "/ready"), environment: environment
+        )
         container.workingDirectory = "/"
         var supervised = SupervisorSpec(containers: [container])
         supervised.sandbox = .plain
@@ -150,7 +153,8 @@ package struct ReplicaHost: Sendable {
     private func command(_ spec: DeploymentSpec, _ revision: String, slot: Int, ready: String) -> [String] {
         var words = [
             martletPath, "serve", revision + "/model", "--host", "127.0.0.1",
-            "--port", String(Self.port(spec, slot: slot)), "--served-model-name", spec.name, "--quant", spec.quant,
+            "--port", String(Self.port(spec, slot: slot)), "--served-model-name", spec.name, "--quant",
+            spec.quant,
             "--drain-timeout", String(Self.drainSeconds), "--ready-file", ready,
         ]
         let adapters = (Disk.list(revision + "/adapters") ?? []).sorted()
@@ -172,7 +176,9 @@ package struct ReplicaHost: Sendable {
 
     package func remove(_ name: String, _ id: ReplicaID) { Disk.removeTree(directory(name, id)) }
 
-    package func remove(_ name: String, revision: Int) { Disk.removeTree(directory(name, revision: revision)) }
+    package func remove(_ name: String, revision: Int) {
+        Disk.removeTree(directory(name, revision: revision))
+    }
 
     package func remove(_ name: String) { Disk.removeTree(directory(name)) }
 }

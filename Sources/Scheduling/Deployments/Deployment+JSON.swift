@@ -55,7 +55,8 @@ extension DeploymentRevision {
             origin: DeploymentOrigin(
                 launch: origin.string("launch") ?? "", workflow: origin.string("workflow") ?? "",
                 workflowUID: origin.string("uid") ?? "", nodeID: origin.string("node") ?? ""),
-            createdAt: Timestamp(nanoseconds: Int64(created)), changedAt: Timestamp(nanoseconds: Int64(changed)))
+            createdAt: Timestamp(nanoseconds: Int64(created)),
+            changedAt: Timestamp(nanoseconds: Int64(changed)))
         self.origin.modelHash = origin.string("modelHash") ?? ""
     }
 }

@@ -91,7 +91,9 @@ package struct Deployment: Sendable, Hashable {
     // MARK: Changes
 
     /// Adds a revision whose files are to be laid out, or finds the one that the same launch added before.
-    package mutating func prepare(_ spec: DeploymentSpec, _ origin: DeploymentOrigin, at now: Timestamp) -> Int {
+    package mutating func prepare(_ spec: DeploymentSpec, _ origin: DeploymentOrigin, at now: Timestamp)
+        -> Int
+    {
         if let known = revision(launch: origin.launch) { return known.number }
         let number = nextNumber
         nextNumber += 1
@@ -135,7 +137,9 @@ package struct Deployment: Sendable, Hashable {
 
     /// A revision does not come up: what was active stays so.
     package mutating func fail(_ number: Int, _ message: String, at now: Timestamp) {
-        guard let phase = revision(number)?.phase, phase == .preparing || phase == .progressing else { return }
+        guard let phase = revision(number)?.phase, phase == .preparing || phase == .progressing else {
+            return
+        }
         set(number, .failed, message, at: now)
         if wanted == number { wanted = nil }
     }
@@ -150,7 +154,9 @@ package struct Deployment: Sendable, Hashable {
         let earlier = revisions.filter { $0.phase == .retired }.max { $0.changedAt < $1.changedAt }
         guard let target = number.map({ revision($0) }) ?? earlier else {
             throw DeploymentProblem(
-                number.map { "deployment \(name) has no revision \($0); see `martlet deployments get \(name)`" }
+                number.map {
+                    "deployment \(name) has no revision \($0); see `martlet deployments get \(name)`"
+                }
                     ?? "deployment \(name) has no earlier revision that was active")
         }
         if wanted == target.number { return target.number }
@@ -174,7 +180,8 @@ package struct Deployment: Sendable, Hashable {
         guard !isDeleted else { throw DeploymentProblem("deployment \(name) is being deleted") }
         guard (1...DeploymentSpec.replicaLimit).contains(count) else {
             throw DeploymentProblem(
-                "replicas must be from 1 to \(DeploymentSpec.replicaLimit); `martlet deployments delete` takes it down")
+                "replicas must be from 1 to \(DeploymentSpec.replicaLimit); `martlet deployments delete` takes it down"
+            )
         }
         replicas = count
         updatedAt = now
@@ -199,7 +206,8 @@ package struct Deployment: Sendable, Hashable {
     private mutating func forgetOld() {
         var surplus = revisions.count - Self.historyLimit
         revisions.removeAll { revision in
-            let isInUse = revision.number == active || revision.number == wanted || revision.phase == .preparing
+            let isInUse =
+                revision.number == active || revision.number == wanted || revision.phase == .preparing
             guard surplus > 0, !isInUse else { return false }
             surplus -= 1
             return true

@@ -120,7 +120,11 @@ package struct DeploymentPlan: Sendable {
                 let newest = tries.max { $0.id < $1.id }
                 actions += keeping(newest, number, slot, isNew: number == deployment.wanted, at: now)
                 for old in tries where old.id != newest?.id {
-                    if old.isRunning { actions += ending(old, at: now) } else { actions.append(.remove(old.id)) }
+                    if old.isRunning {
+                        actions += ending(old, at: now)
+                    } else {
+                        actions.append(.remove(old.id))
+                    }
                 }
             }
         }

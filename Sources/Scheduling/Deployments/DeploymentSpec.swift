@@ -42,7 +42,8 @@ package struct DeploymentSpec: Sendable, Hashable {
         let members = parameters.objectValue ?? [:]
         if let unknown = members.keys.filter({ !Self.fields.contains($0) }).min() {
             throw DeploymentProblem(
-                "deploy has no parameter \"\(unknown)\"; it has \(Self.fields.sorted().joined(separator: ", "))")
+                "deploy has no parameter \"\(unknown)\"; it has \(Self.fields.sorted().joined(separator: ", "))"
+            )
         }
         let fields = Fields(parameters)
         name = fields.text("name") ?? fallbackName
@@ -71,7 +72,8 @@ package struct DeploymentSpec: Sendable, Hashable {
         _ value: JSONValue?, _ name: String, _ range: ClosedRange<Int>
     ) throws(DeploymentProblem) -> Int? {
         guard let value, value != .null else { return nil }
-        guard let number = value.intValue ?? value.scalarText.flatMap({ Int($0) }), range.contains(number) else {
+        guard let number = value.intValue ?? value.scalarText.flatMap({ Int($0) }), range.contains(number)
+        else {
             throw DeploymentProblem("\(name) must be from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
@@ -101,7 +103,9 @@ package struct DeploymentSpec: Sendable, Hashable {
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         }
-        guard (1...63).contains(bytes.count), let first = bytes.first, let last = bytes.last else { return false }
+        guard (1...63).contains(bytes.count), let first = bytes.first, let last = bytes.last else {
+            return false
+        }
         return isPlain(first) && isPlain(last) && bytes.allSatisfy { isPlain($0) || $0 == UInt8(ascii: "-") }
     }
 

@@ -16,7 +16,8 @@ struct DeploymentProxy: Sendable {
 
     /// What concerns one connection only, and what is not the replica's business.
     private static let ownHeaders: Set = [
-        "authorization", "connection", "content-length", "cookie", "date", "expect", "host", "keep-alive", "origin",
+        "authorization", "connection", "content-length", "cookie", "date", "expect", "host", "keep-alive",
+        "origin",
         "proxy-authorization", "proxy-connection", "referer", "te", "trailer", "transfer-encoding", "upgrade",
         "x-martlet-csrf", "x-request-id",
     ]
@@ -27,7 +28,9 @@ struct DeploymentProxy: Sendable {
     /// - Parameter target: the path at the replica, with the query.
     /// - Throws: `ServiceError`; `ClientGone`.
     func answer(_ call: HTTPCall, _ name: String, target: String, body: [UInt8]) async throws -> HTTPReply {
-        let headers = call.headers.filter { !Self.ownHeaders.contains($0.key) }.map { (name: $0.key, value: $0.value) }
+        let headers = call.headers.filter { !Self.ownHeaders.contains($0.key) }.map {
+            (name: $0.key, value: $0.value)
+        }
         let request = UpstreamRequest(method: call.method, target: target, headers: headers, body: body)
         do {
             return try await call.connection.whileConnected { try await answer(request, name) }
@@ -79,7 +82,8 @@ struct DeploymentProxy: Sendable {
             // A replica that is about to end refuses what is new.
             if head.status == 503 { return nil }
             var reply = HTTPReply(
-                status: head.status, headers: head.headers.filter { !Self.ownHeaders.contains($0.name.lowercased()) })
+                status: head.status,
+                headers: head.headers.filter { !Self.ownHeaders.contains($0.name.lowercased()) })
             if let length = head.value("content-length").flatMap({ Int($0) }), length <= Self.gatheredBytes {
                 var bytes: [UInt8] = []
                 bytes.reserveCapacity(length)
@@ -132,9 +136,11 @@ struct DeploymentProxyRoutes: RouteGroup {
         guard !Self.refused.contains(path) else {
             throw ServiceError.forbidden("adapters of a deployment are those of its `deploy` step")
         }
-        let body = request.call.method == "POST" ? try await request.call.readBody(request.bodyLimitBytes) : []
+        let body =
+            request.call.method == "POST" ? try await request.call.readBody(request.bodyLimitBytes) : []
         let query = request.call.query.isEmpty ? "" : "?" + request.call.query
         return try await proxy.answer(
-            request.call, name, target: "/v1/" + PercentEncoding.encoded(path, keeping: "/") + query, body: body)
+            request.call, name, target: "/v1/" + PercentEncoding.encoded(path, keeping: "/") + query,
+            body: body)
     }
 }

@@ -58,11 +58,14 @@ private final class ModelHub: Sendable {
         case .info(let name, _), .tree(let name, _, _), .pathsInfo(let name, _), .references(let name),
             .authCheck(let name), .resolve(let name, _, _), .scopeInfo(let name), .scopeFiles(let name),
             .scopeRevisions(let name), .scopeDownload(let name):
-            guard principal.may(.viewer, in: name.owner ?? "default") else { throw HubError.repositoryNotFound(name) }
+            guard principal.may(.viewer, in: name.owner ?? "default") else {
+                throw HubError.repositoryNotFound(name)
+            }
         case .list:
             guard principal.mayEverywhere(.viewer) else {
                 throw ServiceError.forbidden(
-                    "the list of all models needs the role viewer in all namespaces; ask for a model by its name")
+                    "the list of all models needs the role viewer in all namespaces; ask for a model by its name"
+                )
             }
         case .whoAmI, .statistics, .health: break
         }
@@ -84,7 +87,8 @@ private final class ModelHub: Sendable {
                 digests: try FileDigests(stateDirectory: folder + "/.digests"), pool: .singleton,
                 freshness: settings.freshness, now: context.surroundings.now)
             return HubRoutes(
-                settings: settings, surroundings: context.surroundings, library: library, logger: context.logger)
+                settings: settings, surroundings: context.surroundings, library: library,
+                logger: context.logger)
         }
         // Two that were made at once are as good as one.
         return routes.withLock { routes in

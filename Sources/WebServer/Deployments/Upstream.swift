@@ -76,7 +76,8 @@ final class Upstream: Sendable {
             headers.replaceOrAdd(name: "Content-Length", value: "\(request.body.count)")
         }
         let head = HTTPRequestHead(
-            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.target, headers: headers)
+            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.target,
+            headers: headers)
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         if !request.body.isEmpty {
             let buffer = channel.allocator.buffer(bytes: request.body)

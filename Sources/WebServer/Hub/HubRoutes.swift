@@ -74,7 +74,9 @@ final class HubRoutes: Sendable {
     private func dispatch(
         _ call: HTTPCall, _ isBehindRedirect: Bool, _ requestID: String, _ subject: inout FaultSubject
     ) async throws -> HTTPReply {
-        if !settings.isMounted, let refusal = origins.refusal(origin: call.headers["origin"], host: call.headers["host"]) {
+        if !settings.isMounted,
+            let refusal = origins.refusal(origin: call.headers["origin"], host: call.headers["host"])
+        {
             throw refusal
         }
         let route = try HubRoute.find(call.path)

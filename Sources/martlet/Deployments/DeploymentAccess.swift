@@ -12,7 +12,8 @@ struct DeploymentAccess: Sendable {
 
     private enum Place {
         case server(ServerConnection)
-        case directory(DataLocation, Store, DeploymentRunner)
+        /// With the server that serves the directory, which knows what its replicas do.
+        case directory(DataLocation, Store, DeploymentRunner, served: ServerConnection?)
     }
 
     private let place: Place
@@ -23,17 +24,11 @@ struct DeploymentAccess: Sendable {
             return
         }
         let location = client.location
-        // A server on the directory knows what its processes do; it is asked where that needs no token.
-        if ServerLock.isHeld(location.path), let address = ServingAddress.current(location.path),
-            let endpoint = try? ServerEndpoint(address: address, token: nil), endpoint.token == nil,
-            address.hasPrefix("http://127.0.0.1:")
-        {
-            place = .server(ServerConnection(endpoint))
-            return
-        }
         let store = try location.openStore()
         let runner = try ExecutorFactory.deployments(store, ExecutorFactory.artifactStore(location), location)
-        place = .directory(location, store, runner)
+        let address = ServingAddress.current(location.path)
+        let served = try address.map { ServerConnection(try ServerEndpoint(address: $0, token: nil)) }
+        place = .directory(location, store, runner, served: served)
     }
 
     private static func path(_ rest: [String]) -> [String] { ["api", "martlet", "v1", "deployments"] + rest }
@@ -47,22 +42,31 @@ struct DeploymentAccess: Sendable {
     /// - Parameter namespace: nil for all.
     func list(_ namespace: String?) async throws -> [JSONValue] {
         switch place {
-        case .server(let connection):
-            let query = namespace.map { [("namespace", $0)] } ?? []
-            let answer = try await connection.ask("GET", Self.path([]), query)
-            return (answer["items"]?.arrayValue ?? []).map { Self.complete($0, connection) }
-        case .directory(let location, let store, let runner):
+        case .server(let connection): return try await Self.list(namespace, connection)
+        case .directory(let location, let store, let runner, let served):
+            // One that asks for a token that is not here is done without: only its counts are missing.
+            if let served, let items = try? await Self.list(namespace, served) { return items }
             try await runner.look()
             let found = try await Self.operations(store, runner).list(namespace.map { [$0] })
             return found.map { Self.complete(DeploymentOperations.json($0, runner.table), location) }
         }
     }
 
+    private static func list(_ namespace: String?, _ connection: ServerConnection) async throws -> [JSONValue]
+    {
+        let query = namespace.map { [("namespace", $0)] } ?? []
+        let answer = try await connection.ask("GET", path([]), query)
+        return (answer["items"]?.arrayValue ?? []).map { complete($0, connection) }
+    }
+
     func get(_ name: String) async throws -> JSONValue {
         switch place {
         case .server(let connection):
             return Self.complete(try await connection.ask("GET", Self.path([name])), connection)
-        case .directory(let location, let store, let runner):
+        case .directory(let location, let store, let runner, let served):
+            if let served, let found = try? await served.ask("GET", Self.path([name])) {
+                return Self.complete(found, served)
+            }
             try await runner.look()
             let found = try await Self.operations(store, runner).get(name)
             return Self.complete(DeploymentOperations.json(found, runner.table), location)
@@ -95,7 +99,7 @@ struct DeploymentAccess: Sendable {
             var query = [("tail", String(tail))]
             if let revision { query.append(("revision", String(revision))) }
             return try await connection.ask("GET", Self.path([name, "log"]), query)["lines"]?.arrayValue ?? []
-        case .directory(_, let store, let runner):
+        case .directory(_, let store, let runner, _):
             return try await Self.operations(store, runner).logs(
                 name, revision: revision, tail: tail, in: runner.host)
         }
@@ -111,23 +115,40 @@ struct DeploymentAccess: Sendable {
         switch place {
         case .server(let connection):
             _ = try await connection.ask("POST", Self.path([name, verb]), body: .object(body))
-        case .directory(_, let store, let runner):
+        case .directory(let location, let store, let runner, _):
             _ = try await change(Self.operations(store, runner))
-            try await work(runner, name)
+            try await work(runner, name, location)
         }
     }
 
     func delete(_ name: String) async throws {
         switch place {
-        case .server(let connection): _ = try await connection.ask("DELETE", Self.path([name]))
-        case .directory(_, let store, let runner):
+        case .server(let connection):
+            _ = try await connection.ask("DELETE", Self.path([name]))
+            try await Self.wait {
+                do {
+                    _ = try await connection.ask("GET", Self.path([name]))
+                    return false
+                } catch let error as OperationError where error.reason == .notFound {
+                    return true
+                }
+            }
+        case .directory(let location, let store, let runner, _):
             _ = try await Self.operations(store, runner).delete(name)
-            try await work(runner, name)
+            try await work(runner, name, location)
+            try await Self.wait { try await store.deployment(name) == nil }
         }
     }
 
-    /// Looks after deployments until nothing is left to be done for one, or another process does it.
-    private func work(_ runner: DeploymentRunner, _ name: String) async throws {
+    /// Returns when what the server does by itself is done: whoever stops it then leaves nothing running.
+    private static func wait(until isDone: () async throws -> Bool) async throws {
+        let end = ContinuousClock.now + workLimit
+        while try await !isDone(), ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(100)) }
+    }
+
+    /// Looks after deployments until nothing is left to be done for one; a server does it by itself.
+    private func work(_ runner: DeploymentRunner, _ name: String, _ location: DataLocation) async throws {
+        if ServerLock.isHeld(location.path) { return }
         let end = ContinuousClock.now + Self.workLimit
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await runner.run() }

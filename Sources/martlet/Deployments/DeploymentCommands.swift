@@ -100,7 +100,8 @@ struct DeploymentsGet: AsyncParsableCommand {
         for item in found["processes"]?.arrayValue ?? [] {
             func cell(_ key: String) -> String { item[key]?.scalarText ?? "" }
             processes.add([
-                "\(cell("slot"))-\(cell("attempt"))", cell("revision"), cell("state"), cell("port"), cell("inFlight"),
+                "\(cell("slot"))-\(cell("attempt"))", cell("revision"), cell("state"), cell("port"),
+                cell("inFlight"),
                 cell("reason").printable,
             ])
         }
@@ -144,7 +145,8 @@ struct DeploymentsLogs: AsyncParsableCommand {
     func run() async throws {
         for line in try await DeploymentAccess(client).logs(name, revision: revision, tail: tail) {
             func cell(_ key: String) -> String { line[key]?.scalarText ?? "" }
-            Output.line("\(cell("t")) \(cell("revision"))/\(cell("slot"))-\(cell("attempt")): \(cell("s").printable)")
+            Output.line(
+                "\(cell("t")) \(cell("revision"))/\(cell("slot"))-\(cell("attempt")): \(cell("s").printable)")
         }
     }
 }

@@ -21,7 +21,8 @@ struct ModelsCommand: AsyncParsableCommand {
               HF_ENDPOINT=http://127.0.0.1:2746/hf hf download finetune-sft --revision production
             """,
         subcommands: [
-            ModelsList.self, ModelsShow.self, ModelsTag.self, ModelsUntag.self, ModelsExport.self, ModelsCollect.self,
+            ModelsList.self, ModelsShow.self, ModelsTag.self, ModelsUntag.self, ModelsExport.self,
+            ModelsCollect.self,
         ])
 }
 
@@ -42,7 +43,8 @@ struct ModelAccess: Sendable {
         } else {
             let store = try client.location.openStore()
             place = .directory(
-                ExecutorFactory.models(store, try ExecutorFactory.artifactStore(client.location), client.location))
+                ExecutorFactory.models(
+                    store, try ExecutorFactory.artifactStore(client.location), client.location))
         }
     }
 
@@ -50,7 +52,8 @@ struct ModelAccess: Sendable {
 
     private func name(_ text: String) throws -> ModelName {
         guard let name = ModelName(text, namespace: namespace) else {
-            throw CommandError("\"\(text)\" is no name of a model; write NAME, NAME:TAG or NAMESPACE/NAME", status: 64)
+            throw CommandError(
+                "\"\(text)\" is no name of a model; write NAME, NAME:TAG or NAMESPACE/NAME", status: 64)
         }
         return name
     }
@@ -71,7 +74,8 @@ struct ModelAccess: Sendable {
         switch place {
         case .server(let connection):
             return try await connection.ask(
-                "GET", Self.path([name.namespace, name.name]), name.reference.map { [("reference", $0)] } ?? [])
+                "GET", Self.path([name.namespace, name.name]),
+                name.reference.map { [("reference", $0)] } ?? [])
         case .directory(let models):
             let row = try await models.model(text, namespace: namespace, mayBeDeleted: true)
             var members = row.json.objectValue ?? [:]
@@ -79,7 +83,10 @@ struct ModelAccess: Sendable {
             members["deployments"] = .array(try await models.deployments(of: row).map { .string($0.name) })
             members["evaluations"] = .array(
                 try await models.evaluations(of: row).map {
-                    ["template": .string($0.template), "run": ["name": .string($0.workflow)], "metrics": $0.metrics]
+                    [
+                        "template": .string($0.template), "run": ["name": .string($0.workflow)],
+                        "metrics": $0.metrics,
+                    ]
                 })
             return .object(members)
         }
@@ -93,7 +100,8 @@ struct ModelAccess: Sendable {
             if let reference = name.reference { body["reference"] = .string(reference) }
             _ = try await connection.ask(
                 "POST", Self.path([name.namespace, name.name, "tags"]), body: .object(body))
-        case .directory(let models): try await models.tag(try await models.model(text, namespace: namespace), tag)
+        case .directory(let models):
+            try await models.tag(try await models.model(text, namespace: namespace), tag)
         }
     }
 
@@ -210,7 +218,8 @@ struct ModelsShow: AsyncParsableCommand {
             ("Tags", list("tags")), ("Deployed as", list("deployments")),
             ("Run", found["run"]?["name"]?.stringValue ?? ""), ("Node", text("node")),
             ("Code", text("codeVersion")), ("Created", text("createdAt")), ("Deleted", text("deletedAt")),
-            ("Parameters", found["parameters"]?.compactText ?? ""), ("Metrics", found["metrics"]?.compactText ?? ""),
+            ("Parameters", found["parameters"]?.compactText ?? ""),
+            ("Metrics", found["metrics"]?.compactText ?? ""),
         ] where !value.isEmpty { Output.line((label + ":").padded(toWidth: 16) + value.printable) }
         for input in found["inputs"]?.arrayValue ?? [] {
             let role = input["role"]?.stringValue ?? ""

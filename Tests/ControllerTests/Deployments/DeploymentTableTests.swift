@@ -24,7 +24,8 @@ struct DeploymentTableTests {
     private static func deployment(active: Int) -> Deployment {
         var deployment = Deployment(name: "chat", namespace: "default", replicas: 2, at: now)
         for number in 1...active {
-            _ = deployment.prepare(DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: now)
+            _ = deployment.prepare(
+                DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "\(number)"), at: now)
             deployment.begin(number, at: now)
             deployment.activate(number, at: now)
         }

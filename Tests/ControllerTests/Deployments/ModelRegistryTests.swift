@@ -57,16 +57,20 @@ private final class RegistryFixture: Sendable {
                     uid: name, namespace: "default", name: name, phase: "Running", createdAt: Self.now),
                 manifest: members))
         var node = Node(
-            id: name + "-1", name: name + "[0]." + step, displayName: step, type: .pod, phase: phase, sequence: 1)
+            id: name + "-1", name: name + "[0]." + step, displayName: step, type: .pod, phase: phase,
+            sequence: 1)
         node.templateName = step
         node.templateScope = "local/" + name
         node.inputs.artifacts = inputs
         node.inputs.parameters = [Parameter(name: "rate", value: "0.5")]
         node.outputs.artifacts = outputs
-        node.outputs.parameters = metrics.sorted { $0.key < $1.key }.map { Parameter(name: $0.key, value: $0.value) }
+        node.outputs.parameters = metrics.sorted { $0.key < $1.key }.map {
+            Parameter(name: $0.key, value: $0.value)
+        }
         node.finishedAt = Self.now
         try await store.apply([
-            WorkflowChange(uid: name, header: HeaderUpdate(phase: "Succeeded", finishedAt: Self.now), nodes: [node])
+            WorkflowChange(
+                uid: name, header: HeaderUpdate(phase: "Succeeded", finishedAt: Self.now), nodes: [node])
         ])
     }
 }
@@ -83,7 +87,8 @@ struct ModelRegistryTests {
         try await fixture.run(
             "b", "sft", parameters: ["learning_rate": "{{inputs.parameters.rate}}"], inputs: [base, data],
             outputs: [tuned])
-        try await fixture.run("c", "evaluate", inputs: [tuned],
+        try await fixture.run(
+            "c", "evaluate", inputs: [tuned],
             outputs: [try fixture.artifact("report", key: "c/report", "{}")], metrics: ["score": "0.75"])
         let list = try await fixture.models.list(nil)
         #expect(list.map(\.model.name) == ["tune-sft", "tune-pretrain"])
@@ -91,7 +96,8 @@ struct ModelRegistryTests {
         #expect(row.version == 1)
         #expect(row.json["parameters"]?["learning_rate"] == "0.5")
         #expect(row.json["codeVersion"] == "0.0.0-test")
-        #expect(row.json["inputs"]?.arrayValue?.compactMap { $0["role"]?.stringValue } == ["model", "dataset"])
+        #expect(
+            row.json["inputs"]?.arrayValue?.compactMap { $0["role"]?.stringValue } == ["model", "dataset"])
         #expect(row.parents.map(\.role) == ["model"])
         let family = try await fixture.models.family(of: row)
         #expect(family.map(\.model.name) == ["tune-pretrain", "tune-sft"])
@@ -142,10 +148,13 @@ struct ModelRegistryTests {
     func tags() async throws {
         let fixture = try RegistryFixture()
         for name in ["a", "b"] {
-            try await fixture.run(name, "sft", outputs: [try fixture.artifact("model", key: name + "/model", name)])
+            try await fixture.run(
+                name, "sft", outputs: [try fixture.artifact("model", key: name + "/model", name)])
         }
         let models = fixture.models
-        func model(_ text: String) async throws -> ModelRow { try await models.model(text, namespace: "default") }
+        func model(_ text: String) async throws -> ModelRow {
+            try await models.model(text, namespace: "default")
+        }
         #expect(try await model("tune-sft").version == 2)
         try await models.tag(try await model("tune-sft:v1"), "production")
         #expect(try await model("tune-sft:production").version == 1)
@@ -164,7 +173,8 @@ struct ModelRegistryTests {
     func collection() async throws {
         let fixture = try RegistryFixture()
         for name in ["a", "b", "c", "d"] {
-            try await fixture.run(name, "sft", outputs: [try fixture.artifact("model", key: name + "/model", name)])
+            try await fixture.run(
+                name, "sft", outputs: [try fixture.artifact("model", key: name + "/model", name)])
         }
         let models = fixture.models
         try await models.tag(try await models.model("tune-sft:v1", namespace: "default"), "kept")
@@ -189,13 +199,16 @@ struct ModelRegistryTests {
         #expect(Disk.exists(models.shelf.path(of: served)))
         // What is known of it stays.
         #expect(try await models.list(nil).count == 4)
-        await #expect(throws: OperationError.self) { try await models.model("tune-sft:v3", namespace: "default") }
+        await #expect(throws: OperationError.self) {
+            try await models.model("tune-sft:v3", namespace: "default")
+        }
     }
 
     @Test(
         "Names are parts of addresses",
         arguments: [
-            ("tune-sft", "tune-sft"), ("a//b  c", "a-b-c"), ("--x--", "x"), ("Ünïcode", "n-code"), ("", "model"),
+            ("tune-sft", "tune-sft"), ("a//b  c", "a-b-c"), ("--x--", "x"), ("Ünïcode", "n-code"),
+            ("", "model"),
             ("a..b", "a.b"),
         ])
     func names(text: String, name: String) {

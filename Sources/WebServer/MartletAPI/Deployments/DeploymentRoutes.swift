@@ -74,7 +74,8 @@ extension MartletRoutes {
         let found = try await deployment(reader, .viewer)
         guard let host = runner?.host else { return .json(["lines": []]) }
         let lines = try await deployments.logs(
-            found.name, revision: try reader.integer("revision"), tail: try reader.integer("tail", or: 200), in: host)
+            found.name, revision: try reader.integer("revision"), tail: try reader.integer("tail", or: 200),
+            in: host)
         return .json(["lines": .array(lines)])
     }
 }

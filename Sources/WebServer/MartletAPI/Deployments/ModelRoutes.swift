@@ -36,12 +36,14 @@ extension MartletRoutes {
                 summary: "Takes a tag away."
             ) { reader in
                 let request = reader.request
-                try await models.untag("\(request["name"]):\(request["tag"])", namespace: request["namespace"])
+                try await models.untag(
+                    "\(request["name"]):\(request["tag"])", namespace: request["namespace"])
                 return .json([:])
             },
             route(
                 "POST", "/models/gc", "MartletAPI_CollectModels", .cluster(.admin),
-                summary: "Deletes the files of versions that are neither tagged, deployed, young nor the newest."
+                summary:
+                    "Deletes the files of versions that are neither tagged, deployed, young nor the newest."
             ) { reader in
                 let body = try await reader.body()
                 var rule = ModelOperations.Collection()

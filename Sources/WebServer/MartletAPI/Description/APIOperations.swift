@@ -4,7 +4,8 @@ import Text
 
 enum APIOperations {
     static let byID = Dictionary(
-        (runs + logs + charts + definitions + deployments + models + frame + outside).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        (runs + logs + charts + definitions + deployments + models + frame + outside).map { ($0.id, $0) },
+        uniquingKeysWith: { $1 })
 
     private static let namespace = APIParameter(
         "namespace", .text(maxLength: 253), "Only what is of this namespace.")
