@@ -88,6 +88,10 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
+	# Of the server what needs no more than Python and openssl; `make test-service` has the rest.
+	python3 Tests/Interop/server_check.py --martlet "$(MARTLET)"
+	python3 Tests/Interop/stream_check.py --martlet "$(MARTLET)"
+	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)" --short paths origins
 
 .PHONY: test-conformance
 test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
@@ -151,10 +155,16 @@ clients:
 	"$(CLIENTS)/bin/pip" install -q hera argo-workflows schemathesis croniter playwright
 
 .PHONY: test-service
-test-service: build service-checks ## The server as its clients see it: Hera, Argo's client, schemathesis, croniter, Prometheus, Chromium.
+test-service: build service-checks ## The server as its clients see it: Hera, Argo's client, schemathesis, croniter (PyPI), Prometheus, Chromium, rude clients.
 
 .PHONY: service-checks
 service-checks: clients
+	# These need nothing but Python and openssl.
+	python3 Tests/Interop/server_check.py --martlet "$(MARTLET)"
+	python3 Tests/Interop/stream_check.py --martlet "$(MARTLET)"
+	python3 Tests/Interop/remote_cli_check.py --martlet "$(MARTLET)"
+	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)"
+	# These need Debian's Node, Prometheus and Chromium, and clients from PyPI.
 	node --test Tests/Web/
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"
@@ -163,7 +173,6 @@ service-checks: clients
 	"$(CLIENTS)/bin/python" Tests/Interop/prometheus_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/page_check.py $(ARGS)
 	"$(CLIENTS)/bin/python" Tests/Interop/page_forms_check.py $(ARGS)
-	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)"
 
 .PHONY: web-list
 web-list: ## Write the list of the page's files anew, after one was added to web/ or removed.

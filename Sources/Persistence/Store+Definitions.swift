@@ -4,6 +4,67 @@ import GRDB
 package import Text
 package import WorkflowLanguage
 
+/// A document that is to be written.
+package struct DefinitionOrder: Sendable, Hashable {
+    fileprivate var kind: DefinitionKind
+    fileprivate var namespace: String
+    fileprivate var name: String
+    fileprivate var body: JSONValue
+
+    /// - Parameter namespace: left aside for cluster-wide kinds.
+    package init(_ kind: DefinitionKind, namespace: String, name: String, body: JSONValue) {
+        self.kind = kind
+        self.namespace = kind.isClusterWide ? "" : namespace
+        self.name = name
+        self.body = body
+    }
+}
+
+extension Database {
+    fileprivate func put(
+        _ order: DefinitionOrder, at now: Timestamp, if condition: WriteCondition, path: String,
+        _ vault: SecretVault
+    ) throws -> DefinitionRow {
+        let (kind, namespace, name) = (order.kind, order.namespace, order.name)
+        // A Secret whose key is lost may be replaced: what it held does not matter.
+        let stored = try definition(kind, namespace, name, path: path, vault, orAnything: true)
+        try Store.check(condition, against: stored, kind, namespace, name)
+        if let stored, stored.body == order.body { return stored }
+        let columns = try kind.columns(
+            order.body.compactText, namespace: namespace, name: name, self, vault)
+        let version = try nextResourceVersion()
+        if var stored {
+            stored.body = order.body
+            stored.generation += 1
+            stored.resourceVersion = version
+            stored.updatedAt = now
+            try run(
+                """
+                UPDATE definitions SET body = ?, encryption = ?, generation = ?, resource_version = ?,
+                    updated_at = ? WHERE kind = ? AND namespace = ? AND name = ?
+                """,
+                [
+                    columns.body, columns.encryption, stored.generation, version, now.nanoseconds,
+                    kind.rawValue, namespace, name,
+                ])
+            return stored
+        }
+        try run(
+            """
+            INSERT INTO definitions (kind, namespace, name, body, encryption, generation,
+                resource_version, created_at, updated_at)
+            VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
+            """,
+            [
+                kind.rawValue, namespace, name, columns.body, columns.encryption, version, now.nanoseconds,
+                now.nanoseconds,
+            ])
+        return DefinitionRow(
+            kind: kind, namespace: namespace, name: name, body: order.body, status: .null, generation: 1,
+            resourceVersion: version, createdAt: now, updatedAt: now)
+    }
+}
+
 extension Store {
     /// Writes a document. Writing the body that is there already changes nothing and keeps its version.
     /// - Parameter namespace: left aside for cluster-wide kinds.
@@ -13,48 +74,19 @@ extension Store {
         _ kind: DefinitionKind, namespace: String, name: String, body: JSONValue, at now: Timestamp,
         if condition: WriteCondition = .always
     ) async throws -> DefinitionRow {
+        let order = DefinitionOrder(kind, namespace: namespace, name: name, body: body)
         let (path, vault) = (path, vault)
-        let text = body.compactText
-        let namespace = kind.isClusterWide ? "" : namespace
+        return try await write { try $0.put(order, at: now, if: condition, path: path, vault) }
+    }
+
+    /// Writes documents, all of them or, if the condition does not hold for one, none.
+    /// - Throws: `StoreError`, as `putDefinition`.
+    package func putDefinitions(
+        _ orders: [DefinitionOrder], at now: Timestamp, if condition: WriteCondition = .always
+    ) async throws -> [DefinitionRow] {
+        let (path, vault) = (path, vault)
         return try await write { database in
-            // A Secret whose key is lost may be replaced: what it held does not matter.
-            let stored = try database.definition(kind, namespace, name, path: path, vault, orAnything: true)
-            try Self.check(condition, against: stored, kind, namespace, name)
-            if var stored {
-                if stored.body == body { return stored }
-                let columns = try kind.columns(text, namespace: namespace, name: name, database, vault)
-                stored.body = body
-                stored.generation += 1
-                stored.resourceVersion = try database.nextResourceVersion()
-                stored.updatedAt = now
-                try database.run(
-                    """
-                    UPDATE definitions SET body = ?, encryption = ?, generation = ?, resource_version = ?,
-                        updated_at = ? WHERE kind = ? AND namespace = ? AND name = ?
-                    """,
-                    [
-                        columns.body, columns.encryption, stored.generation, stored.resourceVersion,
-                        now.nanoseconds, kind.rawValue,
-                        namespace, name,
-                    ])
-                return stored
-            }
-            let columns = try kind.columns(text, namespace: namespace, name: name, database, vault)
-            let version = try database.nextResourceVersion()
-            try database.run(
-                """
-                INSERT INTO definitions (kind, namespace, name, body, encryption, generation,
-                    resource_version, created_at, updated_at)
-                VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
-                """,
-                [
-                    kind.rawValue, namespace, name, columns.body, columns.encryption, version,
-                    now.nanoseconds,
-                    now.nanoseconds,
-                ])
-            return DefinitionRow(
-                kind: kind, namespace: namespace, name: name, body: body, status: .null, generation: 1,
-                resourceVersion: version, createdAt: now, updatedAt: now)
+            try orders.map { try database.put($0, at: now, if: condition, path: path, vault) }
         }
     }
 
@@ -165,7 +197,7 @@ extension Store {
         }
     }
 
-    private static func check(
+    fileprivate static func check(
         _ condition: WriteCondition, against stored: DefinitionRow?, _ kind: DefinitionKind,
         _ namespace: String, _ name: String
     ) throws {

@@ -6,11 +6,26 @@ import Text
 extension Store {
     /// The runs that meet the query, newest first, a page at a time.
     package func workflows(_ query: WorkflowQuery) async throws -> WorkflowPage {
+        try await page([query], limit: query.limit)
+    }
+
+    /// The runs of some namespaces that meet the query, as one list.
+    /// - Parameter namespaces: more than `WorkflowQuery.namespaceLimit` take one look at each.
+    package func workflows(_ query: WorkflowQuery, of namespaces: Set<String>) async throws -> WorkflowPage {
+        try await page(
+            namespaces.sorted().prefix(WorkflowQuery.namespaceLimit).map { namespace in
+                var part = query
+                part.namespace = namespace
+                return part
+            }, limit: query.limit)
+    }
+
+    private func page(_ queries: [WorkflowQuery], limit: Int) async throws -> WorkflowPage {
         let path = path
-        let limit = min(max(query.limit, 1), WorkflowQuery.pageLimit)
+        let limit = min(max(limit, 1), WorkflowQuery.pageLimit)
         return try await read { database in
             // One more than asked tells whether another page follows.
-            let statement = try database.statement(query, limit: limit + 1)
+            let statement = try database.statement(queries, limit: limit + 1)
             // Queries take many shapes: prepared for one use, or the statements kept would have no limit.
             let rows = try Row.fetchAll(
                 database, sql: statement.sql, arguments: StatementArguments(statement.values))
@@ -95,17 +110,24 @@ extension Database {
 
     /// The page of a query as one statement.
     func statement(_ query: WorkflowQuery, limit: Int) throws -> SQLPart {
-        let conditions = WorkflowConditions(query)
-        let driver = try driver(for: query)
-        guard !driver.ranges.isEmpty else { return SQLPart("SELECT 1 LIMIT 0") }
-        let parts = driver.ranges.map { range in
-            let condition = conditions.part(range, of: driver)
-            return SQLPart(
-                """
-                SELECT \(WorkflowSummary.columns(time: range.time)), \(range.key) AS row_id
-                FROM \(range.from.sql) WHERE \(condition.sql)
-                """, joining: [range.from, condition])
+        try statement([query], limit: limit)
+    }
+
+    /// The page of what meets one of several queries that have nothing in common.
+    func statement(_ queries: [WorkflowQuery], limit: Int) throws -> SQLPart {
+        let parts = try queries.flatMap { query in
+            let conditions = WorkflowConditions(query)
+            let driver = try driver(for: query)
+            return driver.ranges.map { range in
+                let condition = conditions.part(range, of: driver)
+                return SQLPart(
+                    """
+                    SELECT \(WorkflowSummary.columns(time: range.time)), \(range.key) AS row_id
+                    FROM \(range.from.sql) WHERE \(condition.sql)
+                    """, joining: [range.from, condition])
+            }
         }
+        guard !parts.isEmpty else { return SQLPart("SELECT 1 LIMIT 0") }
         // By the columns' places: created_at is the sixth, the row's id the last. SQLite merges the ranges of a
         // compound that are in this order, and reads of each no more than the page needs.
         var whole = SQLPart(parts.map(\.sql).joined(separator: "\nUNION ALL\n"), joining: parts)

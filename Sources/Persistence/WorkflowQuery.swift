@@ -40,6 +40,8 @@ package struct WorkflowCursor: Sendable, Hashable {
 package struct WorkflowQuery: Sendable, Hashable {
     /// The most runs that one page holds.
     package static let pageLimit = 10_000
+    /// Namespaces that one page takes from: SQLite joins 500 parts at most, of which each namespace has up to six.
+    package static let namespaceLimit = 80
     /// Where counting for people ends, in each phase.
     package static let countCap = 10_000
     /// The phases of runs; the empty one is that of runs that nothing has looked at yet.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Evaluation
+import Scheduling
 import Testing
 import Text
 import Tables
@@ -26,7 +27,7 @@ struct StepTableTests {
         case .natural: .natural
         case .number: .number
         case .text: .text
-        case .list: .list
+        case .list, .names: .list
         case .choice(let words): .choice(words.sorted())
         }
     }
@@ -43,6 +44,12 @@ struct StepTableTests {
         // What every step may have, and no command does.
         known["backend"] = nil
         #expect(known == declared)
+    }
+
+    @Test("The fields of deploy are its table's")
+    func deployment() {
+        let names = StepParameterTable.of(.deploy).parameters.keys.filter { $0 != "backend" }
+        #expect(Set(names) == Set(DeploymentSpec.fields.map(StepParameterTable.canonical)))
     }
 
     @Test("The options of generate are in its table")

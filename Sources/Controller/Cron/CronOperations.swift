@@ -94,6 +94,12 @@ package struct CronOperations: Sendable {
         package var name: String
         /// The moment made a run before, which may be deleted by now: it gets no other.
         package var hadRun: Bool
+
+        package init(instant: Timestamp, name: String, hadRun: Bool) {
+            self.instant = instant
+            self.name = name
+            self.hadRun = hadRun
+        }
     }
 
     /// The moments from `start` to `end`, both included, oldest first.

@@ -121,15 +121,17 @@ package final class RunFeed: Sendable {
         }
     }
 
+    /// All that is new at once: a run that changed early and late is found late only, and whoever was told of what lies
+    /// between would seem to know of its early change. There is one change a run, which limits how many there are.
     private func tell(after revision: Int64) async throws {
-        var revision = revision
+        var changes: [RunChange] = []
         while true {
-            let changes = try await store.runChanges(after: revision, limit: Self.changesAtOnce)
-            guard let last = changes.last else { return }
-            revision = last.revision
-            offer(changes, upTo: revision)
-            if changes.count < Self.changesAtOnce { return }
+            let more = try await store.runChanges(
+                after: changes.last?.revision ?? revision, limit: Self.changesAtOnce)
+            changes += more
+            if more.count < Self.changesAtOnce { break }
         }
+        if let last = changes.last { offer(changes, upTo: last.revision) }
     }
 
     private func offer(_ changes: [RunChange], upTo revision: Int64) {

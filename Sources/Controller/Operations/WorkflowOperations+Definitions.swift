@@ -35,12 +35,24 @@ extension WorkflowOperations {
     package func store(
         _ kind: DefinitionKind, _ checked: JSONValue, namespace: String, if condition: WriteCondition
     ) async throws -> DefinitionRow {
+        let rows = try await store([(kind, checked)], namespace: namespace, if: condition)
+        guard let row = rows.first else { throw OperationError(.unavailable, "nothing was stored") }
+        return row
+    }
+
+    /// Stores definitions that were checked, all of them or none.
+    package func store(
+        _ checked: [(kind: DefinitionKind, document: JSONValue)], namespace: String,
+        if condition: WriteCondition
+    ) async throws -> [DefinitionRow] {
         try await OperationError.naming {
-            let metadata = ObjectMetadata(checked["metadata"])
-            let name = metadata.name.isEmpty ? Submission.generated(metadata.generateName) : metadata.name
-            try ArgumentCheck.check(name: name)
-            return try await store.putDefinition(
-                kind, namespace: namespace, name: name, body: checked, at: now(), if: condition)
+            let orders = try checked.map { kind, document in
+                let metadata = ObjectMetadata(document["metadata"])
+                let name = metadata.name.isEmpty ? Submission.generated(metadata.generateName) : metadata.name
+                try ArgumentCheck.check(name: name)
+                return DefinitionOrder(kind, namespace: namespace, name: name, body: document)
+            }
+            return try await store.putDefinitions(orders, at: now(), if: condition)
         }
     }
 
@@ -52,11 +64,15 @@ extension WorkflowOperations {
         try await OperationError.naming {
             if let row = try await store.definition(kind, namespace: namespace, name: name) { return row }
             let known = try await store.definitions(kind, namespace: namespace).prefix(20).map(\.name)
-            throw OperationError(
-                .notFound,
-                "there is no \(kind.rawValue) \"\(name.prefix(100))\""
-                    + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))"))
+            throw OperationError(.notFound, Self.missing(kind, name, known: known))
         }
+    }
+
+    /// What is said of a definition that is not there.
+    /// - Parameter known: names of some that are.
+    package static func missing(_ kind: DefinitionKind, _ name: String, known: [String]) -> String {
+        "there is no \(kind.rawValue) \"\(name.prefix(100))\""
+            + (known.isEmpty ? "; none is stored" : "; there are \(known.joined(separator: ", "))")
     }
 }
 

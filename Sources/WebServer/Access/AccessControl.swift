@@ -30,7 +30,7 @@ final class AccessControl: Sendable {
 
     let mode: Mode
     let store: Store
-    let sessions = SessionTable()
+    let sessions: SessionTable
     let isSecure: Bool
     private let limiter = AttemptLimiter()
     /// Answers to wrong tokens that wait at a time.
@@ -48,6 +48,7 @@ final class AccessControl: Sendable {
     ) {
         self.mode = mode
         self.store = store
+        sessions = SessionTable(store: store)
         self.origins = origins
         self.isSecure = isSecure
         self.surroundings = surroundings
@@ -124,9 +125,8 @@ final class AccessControl: Sendable {
     func csrf(of principal: Principal) -> String? {
         guard principal.usesCookie else { return nil }
         switch principal.proof {
-        case .session(let hash): return sessions.goesOn(hash: hash, at: now())?.csrf
-        // Whoever can make this value knows the token.
-        case .token(let hash): return TokenText.hash("csrf " + hash)
+        // Whoever can make this value knows the session or the token.
+        case .session(let hash), .token(let hash): return TokenText.hash("csrf " + hash)
         case .none: return nil
         }
     }
@@ -161,9 +161,9 @@ final class AccessControl: Sendable {
     private func session(id: String) async throws -> Principal? {
         guard TokenText.looksRight(id) else { return nil }
         let hash = TokenText.hash(id)
-        guard let session = sessions.session(hash: hash, at: now()) else { return nil }
+        guard let session = try await sessions.session(hash: hash, at: now()) else { return nil }
         guard let token = try await token(hash: session.tokenHash), token.isValid(at: now()) else {
-            sessions.end(hash: hash)
+            try await sessions.end(hash: hash, at: now())
             return nil
         }
         return Principal(
@@ -191,7 +191,7 @@ final class AccessControl: Sendable {
     func signIn(_ text: String, _ call: HTTPCall) async throws -> (id: String, principal: Principal) {
         guard let token = try await validToken(text.trimmedOfBlanks) else { throw await wrongToken(call) }
         await noteUse(of: token)
-        let (id, _) = sessions.begin(tokenHash: token.hash, at: now())
+        let id = try await sessions.begin(tokenHash: token.hash, at: now())
         let proof = Principal.Proof.session(hash: TokenText.hash(id))
         return (id, Principal(name: token.name, roles: token.roles, usesCookie: true, proof: proof))
     }

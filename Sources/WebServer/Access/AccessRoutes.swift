@@ -68,7 +68,7 @@ struct AccessRoutes: RouteGroup {
 
     private func signOut(_ request: ServiceRequest) async throws -> HTTPReply {
         if let id = Cookies.value(SessionTable.cookie, in: request.call.headers["cookie"]) {
-            access.sessions.end(hash: TokenText.hash(id))
+            try await access.sessions.end(hash: TokenText.hash(id), at: now())
         }
         return .json(.object([:]), headers: [cookie("", maxAgeSeconds: 0)])
     }

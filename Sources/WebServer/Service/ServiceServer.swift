@@ -73,7 +73,9 @@ package struct ServiceServer: Sendable {
                 host: settings.host, port: settings.port, maxConnections: settings.maxConnections,
                 idleTimeout: settings.idleTimeout, bodyTimeout: settings.bodyTimeout,
                 drainTimeout: settings.drainTimeout, writeTimeout: settings.writeTimeout,
-                limitsStreamWrites: true, maxBodyBytes: settings.maxBodyBytes, certificates: certificates),
+                limitsStreamWrites: true, maxBodyBytes: settings.maxBodyBytes,
+                refusal: { Array(ServiceError($0.status, 3, $0.message).json.compactText.utf8) },
+                certificates: certificates),
             logger: logger, surroundings: surroundings, onDrain: { responder.streams.drain() },
             respond: { try await responder.respond(to: $0) })
         let scheme = certificates == nil ? "http" : "https"

@@ -23,6 +23,10 @@ struct APIError: Error, Sendable, Hashable {
         APIError(400, "BadRequestError", message, parameter)
     }
 
+    static func malformed(_ request: MalformedRequest) -> APIError {
+        APIError(request.status, "BadRequestError", request.message)
+    }
+
     static let unauthorized = APIError(
         401, "AuthenticationError",
         "no valid API key was given; send the header `Authorization: Bearer KEY` with a key of this server")

@@ -1,5 +1,7 @@
 // Tells a request's work that its client went away, and closes connections that send or read too slowly.
+import HTTPTypes
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypes
 import Synchronization
 
@@ -78,19 +80,57 @@ final class ConnectionWatch: Sendable {
     }
 }
 
+/// Why a request could not even be read.
+struct MalformedRequest: Sendable, Hashable {
+    var status: Int
+    var message: String
+
+    init(_ error: HTTPParserError) {
+        if case .headerOverflow = error {
+            status = 431
+            message = "the request's address and headers are longer than this server reads"
+        } else {
+            status = 400
+            message = "this is no request of HTTP/1.1: \(error)"
+        }
+    }
+}
+
 /// Stands in a connection's pipeline: sees requests come and the client go.
-final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
 
     let watch = ConnectionWatch()
     private let bodyTimeout: TimeAmount
+    private let refusal: @Sendable (MalformedRequest) -> [UInt8]
     private var deadline: Scheduled<Void>?
+    private var malformed: MalformedRequest?
 
-    /// - Parameter bodyTimeout: how long a body may take to arrive, in all. (Heads are limited by the idle
-    ///   timeout of the server, because nothing of them is seen here before they are complete.)
-    init(bodyTimeout: Duration) {
+    /// - Parameters:
+    ///   - bodyTimeout: how long a body may take to arrive, in all. (Heads are limited by the idle timeout of the
+    ///     server, because nothing of them is seen here before they are complete.)
+    ///   - refusal: the JSON that answers what is no request.
+    init(bodyTimeout: Duration, refusal: @escaping @Sendable (MalformedRequest) -> [UInt8]) {
         self.bodyTimeout = TimeAmount(bodyTimeout)
+        self.refusal = refusal
+    }
+
+    /// The library answers what it cannot read with a status and no words; here it gets them.
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard let malformed, case .head(let head) = unwrapOutboundIn(data), head.status == .badRequest,
+            head.headerFields[.contentLength] == "0"
+        else { return context.write(data, promise: promise) }
+        self.malformed = nil
+        let body = refusal(malformed)
+        let fields: HTTPFields = [
+            .contentType: "application/json", .contentLength: "\(body.count)", .connection: "close",
+        ]
+        let answer = HTTPResponse(status: .init(code: malformed.status), headerFields: fields)
+        context.write(wrapOutboundOut(.head(answer)), promise: nil)
+        context.write(wrapOutboundOut(.body(ByteBuffer(bytes: body))), promise: promise)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { watch.bind(context.channel) }
@@ -129,6 +169,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? HTTPParserError { malformed = MalformedRequest(error) }
         watch.markGone()
         context.fireErrorCaught(error)
     }

@@ -8,6 +8,7 @@ import NIOCore
 import NIOHTTPTypes
 import NIOPosix
 import Synchronization
+import Text
 
 /// Serves until its task is cancelled.
 struct HTTPServer: Sendable {
@@ -27,6 +28,10 @@ struct HTTPServer: Sendable {
         var limitsStreamWrites = false
         /// What the bodies of all requests together may hold in memory.
         var maxBodyBytes = 1 << 30
+        /// The JSON that answers what is no request, in the shape of this server's other errors.
+        var refusal: @Sendable (MalformedRequest) -> [UInt8] = { request in
+            Array(APIError.malformed(request).json.compactText.utf8)
+        }
         /// Certificates, which change when their files do; nil for plain HTTP.
         var certificates: ServerCertificates?
     }
@@ -117,11 +122,11 @@ struct HTTPServer: Sendable {
     }
 
     private func makeServer(onReady: @escaping @Sendable (Int) -> Void) -> Server<SecurableChannel> {
-        let bodyTimeout = settings.bodyTimeout
+        let (bodyTimeout, refusal) = (settings.bodyTimeout, settings.refusal)
         let channel = HTTP1Channel(
             responder: { request, writer, channel in try await answer(request, writer, channel) },
             configuration: .init(
-                additionalChannelHandlers: [ConnectionHandler(bodyTimeout: bodyTimeout)],
+                additionalChannelHandlers: [ConnectionHandler(bodyTimeout: bodyTimeout, refusal: refusal)],
                 idleTimeout: TimeAmount(settings.idleTimeout),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)))

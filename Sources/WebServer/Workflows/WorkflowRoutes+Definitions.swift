@@ -32,7 +32,11 @@ struct DefinitionDoor: Sendable {
 
     var base: String { "/api/v1/\(path)" + (kind.isClusterWide ? "" : "/{namespace}") }
 
-    func access(_ role: Role) -> RouteAccess { kind.isClusterWide ? .cluster(role) : .namespaced(role) }
+    /// Runs of every namespace may use cluster templates, so that whoever may make one may read them.
+    func access(_ role: Role) -> RouteAccess {
+        guard kind.isClusterWide else { return .namespaced(role) }
+        return role == .viewer ? .signedIn : .cluster(role)
+    }
 
     func missing(_ name: String) -> ServiceError {
         .notFound("\(kind.rawValue.lowercased())s.argoproj.io \"\(name.shortened)\" not found")

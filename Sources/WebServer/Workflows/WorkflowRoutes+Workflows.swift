@@ -105,12 +105,20 @@ extension WorkflowRoutes {
         var kept: [WorkflowSummary] = []
         for _ in 0..<Self.lookLimit {
             query.limit = min(limit - kept.count, WorkflowQuery.pageLimit)
-            let page = try await context.store.workflows(query)
+            let page = try await self.page(query, of: selection.visible)
             kept += page.workflows.filter(selection.covers)
             query.after = page.next
             if page.next == nil || kept.count >= limit { break }
         }
         return RunPage(workflows: kept, next: query.after)
+    }
+
+    /// A page of all runs that the principal may see at all.
+    private func page(_ query: WorkflowQuery, of visible: Set<String>?) async throws -> WorkflowPage {
+        guard query.namespace == nil, let visible, visible.count <= WorkflowQuery.namespaceLimit else {
+            return try await context.store.workflows(query)
+        }
+        return try await context.store.workflows(query, of: visible)
     }
 
     // MARK: One run

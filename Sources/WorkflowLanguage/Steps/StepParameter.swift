@@ -13,6 +13,8 @@ package struct StepParameter: Sendable, Hashable {
         case text
         /// One value, or several.
         case list
+        /// A list, or a map of names.
+        case names
         /// One of these words.
         case choice([String])
     }
@@ -38,6 +40,7 @@ package struct StepParameter: Sendable, Hashable {
         if let text = value.stringValue, Tag.isIn(text) { return nil }
         switch (kind, value) {
         case (_, .null): return nil
+        case (.names, .object), (.names, .array): return nil
         case (.list, .object): return mismatch(value, "a value or a list of values")
         case (.list, _): return nil
         case (.text, .array(let elements)):
@@ -55,6 +58,7 @@ package struct StepParameter: Sendable, Hashable {
                 "\(name): \"\(value.scalarText ?? "")\" is not there",
                 "write one of \(words.joined(separator: ", "))\(near)"
             )
+        case (.names, _): return mismatch(value, phrase)
         case (.integer, _), (.natural, _), (.number, _): return numberProblem(value)
         }
     }
@@ -89,6 +93,7 @@ package struct StepParameter: Sendable, Hashable {
         case .number: "a number such as 0.1 or 1e-4"
         case .text: "a text"
         case .list: "a list"
+        case .names: "a map of names, or a list of NAME=PLACE"
         case .choice(let words): "one of \(words.joined(separator: ", "))"
         }
     }

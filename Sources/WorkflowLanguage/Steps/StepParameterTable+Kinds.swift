@@ -167,10 +167,10 @@ extension StepParameterTable {
 
     static let deploy = """
         text: model name
-        integer [0,1024]: replicas
-        integer [0,65535]: port
+        integer [1,32]: replicas
+        integer [0,65000]: port
         stored|int8|int4: quant
-        list: adapters
-        number [0,86400]: min_ready_seconds
+        names: adapters
+        number [0,3600]: min_ready_seconds
         """
 }

@@ -30,7 +30,7 @@ package struct StepParameterTable: Sendable {
         .rlhf: StepParameterTable([training, preferences]),
         .dpo: StepParameterTable([training, preferences]), .evaluate: StepParameterTable([evaluate]),
         .quantize: StepParameterTable([quantize]), .merge: StepParameterTable([merge]),
-        .generate: StepParameterTable([generate]), .deploy: StepParameterTable([deploy], isOpen: true),
+        .generate: StepParameterTable([generate]), .deploy: StepParameterTable([deploy]),
     ]
 
     /// The parameter that a name means, the names that other versions and trainers give it included.
@@ -94,6 +94,7 @@ package struct StepParameterTable: Sendable {
         case "number": .number
         case "text": .text
         case "list": .list
+        case "names": .names
         default:
             word.contains("|") || word == "bnb" ? .choice(word.split(separator: "|").map(String.init)) : nil
         }

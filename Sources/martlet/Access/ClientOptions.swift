@@ -49,7 +49,8 @@ struct ServerEndpoint: Sendable, Hashable {
         var text = address[...]
         while text.hasSuffix("/") { text = text.dropLast() }
         if !text.contains("://") { text = "http://" + text }
-        guard text.hasPrefix("http://") || text.hasPrefix("https://"), text.count > 8 else {
+        guard text.hasPrefix("http://") || text.hasPrefix("https://"), !text.hasSuffix(":"), text.count > 8
+        else {
             throw CommandError("--server \(address): write http://HOST:PORT or https://HOST", status: 64)
         }
         root = String(text)

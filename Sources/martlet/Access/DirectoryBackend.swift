@@ -71,8 +71,10 @@ struct DirectoryBackend: RunBackend {
         _ manifest: JSONValue, _ catalog: TemplateCatalog, namespace: String, _ options: SubmissionOptions,
         dryRun: Bool
     ) async throws -> WorkflowState {
-        try await operations.create(
-            manifest, catalog: catalog, namespace: namespace, options: options, dryRun: dryRun)
+        try await OperationError.naming {
+            try await operations.create(
+                manifest, catalog: catalog, namespace: namespace, options: options, dryRun: dryRun)
+        }
     }
 
     func control(_ run: RunReference, _ command: Scheduling.Command) async throws
@@ -137,6 +139,27 @@ struct DirectoryBackend: RunBackend {
         members["spec"] = .object(spec)
         _ = try await operations.store(
             .cronWorkflow, .object(members), namespace: namespace, if: .version(row.resourceVersion))
+    }
+
+    func backfillPreview(_ cron: String, namespace: String, from start: Timestamp, through end: Timestamp)
+        async throws -> [CronOperations.BackfillRun]
+    {
+        try await OperationError.naming {
+            try await CronOperations(operations: operations).backfillPreview(
+                cron, namespace: namespace, from: start, through: end)
+        }
+    }
+
+    func backfill(_ cron: String, namespace: String, at instant: Timestamp, argument: String?) async throws
+        -> RunReference?
+    {
+        try await OperationError.naming {
+            let uid = try await CronOperations(operations: operations).backfill(
+                cron, namespace: namespace, at: instant, argument: argument)
+            return uid.map {
+                RunReference(uid: $0, namespace: namespace, name: CronMachine.runName(cron, at: instant))
+            }
+        }
     }
 
     func labelKeys() async throws -> [String] {

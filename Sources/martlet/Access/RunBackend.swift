@@ -73,6 +73,13 @@ protocol RunBackend: Sendable {
     func deleteDefinition(_ kind: DefinitionKind, name: String, namespace: String) async throws
     func suspendCron(_ name: String, namespace: String, _ suspend: Bool) async throws
 
+    /// The moments of a schedule from `start` to `end`, with the runs that they had or would get.
+    func backfillPreview(_ cron: String, namespace: String, from start: Timestamp, through end: Timestamp)
+        async throws -> [CronOperations.BackfillRun]
+    /// Makes the run of one moment; nil if it had one.
+    func backfill(_ cron: String, namespace: String, at instant: Timestamp, argument: String?) async throws
+        -> RunReference?
+
     func labelKeys() async throws -> [String]
     func labelValues(_ key: String) async throws -> [String]
 }

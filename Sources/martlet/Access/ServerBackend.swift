@@ -37,14 +37,28 @@ struct ServerBackend: RunBackend {
                     "\(connection.endpoint.root) does not answer as a martlet server does", status: 2)
             }
             return RunReference(uid: metadata.uid, namespace: metadata.namespace, name: metadata.name)
-        } catch let error as OperationError where error.reason == .notFound && Self.looksLikeUID(name) {
-            guard let summary = try? await connection.ask("GET", Self.own + ["runs", name]) else {
-                throw error
+        } catch let error as OperationError where error.reason == .notFound {
+            let isUID = Self.looksLikeUID(name)
+            guard isUID, let summary = try? await connection.ask("GET", Self.own + ["runs", name]) else {
+                throw Self.missing(name, namespace, error)
             }
             return RunReference(
                 uid: name, namespace: summary["namespace"]?.stringValue ?? namespace,
                 name: summary["name"]?.stringValue ?? name)
         }
+    }
+
+    /// A missing run in the words that a data directory has for it: the server's own are for programs.
+    private static func missing(_ name: String, _ namespace: String, _ error: OperationError)
+        -> OperationError
+    {
+        guard error.message.hasPrefix("workflows.argoproj.io") else { return error }
+        return OperationError(
+            .notFound,
+            name == "@latest"
+                ? "no workflows found in namespace \"\(namespace)\""
+                : "no workflow is named \"\(name.prefix(100))\" in namespace \"\(namespace)\"; see `martlet list`"
+        )
     }
 
     private static func looksLikeUID(_ name: String) -> Bool {

@@ -29,17 +29,56 @@ struct ServerLogs: Sendable {
         self.printer = printer
     }
 
-    /// How far the lines of each pod were printed: times have nine digits, so that hardly two lines of a pod are alike.
+    /// How far the lines of each pod were printed. A connection that is taken up again brings a pod's log from its
+    /// beginning, so that lines are counted: times tell nothing, because what a step writes at once has one time.
     private final class Progress: Sendable {
-        private let state = Mutex((last: [String: String](), isNew: false))
+        private struct Place {
+            var printed = 0
+            /// Lines of this connection.
+            var met = 0
+            /// The newest time, with how many of its lines were printed and were met over this connection: a first
+            /// connection that had only the last lines leaves no other way.
+            var time = ""
+            var printedAtTime = 0
+            var metAtTime = 0
+        }
 
-        var isEmpty: Bool { state.withLock { $0.last.isEmpty } }
+        private let isCounted: Bool
+        private let state = Mutex((places: [String: Place](), connections: 0, isNew: false))
+
+        /// - Parameter isCounted: whether all connections bring the same lines.
+        init(isCounted: Bool) { self.isCounted = isCounted }
+
+        /// A connection begins.
+        /// - Returns: whether it is the first that brings anything.
+        func begin() -> Bool {
+            state.withLock { state in
+                if !state.places.isEmpty { state.connections += 1 }
+                for pod in state.places.keys {
+                    state.places[pod]?.met = 0
+                    state.places[pod]?.metAtTime = 0
+                }
+                return state.places.isEmpty
+            }
+        }
 
         /// Whether the line was not printed over an earlier connection.
         func take(_ time: String, of pod: String) -> Bool {
             state.withLock { state in
-                if let last = state.last[pod], time <= last { return false }
-                state.last[pod] = time
+                var place = state.places[pod] ?? Place()
+                defer { state.places[pod] = place }
+                place.met += 1
+                if isCounted || state.connections == 0 {
+                    if place.met <= place.printed { return false }
+                } else if time < place.time {
+                    return false
+                } else if time == place.time {
+                    place.metAtTime += 1
+                    if place.metAtTime <= place.printedAtTime { return false }
+                }
+                place.printed += 1
+                if time != place.time { (place.time, place.printedAtTime, place.metAtTime) = (time, 0, 1) }
+                place.printedAtTime += 1
                 state.isNew = true
                 return true
             }
@@ -56,7 +95,7 @@ struct ServerLogs: Sendable {
 
     /// Prints until the log ends; with `follows`, until the run does.
     func show() async throws {
-        let progress = Progress()
+        let progress = Progress(isCounted: tail == nil)
         var failures = 0
         while true {
             do {
@@ -73,7 +112,7 @@ struct ServerLogs: Sendable {
 
     /// Prints what one connection brings. Blocks until it ends.
     private func read(_ progress: Progress) throws {
-        let isFirst = progress.isEmpty
+        let isFirst = progress.begin()
         var query = [("logOptions.follow", follows ? "true" : "false"), ("logOptions.timestamps", "true")]
         if let container { query.append(("logOptions.container", container)) }
         if let tail, isFirst { query.append(("logOptions.tailLines", "\(tail)")) }
@@ -91,21 +130,19 @@ struct ServerLogs: Sendable {
                 failure = OperationError(.unavailable, problem)
                 return false
             }
-            if let result = message["result"] { print(result, isFirst ? nil : progress, progress) }
+            if let result = message["result"] { print(result, progress) }
             return true
         }
         if let failure { throw failure }
     }
 
-    private func print(_ result: JSONValue, _ earlier: Progress?, _ progress: Progress) {
+    private func print(_ result: JSONValue, _ progress: Progress) {
         guard let pod = result["podName"]?.stringValue, let content = result["content"]?.stringValue else {
             return
         }
         if let pods, !pods.contains(pod) { return }
         let time = content.prefix { $0 != " " }
-        let isNew = progress.take(String(time), of: pod)
-        // Over one connection nothing comes twice, though two lines may have one time.
-        if earlier != nil, !isNew { return }
+        guard progress.take(String(time), of: pod) else { return }
         let text = String(content.dropFirst(time.count + 1))
         printer.print(LogLine(time: String(time), container: "", isError: false, text: text), pod: pod)
     }

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Controller
-import Persistence
+import Scheduling
 import Text
 
 struct CronBackfillCommand: AsyncParsableCommand {
@@ -39,65 +39,56 @@ struct CronBackfillCommand: AsyncParsableCommand {
     @Flag(help: "The newest moment first.")
     var reverse = false
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         if let parallel, parallel < 1 { throw ValidationError("--parallel is at least 1") }
     }
 
     func run() async throws {
-        let access = try DirectoryBackend(data.location)
-        let crons = CronOperations(operations: access.operations)
+        let backend = try RunAccess(data).backend
         guard let first = try CronTime.parse(start, option: "--start") else { return }
         let last = try CronTime.parse(end, option: "--end") ?? Environment.now()
-        do {
-            var runs = try await crons.backfillPreview(
-                name, namespace: data.namespace, from: first, through: last)
-            if reverse { runs.reverse() }
-            if preview {
-                for run in runs {
-                    Output.line("\(run.instant.rfc3339)  \(run.name)" + (run.hadRun ? "  had a run" : ""))
-                }
-                return
+        var runs = try await backend.backfillPreview(
+            name, namespace: data.namespace, from: first, through: last)
+        if reverse { runs.reverse() }
+        if preview {
+            for run in runs {
+                Output.line("\(run.instant.rfc3339)  \(run.name)" + (run.hadRun ? "  had a run" : ""))
             }
-            try await make(runs, crons, access)
-        } catch let error as OperationError {
-            throw CommandError(error)
-        } catch let error as StoreError {
-            throw CommandError(error.message, status: 2)
+            return
         }
+        try await make(runs, backend)
     }
 
-    private func make(
-        _ runs: [CronOperations.BackfillRun], _ crons: CronOperations, _ access: DirectoryBackend
-    )
-        async throws
-    {
-        var active: Set<String> = []
+    private func make(_ runs: [CronOperations.BackfillRun], _ backend: any RunBackend) async throws {
+        var active: Set<RunReference> = []
         var made = 0
         for run in runs where !run.hadRun {
-            if let parallel { active = try await waiting(active, fewerThan: parallel, access) }
-            let uid = try await crons.backfill(
+            if let parallel { active = try await waiting(active, fewerThan: parallel, backend) }
+            let begun = try await backend.backfill(
                 name, namespace: data.namespace, at: run.instant, argument: argname)
-            guard let uid else { continue }
+            guard let begun else { continue }
             made += 1
-            active.insert(uid)
-            Output.line(run.name)
+            active.insert(begun)
+            Output.line(begun.name)
         }
-        if parallel != nil { _ = try await waiting(active, fewerThan: 1, access) }
+        if parallel != nil { _ = try await waiting(active, fewerThan: 1, backend) }
         Output.note("\(made) runs made, \(runs.count - made) moments had one before")
     }
 
     /// Waits until fewer than so many of the runs go on, and returns those that do.
-    private func waiting(_ active: Set<String>, fewerThan limit: Int, _ access: DirectoryBackend) async throws
-        -> Set<String>
-    {
+    private func waiting(
+        _ active: Set<RunReference>, fewerThan limit: Int, _ backend: any RunBackend
+    ) async throws -> Set<RunReference> {
         var active = active
         while active.count >= limit {
-            var still: Set<String> = []
-            for uid in active {
-                if let row = try await access.store.workflow(uid: uid), row.finishedAt == nil {
-                    still.insert(uid)
+            var still: Set<RunReference> = []
+            for run in active {
+                do {
+                    if try await !backend.state(run).isFinished { still.insert(run) }
+                } catch let error as OperationError where error.reason == .notFound {
+                    // Deleted meanwhile: nothing to wait for.
                 }
             }
             active = still

@@ -47,7 +47,7 @@ struct CronNextCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "text, or json with times in UTC.")
     var output: CronOutput = .text
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var data: ClientOptions
 
     func validate() throws {
         guard (name == nil) != schedule.isEmpty else {
@@ -82,14 +82,7 @@ struct CronNextCommand: AsyncParsableCommand {
     private func timetable() async throws -> CronTimetable {
         let local = TimeZones.local
         do {
-            if let name {
-                let store = try data.openStore()
-                guard
-                    let row = try await store.definition(
-                        .cronWorkflow, namespace: data.namespace, name: name)
-                else { throw CommandError("there is no cron workflow \"\(name)\"; see `martlet cron list`") }
-                return try CronMachine(row: row, local: local).timetable
-            }
+            if let name { return try CronMachine(row: try await stored(name), local: local).timetable }
             guard let zone = TimeZones.cronRules(timezone, local: local) else {
                 throw CommandError("this machine knows no time zone \"\(timezone ?? "")\"", status: 64)
             }
@@ -100,6 +93,21 @@ struct CronNextCommand: AsyncParsableCommand {
             throw CommandError(error.message, status: 64)
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
+        }
+    }
+
+    /// The cron workflow of the data directory or the server.
+    private func stored(_ name: String) async throws -> DefinitionRow {
+        let access = try RunAccess(data)
+        do {
+            let shown = try await access.backend.definition(
+                .cronWorkflow, name: name, namespace: data.namespace)
+            return DefinitionRow(
+                kind: .cronWorkflow, namespace: shown.namespace, name: shown.name, body: shown.document,
+                status: .null, generation: 1, resourceVersion: 0, createdAt: shown.createdAt,
+                updatedAt: shown.createdAt)
+        } catch let error as OperationError where error.reason == .notFound {
+            throw CommandError("there is no cron workflow \"\(name)\"; see `martlet cron list`")
         }
     }
 }

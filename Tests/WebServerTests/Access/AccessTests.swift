@@ -96,28 +96,65 @@ struct AccessTests {
 
     @Test("A session ends when it is idle, and when it is old however busy")
     func sessionLife() async throws {
-        let clock = StandingClock()
-        let table = SessionTable(limit: 2)
-        let hash = TokenText.hash(table.begin(tokenHash: "t", at: clock.now).id)
-        clock.advance(SessionTable.idleLimit)
-        #expect(table.session(hash: hash, at: clock.now) != nil)
-        for _ in 0..<13 {
-            clock.advance(SessionTable.idleLimit)
-            _ = table.session(hash: hash, at: clock.now)
+        let service = try Self.guarded()
+        let clock = service.clock
+        let table = SessionTable(store: service.store, limit: 2)
+        func begin() async throws -> String {
+            TokenText.hash(try await table.begin(tokenHash: "t", at: clock.now))
         }
-        #expect(table.session(hash: hash, at: clock.now) != nil)
+        func goesOn(_ hash: String) async throws -> Bool {
+            let found = try await table.session(hash: hash, at: clock.now) != nil
+            // Another server on the same database says the same.
+            let other = try await SessionTable(store: service.store).session(hash: hash, at: clock.now) != nil
+            #expect(found == other)
+            return found
+        }
+        let hash = try await begin()
+        for _ in 0..<14 {
+            clock.advance(SessionTable.idleLimit)
+            #expect(try await goesOn(hash))
+        }
         clock.advance(.seconds(1))
-        #expect(table.session(hash: hash, at: clock.now) == nil)
-        let idle = TokenText.hash(table.begin(tokenHash: "t", at: clock.now).id)
+        #expect(try await !goesOn(hash))
+        let idle = try await begin()
         clock.advance(SessionTable.idleLimit + .seconds(1))
-        #expect(table.session(hash: idle, at: clock.now) == nil)
-        let first = TokenText.hash(table.begin(tokenHash: "t", at: clock.now).id)
+        #expect(try await !goesOn(idle))
+        let first = try await begin()
         for _ in 0..<2 {
             clock.advance(.seconds(1))
-            _ = table.begin(tokenHash: "t", at: clock.now)
+            _ = try await begin()
         }
         #expect(table.count == 2)
-        #expect(table.session(hash: first, at: clock.now) == nil)
+        #expect(try await !goesOn(first))
+        #expect(try await service.store.settings(prefix: "session.").count == 2)
+    }
+
+    @Test("A session outlives the server, but not its token, its end, or the browser's leave")
+    func sessionsAreKept() async throws {
+        let service = try Self.guarded()
+        let token = try await service.token(["*": .admin], name: "alice")
+        var cookies: [String] = []
+        for _ in 0..<2 {
+            let signedIn = try await service.send("POST", Self.session, ["token": .string(token)])
+            cookies.append(String(try #require(signedIn.headers["set-cookie"]).prefix { $0 != ";" }))
+        }
+        let kept = try await service.store.settings(prefix: "session.")
+        #expect(kept.count == 2)
+        for cookie in cookies {
+            #expect(!"\(kept)".contains(try #require(cookie.split(separator: "=").last)))
+        }
+        let next = try service.restarted { $0.authentication = .token }
+        _ = try await next.send("DELETE", Self.session, headers: ["cookie": cookies[0]])
+        #expect(try await next.get(Self.tokens, headers: ["cookie": cookies[0]]).status == 401)
+        #expect(try await next.get(Self.tokens, headers: ["cookie": cookies[1]]).status == 200)
+        let last = try service.restarted { $0.authentication = .token }
+        #expect(try await last.get(Self.tokens, headers: ["cookie": cookies[0]]).status == 401)
+        #expect(try await last.get(Self.session, headers: ["cookie": cookies[1]]).json["name"] == "alice")
+        let id = try #require(try await service.store.tokens().first?.id)
+        try await service.store.revokeToken(id, at: service.clock.now)
+        service.clock.advance(.seconds(2))
+        #expect(try await last.get(Self.session, headers: ["cookie": cookies[1]]).json["signedIn"] == false)
+        #expect(try await service.store.settings(prefix: "session.").isEmpty)
     }
 
     @Test("Argo's cookie is a token, too, and is held to the same rules")

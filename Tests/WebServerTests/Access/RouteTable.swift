@@ -70,11 +70,11 @@ enum RouteTable {
         GET | /api/v1/archived-workflows/{uid} | run viewer | reads
         PUT | /api/v1/archived-workflows/{uid}/resubmit | run editor | writes
         PUT | /api/v1/archived-workflows/{uid}/retry | run editor | writes
-        GET | /api/v1/cluster-workflow-templates | cluster viewer | reads
+        GET | /api/v1/cluster-workflow-templates | signedIn | reads
         POST | /api/v1/cluster-workflow-templates | cluster editor | writes
-        POST | /api/v1/cluster-workflow-templates/lint | cluster viewer | reads
+        POST | /api/v1/cluster-workflow-templates/lint | signedIn | reads
         DELETE | /api/v1/cluster-workflow-templates/{name} | cluster editor | writes
-        GET | /api/v1/cluster-workflow-templates/{name} | cluster viewer | reads
+        GET | /api/v1/cluster-workflow-templates/{name} | signedIn | reads
         PUT | /api/v1/cluster-workflow-templates/{name} | cluster editor | writes
         GET | /api/v1/cron-workflows/{namespace} | namespace viewer | reads
         POST | /api/v1/cron-workflows/{namespace} | namespace editor | writes

@@ -55,15 +55,17 @@ final class ServiceHarness: Sendable {
     let clock: StandingClock
 
     /// - Parameters:
+    ///   - earlier: whose data directory it takes over; a fresh one when nil.
     ///   - configure: changes the settings; the defaults are those of a loopback address, where no token is asked for.
     ///   - groups: the routes; all of the service when nil.
     init(
-        clock: StandingClock = StandingClock(), checks: [ReadinessCheck] = [],
+        from earlier: ServiceHarness? = nil, clock: StandingClock = StandingClock(),
+        checks: [ReadinessCheck] = [],
         configure: (inout ServiceSettings) -> Void = { _ in },
         groups: ((ServiceContext) -> [any RouteGroup])? = nil
     ) throws {
-        folder = try HubFolder()
-        store = try Store.open(dataDirectory: folder.path)
+        folder = try earlier?.folder ?? HubFolder()
+        store = try earlier?.store ?? Store.open(dataDirectory: folder.path)
         let artifacts = try LocalArtifactStore(directory: folder.path + "/artifacts", isDurable: false)
         operations = WorkflowOperations(
             store: store, artifacts: artifacts, dataDirectory: folder.path, controller: nil,
@@ -86,6 +88,11 @@ final class ServiceHarness: Sendable {
             settings, context, readiness: readiness, groups: groups?(context))
     }
 
+    /// A new server on the same data directory.
+    func restarted(configure: (inout ServiceSettings) -> Void = { _ in }) throws -> ServiceHarness {
+        try ServiceHarness(from: self, clock: clock, configure: configure)
+    }
+
     /// Makes a token and returns its text.
     func token(_ roles: [String: Role], name: String = "test", ttl: Duration? = nil) async throws -> String {
         let order = try TokenOrder(
@@ -96,12 +103,25 @@ final class ServiceHarness: Sendable {
     // MARK: Calls
 
     /// One request, answered to its end. A stream's answer is whatever it writes until it ends, or until `stopWhen`
-    /// says that what was written is enough: then its client goes away.
+    /// says that what was written is enough: then its client goes away. `listen` is for tests that do something else
+    /// meanwhile.
+    /// - Parameter leavesAtOnce: the client of an endless stream goes away as soon as the stream has begun.
     func call(
         _ method: String, _ target: String, body: [UInt8]? = nil, headers: [String: String] = [:],
-        token: String? = nil, peer: String = "127.0.0.1", patience: Duration? = nil,
+        token: String? = nil, peer: String = "127.0.0.1", leavesAtOnce: Bool = false,
         stopWhen: @escaping @Sendable (String) -> Bool = { _ in false }
     ) async throws -> HarnessAnswer {
+        let watch = ConnectionWatch()
+        let call = request(
+            method, target, body: body, headers: headers, token: token, peer: peer, connection: watch)
+        return try await Self.answer(try await responder.respond(to: call), watch, leavesAtOnce, stopWhen)
+    }
+
+    /// A request as the sockets would hand it on.
+    func request(
+        _ method: String, _ target: String, body: [UInt8]? = nil, headers: [String: String] = [:],
+        token: String? = nil, peer: String = "127.0.0.1", connection: ConnectionWatch
+    ) -> HTTPCall {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         var fields = ["host": "127.0.0.1:2746"]
         if let body {
@@ -110,19 +130,17 @@ final class ServiceHarness: Sendable {
         }
         if let token { fields["authorization"] = "Bearer \(token)" }
         for (name, value) in headers { fields[name.lowercased()] = value }
-        let watch = ConnectionWatch()
-        let call = HTTPCall(
+        return HTTPCall(
             method: method, path: String(parts.first ?? "/"), query: parts.count > 1 ? String(parts[1]) : "",
             headers: fields,
             readBody: { limit in
                 guard (body?.count ?? 0) <= limit else { throw APIError.tooLarge(limitBytes: limit) }
                 return body ?? []
-            }, connection: watch, peer: peer)
-        return try await Self.answer(try await responder.respond(to: call), watch, patience, stopWhen)
+            }, connection: connection, peer: peer)
     }
 
     private static func answer(
-        _ reply: HTTPReply, _ watch: ConnectionWatch, _ patience: Duration?,
+        _ reply: HTTPReply, _ watch: ConnectionWatch, _ leavesAtOnce: Bool,
         _ stopWhen: @escaping @Sendable (String) -> Bool
     ) async throws -> HarnessAnswer {
         let headers = Dictionary(
@@ -131,22 +149,20 @@ final class ServiceHarness: Sendable {
         case .bytes(let bytes): return HarnessAnswer(status: reply.status, headers: headers, bytes: bytes)
         case .stream(let write):
             let sink = GatheringSink(watch, stopWhen)
-            async let leaving: Void = leave(watch, after: patience)
+            // Downloads end by themselves.
+            let isEndless =
+                headers["content-length"] == nil
+                && ["text/event-stream", "application/json"].contains {
+                    headers["content-type"]?.hasPrefix($0) == true
+                }
+            if leavesAtOnce && isEndless { watch.markGone() }
             do {
                 try await write(sink)
-            } catch  where sink.isStopped || patience != nil {
+            } catch  where sink.isStopped || leavesAtOnce {
                 // The client went away, as the test wanted.
             }
-            _ = await leaving
             return HarnessAnswer(status: reply.status, headers: headers, bytes: sink.bytes)
         }
-    }
-
-    /// Stands for a client that leaves a stream which says nothing.
-    private static func leave(_ watch: ConnectionWatch, after patience: Duration?) async {
-        guard let patience else { return }
-        try? await Task.sleep(for: patience)
-        watch.markGone()
     }
 
     func get(_ target: String, token: String? = nil, headers: [String: String] = [:]) async throws

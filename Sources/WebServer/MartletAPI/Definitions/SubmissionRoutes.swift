@@ -96,15 +96,15 @@ extension MartletRoutes {
             try await checkPlace(document, kind, namespace, replaces, reader)
             orders.append((kind, document))
         }
-        var items: [JSONValue] = []
-        for (kind, document) in orders {
-            let row = try await context.operations.put(
-                kind, document.json, namespace: namespace, if: replaces ? .always : .absent)
-            items.append(
-                .object([
-                    "kind": .string(kind.rawValue), "namespace": .string(row.namespace),
-                    "name": .string(row.name), "generation": .int(row.generation),
-                ]))
+        // They were checked together: one may refer to another that is stored with it.
+        let rows = try await context.operations.store(
+            orders.map { ($0.kind, $0.document.json) }, namespace: namespace,
+            if: replaces ? .always : .absent)
+        let items = rows.map { row in
+            JSONValue.object([
+                "kind": .string(row.kind.rawValue), "namespace": .string(row.namespace),
+                "name": .string(row.name), "generation": .int(row.generation),
+            ])
         }
         return .json(.object(["items": .array(items)]))
     }

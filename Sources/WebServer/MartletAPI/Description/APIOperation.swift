@@ -85,7 +85,9 @@ struct APIReader: Sendable {
         case .flag: return text == "true" ? true : text == "false" ? false : .string(text)
         case .number: return Double(text).map(JSONValue.double) ?? .string(text)
         case .list(let element, _):
-            return .array(text.split(separator: ",").map { value(String($0), element) })
+            // Empty parts count, as the document's readers count them; `list` leaves them out.
+            let parts = text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false)
+            return .array(parts.map { value(String($0), element) })
         default: return .string(text)
         }
     }
@@ -114,7 +116,7 @@ struct APIReader: Sendable {
 
     /// The parts between commas.
     func list(_ name: String) throws(ServiceError) -> [String] {
-        (try value(name)?.arrayValue ?? []).compactMap(\.stringValue)
+        (try value(name)?.arrayValue ?? []).compactMap(\.stringValue).filter { !$0.isEmpty }
     }
 
     func integer(_ name: String) throws(ServiceError) -> Int? { try value(name)?.intValue }

@@ -68,7 +68,7 @@ enum OpenAPIDocument {
                 "content": .object([operation.contentType: ["schema": operation.answer.json]]),
             ]
         ]
-        var refusals = [400, 401, 403, 404, 405, 414, 429, 503] + operation.refusals
+        var refusals = [400, 401, 403, 404, 405, 414, 429, 431, 503] + operation.refusals
         if operation.body != nil || route.isWrite { refusals += [409, 413, 415] }
         for status in refusals {
             responses["\(status)"] = [

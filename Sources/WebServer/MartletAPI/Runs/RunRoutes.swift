@@ -58,7 +58,8 @@ extension MartletRoutes {
         return .json(.page(items, next: page.next?.text, ["revision": .int(Int(revision))]))
     }
 
-    /// A page of the runs of some namespaces. A page of several namespaces may be short although more follow.
+    /// A page of the runs of some namespaces. Of more than the store takes at once it may be short although more
+    /// follow.
     private func page(_ query: WorkflowQuery, limit: Int, seen: Set<String>?) async throws -> WorkflowPage {
         var query = query
         guard let seen, seen.count != 1 else {
@@ -68,6 +69,10 @@ extension MartletRoutes {
         }
         var found = WorkflowPage(workflows: [])
         guard !seen.isEmpty else { return found }
+        if seen.count <= WorkflowQuery.namespaceLimit {
+            query.limit = limit
+            return try await context.store.workflows(query, of: seen)
+        }
         for _ in 0..<RunFilters.roundLimit {
             // Never more than are still wanted, so that the cursor stands behind the last one given.
             query.limit = limit - found.workflows.count

@@ -41,6 +41,8 @@ struct EventStream: ~Copyable {
     private let surroundings: ServerSurroundings
     /// All changes up to here have been sent.
     private var position: Int64 = 0
+    /// The place that the reader knows.
+    private var toldPosition: Int64 = 0
     /// What of the run in focus has been sent.
     private var runRevision: Int64 = 0
     /// Lines that were sent in a newer state than their change told: that newer change needs no line again.
@@ -139,6 +141,13 @@ struct EventStream: ~Copyable {
     // MARK: Changes
 
     private mutating func send(_ changes: [RunChange], to sink: any ReplySink) async throws {
+        // The run in focus goes first. A change stands for all of its run before it, so that another run's event in
+        // front of it would tell a place behind changes of nodes that were not sent yet.
+        if let run = order.run, let change = changes.last(where: { $0.uid == run.uid }), !change.isDeleted,
+            change.revision > max(position, runRevision)
+        {
+            try await sendRun(run.uid, after: runRevision, change: change.revision, to: sink)
+        }
         // Lines and deletions go in the order of their revisions, so that a lost connection loses none of them.
         var lines: [RunChange] = []
         var deletions: [RunChange] = []
@@ -149,17 +158,12 @@ struct EventStream: ~Copyable {
                 if isWanted(change) { deletions.append(change) }
                 continue
             }
-            if change.uid == order.run?.uid {
-                try await flush(&lines, &deletions, to: sink)
-                position = max(position, change.revision - 1)
-                if change.revision > runRevision {
-                    try await sendRun(change.uid, after: runRevision, change: change.revision, to: sink)
-                }
-            }
             if isWanted(change) { lines.append(change) }
         }
         try await flush(&lines, &deletions, to: sink)
         position = max(position, changes.last?.revision ?? 0)
+        // What was sent ahead needs no event again, but the reader must know how far it has come.
+        if position > toldPosition { try await write(StreamEvent.place(position), to: sink) }
     }
 
     private func isWanted(_ change: RunChange) -> Bool {
@@ -246,6 +250,8 @@ struct EventStream: ~Copyable {
 
     private mutating func write(_ bytes: [UInt8], to sink: any ReplySink) async throws {
         try await sink.write(bytes)
+        // Each event carries the place, comments come when it has been told.
+        toldPosition = position
         lastWrite = surroundings.now()
     }
 }

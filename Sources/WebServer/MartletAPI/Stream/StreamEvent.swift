@@ -17,6 +17,9 @@ enum StreamEvent {
         return bytes
     }
 
+    /// Only the place: a reader that comes back goes on from there, though there was nothing to tell on the way.
+    static func place(_ id: Int64) -> [UInt8] { Array("id: \(id)\n\n".utf8) }
+
     static func bytes(_ name: String, id: Int64, _ json: JSONValue) -> [UInt8] {
         bytes(name, id: id, Array(json.compactText.utf8))
     }
