@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """`make demo`: a hub with a data set of ours, a server, and the quickstart pipeline from nothing to a deployed model.
 
-    demo.py --martlet PATH [--keep] [--folder DIR] [--parameter NAME=VALUE]...
+    demo.py --martlet PATH [--keep] [--short] [--folder DIR] [--parameter NAME=VALUE]...
 
 Everything happens in one folder, on free ports of this machine, and is gone at the end. With --keep the server with its
-page and the deployment stay until Ctrl-C. The exit status is 0 if the run succeeded and the deployed model answered.
+page and the deployment stay until Ctrl-C. --short learns from few rows: all is there but the learning. The exit status is
+0 if the run succeeded and the deployed model answered.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import calendar_notes
 PIPELINE = os.path.join(os.path.dirname(HERE), "quickstart.yaml")
 DATA_SET = os.path.join("datasets", "martlet", "calendar-notes")
 PATIENCE_SECONDS = 1800
+SHORT = ("--documents", "200", "--answers", "200", "--preferences", "32", "--held-out", "12")
 QUESTIONS = 3
 # On a terminal a line shows what runs, and is written over.
 CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
@@ -216,7 +218,7 @@ def demo(options, folder, programs, runs):
         return subprocess.run([options.martlet, *words], capture_output=True, text=True, env=environment(folder))
 
     say("A data set of notes and the calendar's lines, drawn from a seed, on a hub of our own")
-    words = calendar_notes.arguments([os.path.join(folder, "hub", DATA_SET), *options.data])
+    words = calendar_notes.arguments([os.path.join(folder, "hub", DATA_SET), *(SHORT if options.short else ())])
     calendar_notes.write(words.folder, words)
     data = os.path.join(folder, "data")
     hub = Program(folder, "hub", [options.martlet, "hub", "serve", os.path.join(folder, "hub")])
@@ -241,7 +243,7 @@ def demo(options, folder, programs, runs):
     base, good = run.text("deploy", "url"), True
     if base:
         say(f"\nThe deployed model, by OpenAI's API at {base}:")
-        good = converse(base, words.seed)
+        good = converse(base, words.seed) or options.short
     say(f"\nAll of it took {time.monotonic() - began:.0f} s.")
     return server, run, good
 
@@ -265,8 +267,10 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave server and deployment running until Ctrl-C")
     parser.add_argument("--folder", help="work here, and leave everything there")
     parser.add_argument("--parameter", "-p", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--data", nargs=argparse.REMAINDER, default=[], help="options of calendar_notes.py")
+    parser.add_argument("--short", action="store_true", help="few rows, from which nothing is learned")
     options = parser.parse_args()
+    if options.short:
+        options.parameter.append("required=0")
     options.martlet = os.path.abspath(shutil.which(options.martlet) or options.martlet)
     folder = options.folder or tempfile.mkdtemp(prefix="martlet-demo-")
     os.makedirs(folder, exist_ok=True)
