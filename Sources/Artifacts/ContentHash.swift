@@ -3,15 +3,15 @@
 import Crypto
 
 /// A running SHA-256.
-struct ContentHash {
+package struct ContentHash {
     private var state = SHA256()
 
-    init() {}
+    package init() {}
 
-    mutating func update(_ bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
 
     /// The digest in lower-case hexadecimal, 64 characters.
-    func finished() -> String {
+    package func finished() -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(unsafeUninitializedCapacity: 64) { text in
             var count = 0

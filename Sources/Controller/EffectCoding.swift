@@ -10,7 +10,7 @@ extension Effect {
     /// The effect's row; nil for one that attaching to the run brings up again.
     func row(sequence: Int) -> EffectRow? {
         switch self {
-        case .launch, .acquireLocks, .lookUpCache, .finished, .emitMetrics: return nil
+        case .launch, .acquireLocks, .lookUpCache, .lookUpContent, .finished, .emitMetrics: return nil
         case .cancel(let key, let immediately):
             return EffectRow(
                 key: "cancel/\(key.nodeID)/\(key.attempt)/\(immediately)", kind: "cancel",
@@ -28,6 +28,10 @@ extension Effect {
                     "node": .string(id), "cache": .string(cache), "key": .string(key),
                     "outputs": outputs.json,
                 ]))
+        case .saveContent(let id, let record):
+            return EffectRow(
+                key: "content/\(id)", kind: "saveContent",
+                body: .object(["node": .string(id), "record": record.json]))
         case .removeWorkingFiles(let id):
             return EffectRow(
                 key: "files/\(id)", kind: "removeWorkingFiles", body: .object(["node": .string(id)]))
@@ -52,6 +56,9 @@ extension Effect {
             self = .saveCache(
                 node, cache: fields.string("cache") ?? "", key: fields.string("key") ?? "",
                 Outputs(fields["outputs"]))
+        case "saveContent":
+            guard let record = fields["record"].flatMap(ContentRecord.init) else { return nil }
+            self = .saveContent(node, record)
         case "removeWorkingFiles": self = .removeWorkingFiles(node)
         case "deleteArtifacts": self = .deleteArtifacts(node, fields.list("artifacts").map(Artifact.init))
         default: return nil

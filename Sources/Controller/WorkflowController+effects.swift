@@ -33,6 +33,10 @@ extension WorkflowController {
             try await store.saveCacheEntry(
                 CacheEntry(key: key, nodeID: id, outputs: outputs.json, createdAt: moment, lastHitAt: moment),
                 namespace: namespace(uid), cache: cache)
+        case .lookUpContent(let id, let request, let reads):
+            let answer = try await lookUp(request, for: id, reads: reads, uid)
+            mailbox.post(.event(uid: uid, .contentAnswered(id, answer)))
+        case .saveContent(let id, let record): try await keep(record, of: id, uid)
         case .removeWorkingFiles(let id): await executor.removeWorkingFiles(workflowUID: uid, nodeID: id)
         case .deleteArtifacts(_, let list): try await delete(list, uid)
         case .emitMetrics(let id, let metrics):

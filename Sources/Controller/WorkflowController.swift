@@ -18,6 +18,8 @@ package struct ControllerSettings: Sendable {
     package var onSaved: @Sendable () -> Void = {}
     /// Who is told of launches, phases, ends, and the metrics of manifests.
     package var observers = ControllerObservers()
+    /// Which code Martlet's own steps run; asked at most once, on a thread where it may take a while.
+    package var codeVersion: @Sendable () -> String = { "" }
     /// Who serves models for `deploy` steps; nil hands them to the executor.
     package var deployments: DeploymentRunner?
 

@@ -14,6 +14,8 @@ package enum Event: Sendable, Hashable {
     case locksWaiting(NodeID, lock: String, message: String)
     /// What the memoization cache said: the outputs of an earlier run, or nil.
     case cacheAnswered(NodeID, Outputs?)
+    /// What the content cache said of a node.
+    case contentAnswered(NodeID, ContentAnswer)
     /// A size of a semaphore or a ConfigMap could not be read, or another shell-side failure of a node's
     /// start.
     case refused(NodeID, message: String)
@@ -67,6 +69,10 @@ package enum Effect: Sendable, Hashable {
     case releaseLocks(NodeID)
     case lookUpCache(NodeID, cache: String, key: String, maxAge: Duration?)
     case saveCache(NodeID, cache: String, key: String, Outputs)
+    /// Compares a node's work with what was finished before. Without `reads` only its key is wanted.
+    case lookUpContent(NodeID, ContentRequest, reads: Bool)
+    /// Keeps the outputs of a finished node for later ones with the same content.
+    case saveContent(NodeID, ContentRecord)
     /// Working directories of a node are no longer needed.
     case removeWorkingFiles(NodeID)
     case deleteArtifacts(NodeID, [Artifact])

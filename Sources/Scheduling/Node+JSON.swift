@@ -57,6 +57,8 @@ extension Node {
         own.set("attempt", JSONValue.int(attempt))
         own.set("launched", isLaunched)
         own.set("failureClass", failureClass?.rawValue)
+        own.set("batchSize", batchSize?.json)
+        own.set("content", contentFields)
         own.set("started", startedAt.map { JSONValue.int(Int($0.nanoseconds)) })
         own.set("finished", finishedAt.map { JSONValue.int(Int($0.nanoseconds)) })
         members["martlet"] = own.json
@@ -99,6 +101,8 @@ extension Node {
         attempt = own?.int("attempt") ?? 0
         isLaunched = own?.bool("launched") ?? false
         failureClass = own?.string("failureClass").flatMap(FailureClass.init)
+        batchSize = BatchSize(json: own?["batchSize"])
+        contentFields = own?.textMap("content") ?? [:]
         startedAt = own?.int("started").map { Timestamp(nanoseconds: Int64($0)) }
         finishedAt = own?.int("finished").map { Timestamp(nanoseconds: Int64($0)) }
     }

@@ -49,6 +49,11 @@ package struct Node: Sendable, Hashable {
     /// nodes their places first, and ends their work when they end otherwise.
     package var isLaunched = false
     package var failureClass: FailureClass?
+    /// The batch that this attempt has instead of its template's, since memory ran out before.
+    package var batchSize: BatchSize?
+    /// What the content cache compared: each field with its value or that value's digest. Empty where the cache
+    /// was not asked.
+    package var contentFields: [String: String] = [:]
     /// Seconds times one unit, by resource name.
     package var resourcesDuration: [String: Int] = [:]
     /// Orders nodes by when they were made.

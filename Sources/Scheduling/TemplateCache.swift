@@ -72,10 +72,17 @@ struct TemplateCache: Sendable {
     private func prepared(_ template: Template, in scope: TemplateScope, name: String) -> ResolvedTemplate {
         var raw = template.raw
         if let defaults = spec.templateDefaults?.objectValue {
-            // Parts of a kind are defaults only for templates of that kind.
-            let own = defaults.filter { key, _ in
-                !Template.Kind.keys.contains(key) || raw[key] != nil
+            // Both spellings of a step of ours take its defaults.
+            if let step = MartletStep(Fields(raw)), raw[step.kind.rawValue] == nil,
+                defaults[step.kind.rawValue] != nil, var members = raw.objectValue
+            {
+                members["plugin"] = nil
+                members[step.kind.rawValue] = step.parameters
+                raw = .object(members)
             }
+            // Parts of a kind are defaults only for templates of that kind.
+            let kinds = Template.Kind.keys + MartletStep.Kind.allCases.map(\.rawValue)
+            let own = defaults.filter { key, _ in !kinds.contains(key) || raw[key] != nil }
             raw = RunDefinition.merge(under: .object(own), over: raw)
         }
         if let strategy = spec.retryStrategy, raw["retryStrategy"] == nil, var members = raw.objectValue {

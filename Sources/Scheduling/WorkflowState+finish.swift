@@ -46,6 +46,7 @@ extension WorkflowState {
         {
             effects.append(.saveCache(id, cache: memoize.cache, key: memoize.key, node.outputs))
         }
+        if phase == .succeeded { saveContent(id) }
         if !entry.template.metrics.isEmpty { effects.append(.emitMetrics(id, entry.template.metrics)) }
         exportGlobals(of: id)
         collectGarbage(id, entry, phase)

@@ -27,6 +27,7 @@ extension WorkflowState {
         case .locksAcquired(let id): locksAcquired(id)
         case .locksWaiting(let id, let lock, let message): locksWaiting(id, lock: lock, message: message)
         case .cacheAnswered(let id, let outputs): cacheAnswered(id, outputs)
+        case .contentAnswered(let id, let answer): contentAnswered(id, answer)
         case .refused(let id, let message): refuse(id, message)
         case .command(let command): obey(command)
         }

@@ -114,6 +114,13 @@ extension WorkflowState {
         throws(CallError) -> Template
     {
         var template = resolved.template
+        if case .martlet(let step) = template.kind {
+            // What a step of ours reads need not be declared.
+            let contract = MartletStepContract(step.kind)
+            template.inputs.artifacts += invocation.arguments.artifacts.filter {
+                template.inputs.artifact($0.name) == nil && contract.takes($0.name)
+            }.map { Artifact(name: $0.name) }
+        }
         guard resolved.hasTags || !template.inputs.isEmpty else { return template }
         let locals = localEntries(resolved, invocation)
         let outer = VariableScope(base: globals, entries: locals, context: context)
@@ -284,6 +291,10 @@ extension WorkflowState {
             node.children.isEmpty, !isBlockedByShutdown(entry.invocation)
         {
             lookUpCache(id, memoize)
+            return
+        }
+        if asksContent(entry, node), !isBlockedByShutdown(entry.invocation) {
+            lookUpContent(id, entry.template)
             return
         }
         live[id]?.gate = .none

@@ -42,7 +42,14 @@ extension WorkflowState {
                     ?? "retry exceeded workflow deadline \(deadlineText)")
             return
         }
-        if let backoff = frame.strategy.backoff, !passesBackoff(id, backoff, frame, last) { return }
+        if let reason = RetryCount.refusal(entry.template, last) {
+            endRetry(id, last, last.phase, reason)
+            return
+        }
+        let counted = countedAttempts(frame, entry.template)
+        if let backoff = frame.strategy.backoff, !passesBackoff(id, backoff, frame, last, counted: counted) {
+            return
+        }
         guard Self.covers(frame.strategy, last) else {
             endRetry(id, last, last.phase, last.message)
             return
@@ -52,7 +59,7 @@ extension WorkflowState {
                 endRetry(id, last, .error, "retryStrategy.limit \"\(limit)\" is not a whole number")
                 return
             }
-            if frame.attempts.count > limit {
+            if counted > limit {
                 endRetry(id, last, last.phase, "No more retries left")
                 return
             }
@@ -96,7 +103,7 @@ extension WorkflowState {
 
     /// Clause 3: the backoff. True if the next clauses are to be looked at now.
     private mutating func passesBackoff(
-        _ id: NodeID, _ backoff: RetryStrategy.Backoff, _ frame: RetryFrame, _ last: Node
+        _ id: NodeID, _ backoff: RetryStrategy.Backoff, _ frame: RetryFrame, _ last: Node, counted: Int
     ) -> Bool {
         guard let base = backoff.duration.flatMap({ $0.isEmpty ? nil : Self.span($0) }) else {
             endRetry(id, last, .error, "no base duration specified for retryStrategy")
@@ -115,7 +122,7 @@ extension WorkflowState {
         }
         // Without a limit the wait is not applied, as in Argo.
         guard now < finished + wait, let limit = frame.strategy.limit.flatMap({ Int($0) }),
-            frame.attempts.count <= limit, Self.covers(frame.strategy, last)
+            counted <= limit, Self.covers(frame.strategy, last)
         else { return true }
         live[id]?.retry?.isWaiting = true
         timers.insert(.init(at: finished + wait, kind: .backoff, node: id))
@@ -203,6 +210,8 @@ extension WorkflowState {
             if let raw = try? scope.replace(in: template.raw) { template = Template(raw) }
             template.inputs = inputs
         }
+        let size = last.flatMap { RetryCount.batchSize(entry.template, after: $0) }
+        if let size { template = size.applied(to: template) }
         template.retryStrategy = nil
         template.synchronization = nil
         template.memoize = nil
@@ -226,7 +235,9 @@ extension WorkflowState {
         node.startedAt = now
         node.inputs = template.inputs
         node.isRetryAttempt = true
+        node.batchSize = size
         addNode(node)
+        if let size, let last, last.batchSize != size { noteAdaptation(size, of: last.id) }
         if !frame.attempts.contains(attempt) { live[id]?.retry?.attempts.append(attempt) }
         live[attempt] = LiveNode(invocation: invocation, template: template, scope: entry.scope)
         if !parent.message.isEmpty { update(id) { $0.message = "" } }
@@ -235,6 +246,20 @@ extension WorkflowState {
         } else {
             work.append(.begin(attempt))
         }
+    }
+}
+
+extension WorkflowState {
+    /// How many attempts count against the limit.
+    private func countedAttempts(_ frame: RetryFrame, _ template: Template) -> Int {
+        RetryCount.counted(frame.attempts.compactMap { nodes[$0] }, template, lostLimit: Self.lostLaunchLimit)
+    }
+
+    /// Says at the attempt that ran out of memory what the next one has instead.
+    private mutating func noteAdaptation(_ size: BatchSize, of id: NodeID) {
+        let note = "; the next attempt has \(size.text)"
+        guard let message = nodes[id]?.message, !message.hasSuffix(note) else { return }
+        update(id) { $0.message = message + note }
     }
 }
 

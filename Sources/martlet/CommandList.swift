@@ -5,7 +5,7 @@ import ArgumentParser
 enum CommandList {
     static let all: [any ParsableCommand.Type] = [
         RunCommand.self, LintCommand.self, SubmitCommand.self, ListCommand.self, GetCommand.self,
-        LogsCommand.self,
+        LogsCommand.self, WhyCommand.self,
         WatchCommand.self, WaitCommand.self, RetryCommand.self, ResubmitCommand.self, StopCommand.self,
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ArchiveCommand.self,

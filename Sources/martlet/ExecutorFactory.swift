@@ -19,6 +19,8 @@ enum ExecutorFactory {
         settings controllerSettings: ControllerSettings = ControllerSettings()
     ) throws -> WorkflowController {
         let artifacts = try artifactStore(data)
+        var controllerSettings = controllerSettings
+        controllerSettings.codeVersion = { CodeVersion.text }
         switch options.executor {
         case .noop:
             return WorkflowController(
@@ -63,6 +65,7 @@ enum ExecutorFactory {
         settings.maxParallel = options.maxParallel
         settings.gpuCount = options.gpus
         settings.graceSeconds = options.gracePeriod
+        settings.backends = options.backends
         settings.sandboxMode = .init(rawValue: options.sandbox) ?? .auto
         return settings
     }

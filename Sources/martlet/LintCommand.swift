@@ -49,6 +49,7 @@ struct LintCommand: AsyncParsableCommand {
         }
         var options = ValidationOptions()
         options.strict = strict
+        options.readHead = FileHead.read
         let found = Linter.lint(
             manifests.documents, catalog: stored.including(manifests.documents).including(fixtures.documents),
             options: options)

@@ -39,11 +39,16 @@ struct SubmissionFlags: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Unknown fields are errors; otherwise warnings.")
     var strict = true
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp("Take steps over whose content has not changed (martlet.dev/cache)."))
+    var cache = true
+
     /// The options as a plain value.
     var request: SubmissionRequest {
         SubmissionRequest(
             parameter: parameter, parameterFile: parameterFile, name: name, generateName: generateName,
-            entrypoint: entrypoint, labels: labels, load: load, strict: strict)
+            entrypoint: entrypoint, labels: labels, load: load, strict: strict, usesCache: cache)
     }
 }
 

@@ -17,6 +17,7 @@ struct SubmissionRequest: Sendable, Hashable {
     var labels: String?
     var load: [String] = []
     var strict = true
+    var usesCache = true
 
     func options(namespace: String) throws -> SubmissionOptions {
         var options = SubmissionOptions()
@@ -24,6 +25,7 @@ struct SubmissionRequest: Sendable, Hashable {
         options.generateName = generateName
         options.entrypoint = entrypoint
         if namespace != "default" { options.namespace = namespace }
+        if !usesCache { options.annotations[WorkflowState.cacheAnnotation] = "false" }
         for pair in (labels ?? "").split(separator: ",") {
             guard let (key, value) = Self.pair(String(pair)) else {
                 throw CommandError("label \"\(pair)\" has no =; write name=value", status: 64)
@@ -94,6 +96,7 @@ struct RunRequest: Sendable, Hashable {
         let catalog = stored.including(manifests.documents)
         var options = ValidationOptions()
         options.strict = submission.strict
+        options.readHead = FileHead.read
         let diagnostics =
             manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: options)
         for diagnostic in diagnostics where diagnostic.severity == .warning || output != .quiet {

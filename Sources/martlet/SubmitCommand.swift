@@ -73,6 +73,7 @@ struct SubmitCommand: AsyncParsableCommand {
             .including(manifests.documents)
         var checks = ValidationOptions()
         checks.strict = submission.strict
+        checks.readHead = FileHead.read
         let diagnostics =
             manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
         for diagnostic in diagnostics { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }

@@ -19,6 +19,7 @@ struct LoweringTests {
         #expect(
             result["container"] == [
                 "image": "image", "command": ["martlet", "sft", "--config", "/.martlet/step.json"],
+                "env": [["name": "MARTLET_OUTPUT_DIR", "value": "/.martlet/outputs"]],
             ])
         #expect(
             result["inputs"]?["artifacts"] == [
@@ -80,6 +81,22 @@ struct LoweringTests {
                 "valueFrom": ["path": "/.martlet/outputs/parameters/steps", "default": ""],
             ])
         #expect(parameters.count == 4)
+    }
+
+    @Test("Another engine is told of all inputs, and the step where they lie")
+    func allInputs() throws {
+        let document: JSONValue = [
+            "spec": ["templates": [["name": "m", "inputs": ["artifacts": [["name": "model"]]], "merge": [:]]]]
+        ]
+        let template = MartletStep.loweringAll(in: document, image: "i")["spec"]?["templates"]?.arrayValue?[0]
+        let inputs = template?["inputs"]?["artifacts"]?.arrayValue ?? []
+        #expect(inputs.map { $0["name"] } == ["model", "adapter", "martlet-step"])
+        #expect(inputs.map { $0["optional"] } == [nil, true, nil])
+        let data = try #require(inputs.last?["raw"]?["data"]?.stringValue)
+        #expect(
+            try JSONValue(parsing: data) == [
+                "model": "/.martlet/inputs/model", "adapter": "/.martlet/inputs/adapter",
+            ])
     }
 
     @Test("Parameters that only the data name are those that the document asks for")

@@ -24,6 +24,7 @@ import expect_examples
 import expect_semantics
 import follow_ups
 import refusals
+from example_hub import ExampleHub
 from fixtures import Fixtures
 from program import Program, default_path, parse
 from view import View
@@ -96,7 +97,7 @@ def check_run(row, fixtures, program):
     return view.problems
 
 
-def check_example(row, program):
+def check_example(row, program, hub):
     """Problems of an example that says in comments what it does."""
     path = row["path"]
     said = re.findall(r"^# (expect[-a-z]*|then|arguments): (.+)$", open(path, encoding="utf-8").read(), re.M)
@@ -107,7 +108,10 @@ def check_example(row, program):
     if lint.status != 0:
         return [f"lint ended with {lint.status}: {lint.tail()}"]
     arguments = [word for key, value in said if key == "arguments" for word in shlex.split(value)]
-    outcome = program.call("run", path, *arguments, "-o", "json", "--no-wait")
+    if any("{hub}" in word for word in arguments):
+        url = hub.url()
+        arguments = [word.replace("{hub}", url) for word in arguments]
+    outcome = run_example(path, arguments, program)
     view = View(parse(outcome), program, outcome)
     view.expect(view.status.get("phase") == phase, f"phase {view.status.get('phase')} instead of {phase}")
     view.expect(outcome.status == STATUS[phase], f"exit status {outcome.status}: {outcome.tail(200)}")
@@ -132,6 +136,20 @@ def check_example(row, program):
     return view.problems
 
 
+def run_example(path, arguments, program):
+    """What a manifest comes to; of a schedule, what it starts when it is due."""
+    with open(path, encoding="utf-8") as file:
+        schedule = re.search(r"^kind: CronWorkflow\nmetadata:\n  name: (\S+)", file.read(), re.M)
+    if not schedule:
+        return program.call("run", path, *arguments, "-o", "json", "--no-wait")
+    for words in (["cron", "create", path], ["submit", "--from", f"cronwf/{schedule[1]}", "-o", "name", *arguments]):
+        outcome = program.call(*words, limit=60)
+        if outcome.status != 0:
+            raise AssertionError(f"`{' '.join(words[:3])}` ended with {outcome.status}: {outcome.tail()}")
+    name = outcome.out.strip().rsplit("/", 1)[-1]
+    return program.call("run", "--resume", name, "-o", "json", "--no-wait")
+
+
 def run_case(row, fixtures, options):
     """One case: its name and what is wrong with it."""
     name = f"{row['folder']}/{row['file']}"
@@ -140,7 +158,7 @@ def run_case(row, fixtures, options):
         if not os.path.isfile(row["path"]):
             problems = ["the file is missing"]
         elif options.workflows:
-            problems = check_example(row, program)
+            problems = check_example(row, program, options.hub)
         elif "expected_phase" in row:
             problems = check_run(row, fixtures, program)
         else:
@@ -191,6 +209,7 @@ def arguments():
 
 def main():
     options = arguments()
+    options.hub = ExampleHub(options.martlet)
     cases = [
         case for case in gather(options)
         if (not options.only or any(text in case[0]["folder"] + "/" + case[0]["file"] for text in options.only))

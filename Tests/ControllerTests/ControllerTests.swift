@@ -167,6 +167,11 @@ struct ControllerTests {
             Effect.cancel(AttemptKey(workflowUID: "u", nodeID: "n", attempt: 2), immediately: true),
             .releaseLocks("n"), .saveCache("n", cache: "c", key: "k", Outputs(result: "r")),
             .removeWorkingFiles("n"), .deleteArtifacts("n", [Artifact(name: "a")]),
+            .saveContent(
+                "n",
+                ContentRecord(
+                    key: "k", fields: ["a": "b"], outputs: Outputs(result: "r"), workflowName: "w",
+                    nodeName: "n", finishedAt: Timestamp(seconds: 7))),
         ])
     func codesEffects(effect: Effect) throws {
         let row = try #require(effect.row(sequence: 7))

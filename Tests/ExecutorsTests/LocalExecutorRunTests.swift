@@ -339,6 +339,27 @@ struct LocalExecutorRunTests {
         #expect(text == "{\"dataset\":\"/.martlet/inputs/dataset\",\"learning_rate\":1}DATA")
     }
 
+    @Test("What a template says of an artifact of our own steps counts: its key, and that it must be there")
+    func builtInKey() async throws {
+        let program = workshop.directory + "/martlet"
+        try Disk.write(
+            Array("#!/bin/sh\necho weights > $MARTLET_OUTPUT_DIR/adapter\n".utf8), to: program, mode: 0o755)
+        func template(_ artifact: JSONValue) -> JSONValue {
+            ["name": "t", "sft": [:], "outputs": ["artifacts": [artifact]]]
+        }
+        let kept: JSONValue = ["name": "adapter", "s3": ["key": "kept/here"]]
+        let outcome = try await run(template(kept), settings: { $0.martletExecutablePath = program })
+        #expect(outcome.phase == .succeeded, "\(outcome.message)")
+        let transfer = ArtifactTransfer(store: workshop.store, namespace: "ns") { _, _ in nil }
+        try transfer.load(Artifact(kept), at: workshop.directory + "/adapter")
+        let bytes = try Disk.read(workshop.directory + "/adapter", limitBytes: 64)
+        #expect(String(decoding: bytes, as: UTF8.self) == "weights\n")
+        let missing = try await run(
+            template(["name": "model"]), name: "b", settings: { $0.martletExecutablePath = program })
+        #expect(missing.phase == .error || missing.phase == .failed)
+        #expect(missing.message.contains("the step gave no artifact 'model'"))
+    }
+
     @Test(
         "Our own steps' exit codes have words and classes",
         arguments: [

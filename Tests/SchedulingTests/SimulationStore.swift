@@ -86,8 +86,8 @@ extension Effect {
     /// Whether the effect is stored with the state; the others follow from it.
     var hasRow: Bool {
         switch self {
-        case .launch, .acquireLocks, .lookUpCache, .finished, .emitMetrics: false
-        case .cancel, .releaseLocks, .saveCache, .removeWorkingFiles, .deleteArtifacts: true
+        case .launch, .acquireLocks, .lookUpCache, .lookUpContent, .finished, .emitMetrics: false
+        case .cancel, .releaseLocks, .saveCache, .saveContent, .removeWorkingFiles, .deleteArtifacts: true
         }
     }
 }

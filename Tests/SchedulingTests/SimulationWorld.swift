@@ -33,6 +33,7 @@ struct World {
     var executor: FakeExecutor
     var locks = FakeLocks()
     var cache: [String: Outputs] = [:]
+    var content = FakeContent()
     private(set) var store = FakeStore()
     var faults: Faults?
     /// Whether a person resumes whatever waits for one.
@@ -217,6 +218,9 @@ struct World {
             for request in locks.queue { ask(request) }
         case .lookUpCache(let id, let name, let key, _):
             post(.cacheAnswered(id, cache["\(name)/\(key)"]))
+        case .lookUpContent(let id, let request, let reads):
+            post(.contentAnswered(id, content.answer(request, reads: reads)))
+        case .saveContent(_, let record): content.keep(record)
         case .saveCache(_, let name, let key, let outputs): cache["\(name)/\(key)"] = outputs
         case .removeWorkingFiles, .deleteArtifacts, .emitMetrics: break
         case .finished: locks.releaseAll()

@@ -208,13 +208,16 @@ import Testing
                     - name: eval
                       template: eval
                       dependencies: [tune]
-                      arguments: {artifacts: [{name: model, from: "{{tasks.tune.outputs.artifacts.model}}"}]}
+                      arguments:
+                        artifacts:
+                        - {name: model, from: "{{tasks.get.outputs.artifacts.model}}"}
+                        - {name: adapter, from: "{{tasks.tune.outputs.artifacts.adapter}}"}
                     - name: show
                       template: show
                       dependencies: [eval]
                       arguments: {parameters: [{name: text, value: "\(tag)"}]}
                 - {name: get, download: {model: some/model}}
-                - {name: tune, inputs: {artifacts: [{name: model}]}, plugin: {martlet: {sft: {lora_rank: 8}}}}
+                - {name: tune, inputs: {artifacts: [{name: model}]}, plugin: {martlet: {sft: {lora_rank: 8, dataset: d}}}}
                 - {name: eval, inputs: {artifacts: [{name: model}]}, evaluate: {eval_dataset: [arc]}}
                 - name: show
                   inputs: {parameters: [{name: text}]}
@@ -222,7 +225,7 @@ import Testing
                 """)
         }
         #expect(Linting.errors(manifest("{{tasks.tune.outputs.parameters.train_loss}}")) == [])
-        #expect(Linting.errors(manifest("{{tasks.eval.outputs.parameters.arc_accuracy}}")) == [])
+        #expect(Linting.errors(manifest("{{tasks.eval.outputs.parameters.acc_norm}}")) == [])
         let wrong = Linting.lint(manifest("{{tasks.tune.outputs.parameters.train_los}}")).filter {
             $0.severity == .error
         }

@@ -258,7 +258,7 @@ import Testing
         let plugin = Linting.template("plugin: {slack: {text: x}}")
         #expect(Linting.errors(plugin).first?.contains("plugin 'slack' cannot run here") == true)
         #expect(Linting.errors(plugin, options: ValidationOptions(target: .argo)) == [])
-        let sft = Linting.template("inputs: {artifacts: [{name: model, raw: {data: x}}]}\nsft: {}")
+        let sft = Linting.template("inputs: {artifacts: [{name: model, raw: {data: x}}]}\nsft: {dataset: x}")
         #expect(Linting.errors(sft) == [])
         #expect(
             Linting.errors(sft, options: ValidationOptions(target: .argo)).first?.contains("does not know")

@@ -170,7 +170,11 @@ package struct RetentionRunner: Sendable {
                     case "OnWorkflowDeletion": keys.insert(key)
                     case "Never": break
                     default:
-                        let isOwn = key.hasPrefix(prefix) && !cachedNodes.contains(node.id)
+                        // An attempt's artifacts are those of the node that it was made for.
+                        let isCached =
+                            cachedNodes.contains(node.id)
+                            || (node.isRetryAttempt && node.parents.contains(where: cachedNodes.contains))
+                        let isOwn = key.hasPrefix(prefix) && !isCached
                         if isOwn && !policy.keepsArtifacts { keys.insert(key) }
                     }
                 }

@@ -61,7 +61,8 @@ extension LocalExecutor {
     // MARK: Admission and start
 
     private func admit(_ key: AttemptKey, _ launch: Launch) {
-        let request = ResourceRequest(launch.template)
+        var request = ResourceRequest(launch.template)
+        if request.memoryBytes == 0 { request.memoryBytes = estimatedMemory(launch) }
         let decision = state.withLock { state -> Admission.Decision? in
             guard state.attempts[key]?.cancel == nil else { return nil }
             state.attempts[key]?.stage = .queued
@@ -73,6 +74,21 @@ extension LocalExecutor {
         case .waiting(let message): reporter.yield(.waiting(key, message: message))
         case .impossible(let message): fail(key, message, .infrastructure)
         }
+    }
+
+    /// What a step of ours will need, by the size of its model; 0 where nothing is known. Never more than the
+    /// machine has: the estimate is rough, and a step that cannot fit says so better itself.
+    private func estimatedMemory(_ launch: Launch) -> Int {
+        guard case .martlet(let step) = launch.template.kind else { return 0 }
+        var sizes: [String: Int] = [:]
+        for artifact in launch.inputs.artifacts {
+            guard case .key(let key)? = try? ArtifactLocation(artifact),
+                let tree = try? store.resolve(key: key, namespace: launch.namespace)
+            else { continue }
+            sizes[StepParameterTable.canonical(artifact.name)] = tree.bytes
+        }
+        let capacity = state.withLock { $0.admission.capacity.memoryBytes }
+        return min(StepMemory.bytes(step, inputs: sizes), capacity)
     }
 
     func start(_ key: AttemptKey, gpus: [Int]) {

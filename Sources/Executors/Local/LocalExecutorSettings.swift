@@ -34,6 +34,9 @@ package struct LocalExecutorSettings: Sendable {
     package var pathDirectories: [String]?
     /// By image, with or without its tag.
     package var imageMap: [String: ImageMapping] = [:]
+    /// Virtual environments of Python that have the other programs which steps may name as `backend`: directories
+    /// by that name.
+    package var backends: [String: String] = [:]
     /// Between the request to end and the kill.
     package var graceSeconds = 30
     /// The program that runs Martlet's own steps.

@@ -2,6 +2,7 @@
 
 import Glibc
 import Scheduling
+import Text
 import WorkflowLanguage
 
 /// Processor time, memory and GPUs that a step asks for. Zero means that it asks for none.
@@ -34,6 +35,7 @@ struct ResourceRequest: Sendable, Hashable {
         switch template.kind {
         case .container(let container), .script(let container, _): beside.append(container)
         case .containerSet(let set): beside += set.containers
+        case .martlet: beside.append(Container(["resources": template.raw["podResources"] ?? .null]))
         default: break
         }
         var sum = ResourceRequest()

@@ -36,6 +36,8 @@ struct StepContainers {
             main.command.append(shown(StepPlan.scriptPath))
             containers.append(main)
         case .containerSet(let set): containers += try members(of: set)
+        case .martlet(let step) where step.backend != .martlet:
+            containers.append(try foreign(step))
         case .martlet(let step):
             containers.append(try built(in: [step.kind.rawValue, "--config"], file: "step.json"))
         case .http: containers.append(try built(in: ["internal-http"], file: "http.json"))
@@ -103,6 +105,33 @@ struct StepContainers {
         let command = [program] + words + [shown("\(StepPlan.martletDirectory)/\(file)")]
         if !gpus.isEmpty { set(gpus, in: &environment) }
         return SupervisorSpec.Container(command: command, environment: environment.variables)
+    }
+
+    /// A step that another program does, in its virtual environment.
+    private func foreign(_ step: MartletStep) throws -> SupervisorSpec.Container {
+        let directory = try plan.environment(of: step)
+        let places = BackendCommand.Places(
+            inputs: shown(StepPlan.inputsTarget), outputs: shown(StepPlan.outputsTarget))
+        let command: BackendCommand
+        switch BackendCommand.rendering(
+            step, inputs: plan.template.inputs.artifacts.map(\.name), places: places)
+        {
+        case .success(let made): command = made
+        case .failure(let refusal):
+            throw StepVolumes.Problem(
+                description: refusal.problems.map { "\($0.message); \($0.remedy)" }.joined(separator: ", "))
+        }
+        var environment = base(containerName: "main")
+        environment.set("PATH", "\(directory)/bin:\(plan.host.searchPath)")
+        environment.set("VIRTUAL_ENV", directory)
+        environment.set("MARTLET_OUTPUT_DIR", shown(StepPlan.outputsTarget))
+        if let processes = plan.template.metadata.annotations["martlet.dev/procs-per-node"] {
+            environment.set("NPROC_PER_NODE", processes)
+        }
+        if !gpus.isEmpty { set(gpus, in: &environment) }
+        var words = command.containerWords(of: step, places: places)
+        words[0] = directory + "/bin/python"
+        return SupervisorSpec.Container(command: words, environment: environment.variables)
     }
 
     /// How the step names a file of the attempt.

@@ -12,8 +12,9 @@ struct StepOutcome {
     let result: AttemptResult
     let transfer: ArtifactTransfer
 
-    /// How much of a failed step's log is searched for signs that memory ran out.
-    private static let searchedBytes = 32 << 10
+    /// How much of a failed step's log is searched for signs that memory ran out: processes beside the one that
+    /// failed may say much after it.
+    private static let searchedBytes = 256 << 10
 
     /// Takes the outputs and judges. May be repeated as long as the working files are there.
     /// - Returns: nil when the disk has no room for the outputs now.
@@ -81,13 +82,18 @@ struct StepOutcome {
             // Only the supervisor's own trouble gets 125.
             return ("\(name): \(result.message) (exit code \(code))", code == 125 ? .infrastructure : .user)
         }
-        if result.oomKilled == true && result.signal == SIGKILL {
-            return ("OOMKilled (exit code \(code))", .memory)
-        }
+        if result.oomKilled == true { return ("OOMKilled (exit code \(code))", .memory) }
         if case .martlet = plan.template.kind, let (words, kind) = Self.builtInFailures[code] {
             return ("\(name): Error (exit code \(code)): \(words)", kind)
         }
-        return ("\(name): Error (exit code \(code))", memoryRanOut ? .memory : .user)
+        return ("\(name): Error (exit code \(code))", failureClass(code))
+    }
+
+    /// Memory, if the log says so. A kill that nobody here asked for and that no counter of ours saw came from
+    /// outside: the machine's.
+    private func failureClass(_ code: Int32) -> FailureClass {
+        if memoryRanOut { return .memory }
+        return result.signal == SIGKILL || code == 128 + SIGKILL ? .infrastructure : .user
     }
 
     private var failedName: String {
@@ -110,8 +116,7 @@ struct StepOutcome {
         guard let tail = StepLog.lastBytes(plan.directory + "/log", count: Self.searchedBytes) else {
             return false
         }
-        let signs = ["CUDA out of memory", "OutOfMemoryError", "HIP out of memory", "MemoryError"]
-        return signs.contains { tail.contains($0) }
+        return MemorySigns.areIn(tail)
     }
 
     private static func containerOutcome(_ container: AttemptResult.Container)

@@ -114,12 +114,21 @@ struct StepOutputs {
         let declared = Set(outputs.artifacts.map(\.name))
         for name in MartletStepContract(step.kind).outputArtifacts where !declared.contains(name) {
             let path = "\(directory)/\(name)"
-            guard Disk.exists(path) else { continue }
+            // What the template says of it counts: the key that it is kept under, its garbage collection.
+            let written = plan.template.outputs.artifacts.first { $0.name == name }
+            guard Disk.exists(path) else {
+                if strict, let written, !written.optional {
+                    throw Failure(
+                        description: "the step gave no artifact '\(name)', which its outputs name; "
+                            + "mark it `optional: true`, or see its parameters", isInfrastructure: false)
+                }
+                continue
+            }
             do {
                 outputs.artifacts.append(
                     try save(
-                        Artifact(name: name), from: path, source: plan.host.isPlain ? .shared : .attemptEnded)
-                )
+                        written ?? Artifact(name: name), from: path,
+                        source: plan.host.isPlain ? .shared : .attemptEnded))
             } catch {
                 guard strict else { continue }
                 throw Failure(

@@ -4,6 +4,7 @@
 
 import Artifacts
 import Scheduling
+import Text
 import WorkflowLanguage
 
 struct StepPlan {
@@ -112,6 +113,57 @@ struct StepPlan {
         return ImageRoot(path: root).view
     }
 
+    /// The virtual environment for a step that another program does.
+    func environment(of step: MartletStep) throws -> String {
+        let name = step.value("backend")?.scalarText ?? ""
+        guard let directory = host.settings.backends[name] else {
+            throw StepVolumes.Problem(
+                description:
+                    "no Python environment is known for backend \(name): give --backend \(name)=DIRECTORY of "
+                    + "one that has it, or run on Kubernetes, where its image is used")
+        }
+        return directory
+    }
+
+    /// Files and directories of the machine that a step of ours, or of another program, names in its parameters:
+    /// it sees them under their own paths and cannot change them.
+    var namedPaths: [String] {
+        guard case .martlet(let step) = template.kind, !host.isPlain else { return [] }
+        var paths: Set<String> = []
+        for name in Self.pathParameters {
+            for text in step.literals(name) where text.hasPrefix("/") {
+                // A number of rows may stand behind a path.
+                let bare = text.split(separator: "#", maxSplits: 1).first.map(String.init) ?? text
+                let path = StepView.normal(Disk.exists(text) ? text : bare)
+                let isOurs = path.hasPrefix(Self.martletDirectory + "/") || path == "/"
+                if !isOurs, Disk.exists(path) { paths.insert(path) }
+            }
+        }
+        if step.backend != .martlet, let directory = try? environment(of: step) {
+            paths.insert(StepView.normal(directory))
+            if let prefix = Self.pythonPrefix(of: directory) { paths.insert(prefix) }
+        }
+        // What is inside of another is there already.
+        return paths.filter { path in !paths.contains { path.hasPrefix($0 + "/") } }.sorted()
+    }
+
+    private static let pathParameters = [
+        "model", "dataset", "val_dataset", "adapters", "ref_model", "ref_adapters", "tokenizer", "init_config",
+        "batch_order", "few_shot_file", "task", "file", "fail_if_worse_than", "resume_from_checkpoint",
+    ]
+
+    /// The installation that an environment's `python` leads to, unless it is the machine's own.
+    private static func pythonPrefix(of directory: String) -> String? {
+        guard let bytes = try? Disk.read(directory + "/pyvenv.cfg", limitBytes: 1 << 16) else { return nil }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let parts = line.split(separator: "=", maxSplits: 1).map(\.trimmingSpaces)
+            guard parts.count == 2, parts[0] == "home" else { continue }
+            let prefix = Disk.parent(of: parts[1])
+            return prefix == "/usr" || prefix == "/" || prefix.isEmpty ? nil : prefix
+        }
+        return nil
+    }
+
     /// The container that decides about the step's programs; nil for steps that are not the manifest's own
     /// command.
     var mainContainer: Container? {
@@ -146,5 +198,13 @@ struct ImageRoot {
         // Names of other machines are looked up as this machine does it.
         binds.append(.init(source: "/etc/resolv.conf", target: "/etc/resolv.conf", access: .optional))
         return (binds, links)
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingSpaces: String {
+        var text = drop { $0 == " " }
+        while text.last == " " { text = text.dropLast() }
+        return String(text)
     }
 }

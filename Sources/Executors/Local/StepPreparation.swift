@@ -150,8 +150,11 @@ struct StepPreparation {
                 source: try source(of: place), target: place.target,
                 access: place.readOnly ? .readOnly : .readWrite)
         }
+        let named = plan.namedPaths.map {
+            SupervisorSpec.Bind(source: $0, target: $0, access: .readOnly)
+        }
         let wanted =
-            (mounts + inputs).map(\.target) + spec.containers.map { StepView.normal($0.workingDirectory) }
+            (named + mounts + inputs).map(\.target) + spec.containers.map { StepView.normal($0.workingDirectory) }
         let places = wanted.map { StepView.following(programs.links, $0) }
         spec.links = programs.links
         spec.binds = try HostOpening(root: plan.root).open(places, in: programs.binds)
@@ -171,7 +174,7 @@ struct StepPreparation {
             spec.binds.append(
                 .init(source: memory + "/http.json", target: Self.requestPath, access: .readOnly))
         }
-        spec.binds += mounts + inputs.sorted { $0.target < $1.target }
+        spec.binds += named + mounts + inputs.sorted { $0.target < $1.target }
         return spec
     }
 

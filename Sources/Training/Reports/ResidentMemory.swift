@@ -30,15 +30,33 @@ package struct MemoryAllowance: Sendable, Hashable {
     /// What is left below the control groups' limits, caches that can be dropped counted as free, in bytes.
     package var groupAvailableBytes: Int?
 
+    /// What the process's own limits (`ulimit -d`, `ulimit -v`) leave; nil for none.
+    package var processAvailableBytes: Int?
+
     /// How much more the process may allocate; nil where nothing is known.
     package var availableBytes: Int? {
-        [machineAvailableBytes, groupAvailableBytes].compactMap { $0 }.min()
+        [machineAvailableBytes, groupAvailableBytes, processAvailableBytes].compactMap { $0 }.min()
+    }
+
+    /// What is left for small things when all that a limit of the process leaves is given out.
+    private static let reserveBytes = 24 << 20
+
+    /// The least that the limits of data and of addresses leave.
+    private static func left(_ status: [String: Int]) -> Int? {
+        [(__rlimit_resource_t(RLIMIT_DATA.rawValue), "VmData"), (__rlimit_resource_t(RLIMIT_AS.rawValue), "VmSize")]
+            .compactMap { resource, name -> Int? in
+                var limit = rlimit()
+                guard getrlimit(resource, &limit) == 0, limit.rlim_cur < 1 << 60, let used = status[name]
+                else { return nil }
+                return max(0, Int(limit.rlim_cur) - used - reserveBytes)
+            }.min()
     }
 
     /// Control groups of version 2, and of version 1 where memory is counted there.
     /// - Parameter root: what stands before /proc and /sys, for tests.
     package static func read(root: String = "") -> MemoryAllowance {
         var allowance = MemoryAllowance()
+        if root.isEmpty { allowance.processAvailableBytes = left(KernelFile.fields("/proc/self/status")) }
         allowance.machineAvailableBytes = KernelFile.fields("\(root)/proc/meminfo")["MemAvailable"]
         for line in KernelFile.lines("\(root)/proc/self/cgroup") {
             // Such as 0::/user.slice or 4:memory:/docker/1a2b.

@@ -47,6 +47,8 @@ package struct RunSummary: Sendable, Hashable {
     package var tokensPerSecond = 0.0
     /// The last step's rewards, of rlhf.
     package var metrics: [NamedValue] = []
+    /// The last evaluation's; empty where nothing was evaluated.
+    package var evaluationMetrics: [NamedValue] = []
     package var lastCheckpoint: String?
     package var bestCheckpoint: String?
 

@@ -32,7 +32,7 @@ struct TrainingLoop {
         self.setup = setup
         self.stop = stop
         parameters = setup.parameters
-        let available = max(64 << 20, MemoryAllowance.read().availableBytes ?? 1 << 40)
+        let available = max(8 << 20, MemoryAllowance.read().availableBytes ?? 1 << 40)
         arena = try ActivationArena(
             byteCount: setup.environment.memoryLimitBytes ?? available, backend: setup.backend)
         let resumed = parameters.resumeOnlyModel ? nil : setup.resumed?.state
@@ -197,6 +197,7 @@ struct TrainingLoop {
         evaluatedStep = step
         summary.evalLoss = result.loss
         let metrics = result.metrics.map { NamedValue($0.name, $0.value) }
+        summary.evaluationMetrics = metrics
         log.evaluationFinished(
             EvaluationReport(
                 step: step, epoch: setup.batches.epoch(afterSteps: step), loss: result.loss,

@@ -21,9 +21,11 @@ extension MartletStep {
     ///   - template: a template as it was written.
     ///   - image: the step image.
     ///   - parameters: names of output parameters that are asked for, for kinds whose data name them.
-    package static func lowering(template: JSONValue, image: String, parameters: Set<String> = [])
-        -> JSONValue
-    {
+    ///   - declaresInputs: whether all inputs that the kind knows are declared, as an engine wants it that does not
+    ///     know the step; those that the template does not name are optional.
+    package static func lowering(
+        template: JSONValue, image: String, parameters: Set<String> = [], declaresInputs: Bool = false
+    ) -> JSONValue {
         guard var members = template.objectValue, let step = MartletStep(Fields(template)) else {
             return template
         }
@@ -35,20 +37,50 @@ extension MartletStep {
         members["container"] = [
             "image": .string(image),
             "command": ["martlet", .string(step.kind.rawValue), "--config", .string(configPath)],
+            "env": [["name": "MARTLET_OUTPUT_DIR", "value": .string(outputDirectory)]],
         ]
-        members["inputs"] = step.inputs(members["inputs"])
+        let inputs = Fields(members["inputs"]).list("artifacts").compactMap { $0["name"]?.scalarText }
+        if step.backend != .martlet,
+            case .success(let command) = BackendCommand.rendering(step, inputs: inputs)
+        {
+            let annotations = ObjectMetadata(members["metadata"]).annotations
+            members["container"] = command.container(of: step, annotations: annotations)
+        } else if let resources = members["podResources"], var container = members["container"]?.objectValue {
+            container["resources"] = resources
+            members["container"] = .object(container)
+            members["podResources"] = nil
+        }
+        members["inputs"] = step.inputs(members["inputs"], declaresAll: declaresInputs)
         members["outputs"] = step.outputs(members["outputs"], asked: parameters)
         return .object(members)
     }
 
-    private func inputs(_ written: JSONValue?) -> JSONValue {
+    private func inputs(_ written: JSONValue?, declaresAll: Bool) -> JSONValue {
         var inputs = written?.objectValue ?? [:]
         var artifacts = (inputs["artifacts"]?.arrayValue ?? []).map {
             Self.placed($0, in: Self.inputDirectory)
         }
+        if declaresAll {
+            let named = Set(
+                artifacts.compactMap { $0["name"]?.scalarText }.map(StepParameterTable.canonical))
+            artifacts += MartletStepContract(kind).inputArtifacts.filter {
+                !named.contains(StepParameterTable.canonical($0)) && value(StepParameterTable.canonical($0)) == nil
+            }.map {
+                ["name": .string($0), "path": .string("\(Self.inputDirectory)/\($0)"), "optional": true]
+            }
+        }
+        // The step finds its inputs by their paths; a path that is not there at run time means no input.
+        var settings = parameters.objectValue ?? [:]
+        let given = Set(settings.keys.map(StepParameterTable.canonical))
+        for artifact in artifacts {
+            guard let name = artifact["name"]?.scalarText, let path = artifact["path"],
+                !given.contains(StepParameterTable.canonical(name))
+            else { continue }
+            settings[name] = path
+        }
         artifacts.append([
             "name": .string(Self.configArtifact), "path": .string(Self.configPath),
-            "raw": ["data": .string(parameters == .null ? "{}" : parameters.compactText)],
+            "raw": ["data": .string(JSONValue.object(settings).compactText)],
         ])
         inputs["artifacts"] = .array(artifacts)
         return .object(inputs)
@@ -115,11 +147,13 @@ extension MartletStep {
                     result[key] = .array(
                         templates.map {
                             let inner = lowering(tree: $0, image: image, asked: asked)
-                            return lowering(template: inner, image: image, parameters: asked)
+                            return lowering(
+                                template: inner, image: image, parameters: asked, declaresInputs: true)
                         })
                 case ("inline", .object), ("templateDefaults", .object):
                     let inner = lowering(tree: value, image: image, asked: asked)
-                    result[key] = lowering(template: inner, image: image, parameters: asked)
+                    result[key] = lowering(
+                        template: inner, image: image, parameters: asked, declaresInputs: true)
                 default: result[key] = lowering(tree: value, image: image, asked: asked)
                 }
             }

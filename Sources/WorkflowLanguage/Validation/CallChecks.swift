@@ -23,6 +23,7 @@ extension ValidationContext {
         if let resolved {
             checkSupplied(resolved.template, with: step.arguments, at: path, into: &findings)
             warnOfUnused(step.arguments, of: resolved.template, at: path["arguments"], into: &findings)
+            checkPipeline(step, calling: resolved.template, at: path, scope: scope, into: &findings)
         }
         if let when = step.when { checkWhen(when, at: path["when"], into: &findings) }
         if !step.hooks.isEmpty {
@@ -86,7 +87,8 @@ extension ValidationContext {
             results.anyOutput = true
             return results
         }
-        return resolved.template.results(isLooped: step.loop != nil)
+        return resolved.template.results(
+            isLooped: step.loop != nil, given: step.arguments.artifacts.map(\.name))
     }
 
     private func checkHooks(

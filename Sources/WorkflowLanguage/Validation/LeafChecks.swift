@@ -132,5 +132,8 @@ extension ValidationContext {
                 "plugin.martlet must name exactly one step", at: path["plugin"]["martlet"],
                 remedy: "make a template of its own for each step")
         }
+        checkStep(
+            step, of: template, at: path.place(of: step, in: template), inputs: path["inputs"],
+            into: &findings)
     }
 }

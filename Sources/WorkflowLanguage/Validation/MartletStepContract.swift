@@ -22,20 +22,28 @@ package struct MartletStepContract: Sendable, Hashable {
         self.givesAnyParameter = givesAnyParameter
     }
 
+    /// Whether the kind reads an input artifact of this name, without which it can be called as well.
+    package func takes(_ artifact: String) -> Bool {
+        let name = StepParameterTable.canonical(artifact)
+        return inputArtifacts.contains { StepParameterTable.canonical($0) == name }
+    }
+
     /// The contract of a kind.
     package init(_ kind: MartletStep.Kind) {
         switch kind {
         case .download:
             self.init(outputArtifacts: ["model", "dataset"], outputParameters: ["revision", "bytes"])
         case .tokenizer:
-            self.init(inputArtifacts: ["dataset"], outputArtifacts: ["tokenizer"])
+            self.init(
+                inputArtifacts: ["dataset"], outputArtifacts: ["tokenizer"], outputParameters: ["vocab_size"])
         case .pretrain, .sft:
             self.init(
                 inputArtifacts: Self.trainingInputs, outputArtifacts: Self.trainingOutputs,
                 outputParameters: Self.trainingParameters)
         case .rlhf, .dpo:
             self.init(
-                inputArtifacts: Self.trainingInputs + ["ref_model"], outputArtifacts: Self.trainingOutputs,
+                inputArtifacts: Self.trainingInputs + ["ref_model", "ref_adapter"],
+                outputArtifacts: Self.trainingOutputs,
                 outputParameters: Self.trainingParameters + ["reward_accuracy", "reward_margin"])
         case .evaluate:
             self.init(

@@ -38,7 +38,7 @@ extension ValidationContext {
         let label = "outputs.parameters.\(parameter.name)"
         checkGlobalName(parameter.globalName, at: path, into: &findings)
         if case .martlet(let step) = template.kind, parameter.value == nil, parameter.valueFrom == nil {
-            checkContract(of: step, parameter: parameter.name, at: path, into: &findings)
+            checkContract(of: step, template, parameter: parameter.name, at: path, into: &findings)
             return
         }
         guard let source = parameter.valueFrom else {
@@ -108,9 +108,10 @@ extension ValidationContext {
     }
 
     private func checkContract(
-        of step: MartletStep, parameter: String, at path: FieldPath, into findings: inout Findings
+        of step: MartletStep, _ template: Template, parameter: String, at path: FieldPath,
+        into findings: inout Findings
     ) {
-        let contract = MartletStepContract(step.kind)
+        let contract = MartletStepContract(step, inputs: Set(template.inputs.artifacts.map(\.name)))
         guard !contract.givesAnyParameter, !contract.outputParameters.contains(parameter) else { return }
         findings.error(
             "\(step.kind.rawValue) gives no output parameter '\(parameter)'", at: path,
@@ -143,7 +144,7 @@ extension ValidationContext {
                 remedy: "write from: \"{{tasks.NAME.outputs.artifacts.NAME}}\" (steps.NAME in steps)")
         }
         if case .martlet(let step) = template.kind, artifact.path == nil {
-            let contract = MartletStepContract(step.kind)
+            let contract = MartletStepContract(step, inputs: Set(template.inputs.artifacts.map(\.name)))
             if !contract.outputArtifacts.contains(artifact.name) {
                 findings.error(
                     "\(step.kind.rawValue) gives no output artifact '\(artifact.name)'", at: path,

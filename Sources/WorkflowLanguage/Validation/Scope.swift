@@ -11,6 +11,8 @@ struct CallResults: Sendable {
     var anyOutputParameter = false
     /// The called template, for messages.
     var templateName = ""
+    /// What the called template is, if it is one of Martlet's own steps.
+    var step: MartletStep?
 
     func has(_ name: String) -> Bool {
         if names.contains(name) { return true }

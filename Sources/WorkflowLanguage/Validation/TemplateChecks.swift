@@ -86,6 +86,7 @@ extension ValidationContext {
         if let retry = template.raw["retryStrategy"] {
             checkRetryStrategy(retry, at: path["retryStrategy"], scope: scope, into: &findings)
         }
+        checkAnnotations(of: template, at: path, into: &findings)
         checkMetrics(template.metrics, at: path["metrics"]["prometheus"], into: &findings)
         if let memoize = template.memoize { checkMemoize(memoize, at: path["memoize"], into: &findings) }
         if let synchronization = template.raw["synchronization"] {

@@ -67,7 +67,8 @@ extension Template {
     }
 
     /// What a call of this template makes known.
-    func results(isLooped: Bool) -> CallResults {
+    /// - Parameter given: names of the artifacts that it is called with.
+    func results(isLooped: Bool, given: [String] = []) -> CallResults {
         var results = CallResults(names: ["id", "status", "startedAt", "finishedAt", "hostNodeName", "name"])
         results.templateName = name
         if daemon { results.names.insert("ip") }
@@ -76,7 +77,8 @@ extension Template {
         results.names.formUnion(outputs.artifacts.map { "outputs.artifacts.\($0.name)" })
         if isLooped { results.names.insert("outputs.parameters") }
         if case .martlet(let step) = kind {
-            let contract = MartletStepContract(step.kind)
+            let contract = MartletStepContract(step, inputs: Set(inputs.artifacts.map(\.name) + given))
+            results.step = step
             results.names.formUnion(contract.outputParameters.map { "outputs.parameters.\($0)" })
             results.names.formUnion(contract.outputArtifacts.map { "outputs.artifacts.\($0)" })
             results.anyOutputParameter = contract.givesAnyParameter

@@ -9,6 +9,15 @@ struct TemplateCall: Sendable {
 }
 
 extension Template {
+    /// The steps or tasks of the template itself.
+    var ownSteps: [Step] {
+        switch kind {
+        case .steps(let groups): Array(groups.joined())
+        case .dag(let dag): dag.tasks.map(\.step)
+        default: []
+        }
+    }
+
     /// The calls that a template makes itself.
     func calls(at path: FieldPath) -> [TemplateCall] {
         switch kind {

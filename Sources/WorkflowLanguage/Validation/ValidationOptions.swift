@@ -24,6 +24,10 @@ package struct ValidationOptions: Sendable {
     /// the workflow is about to run. Linting leaves values to be given later.
     package var requireArgumentValues = false
 
+    /// The first bytes of a file of this machine, 64 KiB at most, where the caller can read them: data sets whose
+    /// rows do not fit their step are refused then.
+    package var readHead: (@Sendable (_ path: String) -> [UInt8]?)?
+
     /// Strict, for a target.
     package init(target: Target = .local) {
         self.target = target

@@ -90,6 +90,7 @@ struct GenerateCommand: AsyncParsableCommand {
         let whole = try await session.generate(promptIDs, parameters) { text in
             if output == .text { Output.text(text) }
         }
+        try GeneratedRows.leave([GeneratedRows.row(.object([]), prompt: prompt, answer: whole.text)])
         Output.line(output == .json ? whole.json(promptIDs).compactText : "")
     }
 
@@ -98,27 +99,33 @@ struct GenerateCommand: AsyncParsableCommand {
     ) async throws {
         let lines = try Environment.read(path).split(separator: 0x0A, omittingEmptySubsequences: false)
         var prompts: [[Int32]] = []
+        var rows: [OrderedJSON] = []
         for (index, line) in lines.enumerated() where line.contains(where: { $0 > 0x20 }) {
             do {
-                prompts.append(
-                    try self.prompt(OrderedJSON(parsingUTF8: Array(line)), session.engine.tokenizer))
+                let row = try OrderedJSON(parsingUTF8: Array(line))
+                prompts.append(try self.prompt(row, session.engine.tokenizer))
+                rows.append(row)
             } catch let error as JSONParseError {
                 throw CommandError("\(path):\(index + 1): \(error.message)", status: 65)
             } catch let error as CommandError {
                 throw CommandError("\(path):\(index + 1): \(error.message)", status: 65)
             }
         }
-        try await answer(prompts, parameters, session)
+        let answers = try await answer(prompts, parameters, session)
+        try GeneratedRows.leave(
+            zip(rows, answers).map { GeneratedRows.row($0, prompt: nil, answer: $1) })
     }
 
+    /// - Returns: the texts, in the order of the prompts.
     private func answer(
         _ prompts: [[Int32]], _ parameters: SamplingParameters, _ session: EngineSession
-    ) async throws {
+    ) async throws -> [String] {
         // As many as the engine runs at once; answers wait for those before them.
         let progress = ProgressLine("generating")
         defer { progress.finish() }
-        try await withThrowingTaskGroup(of: (Int, EngineSession.Whole).self) { group in
+        return try await withThrowingTaskGroup(of: (Int, EngineSession.Whole).self) { group in
             var done: [Int: EngineSession.Whole] = [:]
+            var texts: [String] = []
             var (begun, shown) = (0, 0)
             while shown < prompts.count {
                 while begun < prompts.count, begun - shown < 64 {
@@ -133,10 +140,12 @@ struct GenerateCommand: AsyncParsableCommand {
                         output == .json
                             ? next.json(prompts[shown]).compactText
                             : OrderedJSON.string(next.text).compactText)
+                    texts.append(next.text)
                     shown += 1
                     progress.show(shown, of: prompts.count)
                 }
             }
+            return texts
         }
     }
 

@@ -30,20 +30,32 @@ enum ParameterWords {
         while index < words.count {
             let word = words[index]
             if word == configurationFlag, index + 1 < words.count {
-                flags += try self.flags(in: words[index + 1])
+                flags += try self.flags(in: words[index + 1], of: words.first ?? "")
                 index += 2
             } else if word.hasPrefix(configurationFlag + "=") {
-                flags += try self.flags(in: String(word.dropFirst(configurationFlag.count + 1)))
+                let file = String(word.dropFirst(configurationFlag.count + 1))
+                flags += try self.flags(in: file, of: words.first ?? "")
                 index += 1
             } else {
                 rest.append(word)
                 index += 1
             }
         }
-        return flags + rest
+        return Array(rest.prefix(1)) + flags + rest.dropFirst()
     }
 
-    private static func flags(in path: String) throws -> [String] {
+    /// How a step of a workflow names what the command has under another name: its model is a bare word.
+    private static func word(_ name: String, of command: String) -> String {
+        guard command == "generate" else { return normalized(["--" + name])[0] }
+        switch name {
+        case "model": return ""
+        case "dataset", "prompts": return "--file"
+        case "adapters", "ref_adapter": return "--adapter"
+        default: return normalized(["--" + name])[0]
+        }
+    }
+
+    private static func flags(in path: String, of command: String) throws -> [String] {
         let (documents, diagnostics) = ManifestReader.read(try Environment.read(path), file: path)
         if let problem = diagnostics.first { throw CommandError(problem.description, status: 2) }
         guard let members = documents.first?.json.objectValue, documents.count == 1 else {
@@ -51,7 +63,9 @@ enum ParameterWords {
                 "\(path): not a map of parameters; write lines like `temperature: 0`", status: 2)
         }
         return try members.sortedByKey.flatMap { name, value -> [String] in
-            let flag = normalized(["--" + name])[0]
+            if let path = value.stringValue, StepFiles.isAbsentInput(path) { return [] }
+            let flag = word(name, of: command)
+            if flag.isEmpty { return value.scalarText.map { [$0] } ?? [] }
             switch value {
             case .null: return []
             case .bool(let isOn): return isOn ? [flag] : []
@@ -62,7 +76,7 @@ enum ParameterWords {
                 }
             default:
                 guard let text = value.scalarText else { throw unreadable(path, name) }
-                return [flag + "=" + text]
+                return [flag + "=" + StepFiles.named(text, for: String(flag.dropFirst(2)))]
             }
         }
     }

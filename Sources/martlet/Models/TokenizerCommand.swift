@@ -1,6 +1,7 @@
 // `martlet tokenizer`: learn a byte-level BPE vocabulary from texts.
 
 import ArgumentParser
+import Artifacts
 import Glibc
 import Models
 import Tensors
@@ -8,59 +9,79 @@ import Text
 
 extension BytePairTrainer.Splitting: ExpressibleByArgument {}
 
-struct TokenizerCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "tokenizer", abstract: "Train a byte-level BPE tokenizer on texts.",
-        discussion: """
-            A dataset is a text file, of which each line is a text, or JSONL with a "text" or "messages" in each line.
-            The result is tokenizer.json and tokenizer_config.json as transformers loads them.
-            Examples:
-              martlet tokenizer --dataset corpus.txt --vocab_size 32000 --output_dir ./tokenizer
-            """)
+/// The parameters of `tokenizer`.
+struct TokenizerTrainingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Text or JSONL files, or folders of them; several may be given.", valueName: "PATH"))
+    var dataset: [String] = []
 
-    @Option(help: "A text or JSONL file; may be given several times.")
-    var dataset: [String]
-
-    @Option(help: "Tokens, the 256 bytes and the special tokens included.")
-    var vocabSize: Int
+    @Option(
+        help: ArgumentHelp("Tokens, the 256 bytes and the special tokens included.", valueName: "N"))
+    var vocabSize: Int?
 
     @Option(help: ArgumentHelp("Where the tokenizer is written.", valueName: "DIR"))
-    var outputDir: String
+    var outputDir: String?
 
-    @Option(help: "Special tokens, which get the first ids; the first one also ends a text.")
-    var specialTokens: [String] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    @Option(
+        help: ArgumentHelp(
+            "Special tokens, which get the first ids; the first one also ends a text.", valueName: "TOKEN"))
+    var specialTokens: [String] = []
 
-    @Option(help: "Pairs that occur less often are not joined.")
+    @Option(help: ArgumentHelp("Pairs that occur less often are not joined.", valueName: "N"))
     var minFrequency = 2
 
     @Option(help: "How texts are split first: gpt2, llama3 or qwen2.")
     var splitting: BytePairTrainer.Splitting = .qwen2
 
-    @Option(help: "YAML or JSON file with these options.")
+    @Option(help: ArgumentHelp("YAML or JSON file with these parameters.", valueName: "FILE"))
     var config: String?
 
+    static let usualSpecialTokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+}
+
+struct TokenizerCommand: ParsableCommand, ParameterCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenizer", abstract: "Train a byte-level BPE tokenizer on texts.",
+        discussion: """
+            A dataset is a text file, of which each line is a text, or JSONL with a "text" or "messages" in
+            each line; in a folder all such files count. The special tokens are those of ChatML unless
+            given. The result is tokenizer.json and tokenizer_config.json as transformers loads them.
+            Examples:
+              martlet tokenizer --dataset corpus.txt --vocab_size 32000 --output_dir ./tokenizer
+            """)
+
+    static let parameterGroups: [any ParsableArguments.Type] = [TokenizerTrainingOptions.self]
+
+    @OptionGroup var options: TokenizerTrainingOptions
+
     func run() throws {
+        let request = try TokenizerRequest(options)
         do {
-            var settings = BytePairTrainer.Settings(vocabularySize: vocabSize)
-            settings.minimumFrequency = minFrequency
-            settings.specialTokens = specialTokens
-            settings.splitting = splitting
+            var settings = BytePairTrainer.Settings(vocabularySize: request.vocabSize)
+            settings.minimumFrequency = options.minFrequency
+            settings.specialTokens = request.specialTokens
+            settings.splitting = options.splitting
             var trainer = try BytePairTrainer(settings)
-            for path in dataset { try read(path, into: &trainer) }
+            for path in try request.files() { try read(path, into: &trainer) }
             guard trainer.distinctWordCount > 0 else {
                 throw CommandError("the dataset has no text", status: 65)
             }
             let progress = ProgressLine("learning")
             let vocabulary = trainer.train { count in
-                progress.show(count, of: vocabSize)
+                progress.show(count, of: request.vocabSize)
                 return true
             }
             progress.finish()
-            try save(vocabulary)
-            if vocabulary.count < vocabSize {
-                Output.warning("the texts had pairs for \(vocabulary.count) tokens only, not \(vocabSize)")
+            try save(vocabulary, request)
+            if vocabulary.count < request.vocabSize {
+                Output.warning(
+                    "the texts had pairs for \(vocabulary.count) tokens only, not \(request.vocabSize)")
             }
-            Output.line("\(outputDir): \(vocabulary.count) tokens")
+            if let step = request.stepDirectory {
+                try StepParameters.write([("vocab_size", .int(vocabulary.count))], to: step)
+            }
+            Output.line("\(request.outputDir): \(vocabulary.count) tokens")
         } catch let error as TokenizerError {
             throw CommandError("\(error)", status: 2)
         } catch let error as FileError {
@@ -68,11 +89,14 @@ struct TokenizerCommand: ParsableCommand {
         }
     }
 
-    private func save(_ vocabulary: TrainedVocabulary) throws {
-        guard mkdir(outputDir, 0o755) == 0 || errno == EEXIST else {
-            throw CommandError("cannot make \(outputDir): \(String(cString: strerror(errno)))", status: 1)
+    private func save(_ vocabulary: TrainedVocabulary, _ request: TokenizerRequest) throws {
+        let outputDir = request.outputDir
+        do {
+            try Disk.makeDirectories(outputDir)
+        } catch {
+            throw CommandError("\(error)", status: 1)
         }
-        let first = specialTokens.first
+        let first = request.specialTokens.first
         for (name, bytes) in [
             ("tokenizer.json", vocabulary.tokenizerJSON),
             ("tokenizer_config.json", vocabulary.configurationJSON(eosToken: first, padToken: first)),
@@ -109,6 +133,62 @@ struct TokenizerCommand: ParsableCommand {
                     "\(path):\(number): the line has neither \"text\" nor \"messages\"", status: 65)
             }
             for text in texts { try trainer.add(text) }
+        }
+    }
+}
+
+/// What a tokenizer is trained on, and where it goes.
+struct TokenizerRequest: Hashable {
+    /// Folders deeper than this are not looked into.
+    private static let depthLimit = 16
+
+    var dataset: [String]
+    var vocabSize: Int
+    var outputDir: String
+    var specialTokens: [String]
+    /// The directory of a step's artifacts, if this is one.
+    var stepDirectory: String?
+
+    /// - Throws: `CommandError` with status 2 and what to do.
+    init(_ options: TokenizerTrainingOptions, environment: (String) -> String? = Environment.value) throws {
+        var problems: [String] = []
+        stepDirectory = TrainingArtifacts(environment: environment)?.directory
+        if options.dataset.isEmpty { problems.append("--dataset is missing; give a text or JSONL file") }
+        if options.vocabSize == nil { problems.append("--vocab_size is missing; give for example 8000") }
+        let outputDir = options.outputDir ?? stepDirectory.map { $0 + "/tokenizer" }
+        if outputDir == nil { problems.append("--output_dir is missing; give a directory") }
+        guard problems.isEmpty, let vocabSize = options.vocabSize, let outputDir else {
+            throw CommandError(problems.joined(separator: "\n"), status: 2)
+        }
+        self.dataset = options.dataset
+        self.vocabSize = vocabSize
+        self.outputDir = outputDir
+        specialTokens =
+            options.specialTokens.isEmpty
+            ? TokenizerTrainingOptions.usualSpecialTokens : options.specialTokens
+    }
+
+    /// The files of the data sets; folders stand for the texts in them, in the order of their names.
+    func files() throws -> [String] {
+        try dataset.flatMap { path -> [String] in
+            guard Disk.targetStatus(path)?.kind == .directory else { return [path] }
+            let files = Self.files(in: path, depth: 0)
+            guard !files.isEmpty else {
+                throw CommandError("\(path): the folder has no .txt or .jsonl file", status: 2)
+            }
+            return files
+        }
+    }
+
+    private static func files(in folder: String, depth: Int) -> [String] {
+        guard depth < depthLimit else { return [] }
+        return (Disk.list(folder) ?? []).sorted().filter { !$0.hasPrefix(".") }.flatMap { name -> [String] in
+            let path = "\(folder)/\(name)"
+            switch Disk.targetStatus(path)?.kind {
+            case .directory: return files(in: path, depth: depth + 1)
+            case .file: return name.hasSuffix(".txt") || name.hasSuffix(".jsonl") ? [path] : []
+            default: return []
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 // no second list can disagree with them.
 
 import ArgumentParser
+import WorkflowLanguage
 
 /// The names of a command's parameters in kebab case, as the parser has them.
 struct ParameterTable: Sendable {
@@ -52,28 +53,7 @@ struct ParameterTable: Sendable {
 
     /// The parameter that a word names, its other names and both kinds of dashes included.
     static func canonical(_ name: String) -> String {
-        let name = String(name.map { $0 == "_" ? "-" : $0 })
-        return aliases[name] ?? name
-    }
-
-    /// Names of earlier versions, of other trainers, and of the artifacts that steps get.
-    private static let aliases: [String: String] = [
-        "train-type": "tuner-type", "sft-type": "tuner-type", "model-id-or-path": "model",
-        "ckpt-dir": "adapters", "adapter": "adapters", "lr": "learning-rate", "dtype": "torch-dtype",
-        "bnb-4bit-use-double-quant": "double-quantization", "optimizer": "optim",
-        "lora-dropout-p": "lora-dropout", "max-seq-length": "max-length", "ref-adapter": "ref-adapters",
-        "optim-type": "optim", "min-learning-rate": "min-lr",
-    ]
-
-    /// What other trainers call values of ours.
-    static func canonical(_ value: String, of name: String) -> String {
-        switch (name, value) {
-        case ("optim", "adamw"), ("optim", "adamw_hf"), ("optim", "adamw_torch_fused"): "adamw_torch"
-        case ("optim", "adamw_bnb_8bit"), ("optim", "paged_adamw_8bit"): "adamw_8bit"
-        case ("optim", "lion_32bit"): "lion"
-        case ("quant-method", "w8a8"): "int8"
-        default: value
-        }
+        String(StepParameterTable.canonical(name).map { $0 == "_" ? "-" : $0 })
     }
 }
 

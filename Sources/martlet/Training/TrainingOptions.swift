@@ -48,6 +48,9 @@ struct TrainingOptions: ParsableArguments {
         if let directory = environment(Self.checkpointVariable), !directory.isEmpty {
             parameters.checkpointDir = directory
         }
+        if parameters.outputDir == nil, let step = TrainingArtifacts(environment: environment) {
+            parameters.outputDir = step.outputDirectory(checkpoints: parameters.checkpointDir)
+        }
         try findModel(&parameters)
         Self.settle(&parameters, &problems)
         problems += givenProblems(parameters)

@@ -34,16 +34,22 @@ enum TrainingStart {
             stop.make()
         }
         defer { signals.cancel() }
+        let artifacts = TrainingArtifacts()
         let environment = RunEnvironment(
             variable: { Environment.value($0) }, say: { Output.note($0) }, showsProgress: true,
             admit: { data in
                 guard let refusal = try report(parameters, data).refusal else { return }
-                guard parameters.force else { throw CommandError(refusal, status: 2) }
+                // A step that is known to be too large is out of memory as one that ran into it: what tries
+                // it again may make it smaller.
+                guard parameters.force else {
+                    throw CommandError(refusal, status: artifacts == nil ? 2 : 86)
+                }
                 Output.warning(refusal)
             })
         let summary = try reportingErrors {
             try TrainingRun(parameters, environment: environment).run(stop: stop)
         }
+        try artifacts?.leave(summary, of: parameters)
         for line in lines(summary) { Output.line(line) }
     }
 

@@ -15,7 +15,7 @@ protocol ParameterCommand: ParsableCommand {
 struct TrainingWords {
     static let commands: [any ParameterCommand.Type] = [
         DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
-        EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,
+        EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self, TokenizerCommand.self,
     ]
 
     /// What the parser gets, and what to tell the user.
@@ -33,7 +33,9 @@ struct TrainingWords {
         var file: String?
 
         /// As configuration files and other trainers write it.
-        var shown: String { "--" + name.map { $0 == "-" ? "_" : String($0) }.joined() }
+        var shown: String { "--" + snakeName }
+
+        var snakeName: String { String(name.map { $0 == "-" ? "_" : $0 }) }
     }
 
     private let command: any ParameterCommand.Type
@@ -138,13 +140,7 @@ struct TrainingWords {
     }
 
     /// What people and programs write for true and false.
-    static func truth(_ word: String) -> Bool? {
-        switch word.lowercased() {
-        case "true", "yes", "on", "1", "t", "y": true
-        case "false", "no", "off", "0", "f", "n": false
-        default: nil
-        }
-    }
+    static func truth(_ word: String) -> Bool? { StepParameter.truth(word) }
 
     private mutating func entries(
         inFile path: String, _ read: (String) throws -> [UInt8]
@@ -162,7 +158,9 @@ struct TrainingWords {
                 problems.append("\(path): config: a file cannot name another; give both on the command line")
                 continue
             }
-            entries.append(Entry(name: name, values: Self.values(value), file: path))
+            if let path = value.stringValue, StepFiles.isAbsentInput(path) { continue }
+            let values = Self.values(value).map { StepFiles.named($0, for: name) }
+            entries.append(Entry(name: name, values: values, file: path))
         }
         return entries
     }
@@ -192,7 +190,7 @@ struct TrainingWords {
                 guard let value = entry.values.first, !value.isEmpty else {
                     return reject(entry, "the value is missing")
                 }
-                let meant = ParameterTable.canonical(value, of: entry.name)
+                let meant = StepParameterTable.canonical(value, of: entry.snakeName)
                 if let problem = Self.problem(of: meant, kind) { return reject(entry, problem) }
                 return [flag + meant]
             }

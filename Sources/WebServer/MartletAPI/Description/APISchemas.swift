@@ -130,6 +130,10 @@ enum APISchemas {
         APIMember("daemoned", .flag), APIMember("failureClass", maybeText),
         APIMember("waitingFor", maybeText), APIMember("exitCode", maybeInteger),
         APIMember("memoHit", .flag), APIMember("hasLog", .flag), APIMember("sequence", .integer()),
+        APIMember("batchSize", .optional(.answer([
+            APIMember("per_device_train_batch_size", .integer()),
+            APIMember("gradient_accumulation_steps", .integer()),
+        ]))),
         APIMember(
             "suspend", .optional(.answer([APIMember("parameters", .list(.named("Parameter")))]))),
     ]

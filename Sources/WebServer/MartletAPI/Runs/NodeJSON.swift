@@ -18,7 +18,8 @@ enum NodeJSON {
             "retryAttempt": .bool(node.isRetryAttempt), "daemoned": .bool(node.isDaemoned),
             "failureClass": .text(node.failureClass?.rawValue), "waitingFor": .text(waitingFor(node)),
             "exitCode": .integer(node.outputs.exitCode.flatMap { Int($0) }),
-            "memoHit": .bool(node.memoization?.hit ?? false), "hasLog": .bool(hasLog(node)),
+            "memoHit": .bool(node.memoization?.hit ?? false), "batchSize": node.batchSize?.json ?? .null,
+            "hasLog": .bool(hasLog(node)),
             "inputs": .bool(!node.inputs.isEmpty), "outputs": .bool(hasOutputs(node)),
             "sequence": .int(node.sequence), "suspend": .null,
         ]

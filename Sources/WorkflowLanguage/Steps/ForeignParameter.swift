@@ -2,7 +2,7 @@
 // passed over, and which would change the result and so are refused with what to do instead.
 
 /// A parameter that is known, but not ours.
-enum ForeignParameter: Sendable {
+package enum ForeignParameter: Sendable {
     /// Changes no result here, whatever its value.
     case ignored(String)
     /// Would change the result, except with these values, which mean what is done anyway.
@@ -11,25 +11,25 @@ enum ForeignParameter: Sendable {
     case flag(means: String, String)
 
     /// What one value of it comes to.
-    enum Meaning: Hashable {
+    package enum Meaning: Hashable, Sendable {
         case nothing
         case noEffect(String)
         case instead(name: String, value: String)
         case problem(String)
     }
 
-    func meaning(of value: String) -> Meaning {
+    package func meaning(of value: String) -> Meaning {
         switch self {
         case .ignored(let reason): .noEffect(reason)
         case .refused(let harmless, let problem):
             harmless.contains(value.lowercased()) ? .nothing : .problem(problem)
         case .flag(let name, let meant):
-            TrainingWords.truth(value) == true ? .instead(name: name, value: meant) : .nothing
+            StepParameter.truth(value) == true ? .instead(name: name, value: meant) : .nothing
         }
     }
 
     /// - Parameter name: in kebab case.
-    static func named(_ name: String) -> ForeignParameter? {
+    package static func named(_ name: String) -> ForeignParameter? {
         if let parameter = table[name] { return parameter }
         return prefixes.first { name.hasPrefix($0.prefix) }?.parameter
     }
