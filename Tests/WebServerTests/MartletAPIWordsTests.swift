@@ -1,5 +1,6 @@
 // The pure parts behind the own API's routes: words for exit codes, causes of failures, previews, times.
 
+import Scheduling
 import Testing
 import Text
 

@@ -40,7 +40,9 @@ private enum FakeReplica {
         }
     }
 
-    static func json(_ text: String, status: Int = 200) -> HTTPReply { .json(["text": .string(text)], status: status) }
+    static func json(_ text: String, status: Int = 200) -> HTTPReply {
+        .json(["text": .string(text)], status: status)
+    }
 }
 
 @Suite("Requests for a deployment", .timeLimit(.minutes(5)))
@@ -55,19 +57,23 @@ struct DeploymentProxyTests {
     }
 
     private static func publish(_ ports: [Int], in table: DeploymentTable, namespace: String = "default") {
-        var deployment = Deployment(name: "chat", namespace: namespace, replicas: max(1, ports.count), at: now)
+        var deployment = Deployment(
+            name: "chat", namespace: namespace, replicas: max(1, ports.count), at: now)
         _ = deployment.prepare(DeploymentSpec(name: "chat"), DeploymentOrigin(launch: "a"), at: now)
         deployment.begin(1, at: now)
         deployment.activate(1, at: now)
         let views = ports.enumerated().map { slot, port in
-            var replica = ObservedReplica(id: ReplicaID(revision: 1, slot: slot, attempt: 1), process: .running)
+            var replica = ObservedReplica(
+                id: ReplicaID(revision: 1, slot: slot, attempt: 1), process: .running)
             replica.health = .ready(since: now)
             return ReplicaView(replica: replica, port: port)
         }
         table.publish(deployment, views)
     }
 
-    private static func service(_ table: DeploymentTable, tokens: Bool = false, patience: Duration = .seconds(60))
+    private static func service(
+        _ table: DeploymentTable, tokens: Bool = false, patience: Duration = .seconds(60)
+    )
         throws -> ServiceHarness
     {
         try ServiceHarness(
@@ -106,7 +112,8 @@ struct DeploymentProxyTests {
             #expect(call?.headers["cookie"] == nil)
             #expect(call?.headers["authorization"] == nil)
             #expect(body.withLock { $0 } == Array("{\"x\":1}".utf8))
-            #expect(table.counts(of: "chat") == .init(requests: 1, failures: 0, inFlight: 0))
+            let counts = table.counts(of: "chat")
+            #expect((counts.requests, counts.failures, counts.inFlight) == (1, 0, 0))
         }
     }
 
