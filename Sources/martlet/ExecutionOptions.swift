@@ -7,11 +7,11 @@ import Glibc
 import Text
 
 enum ExecutorChoice: String, ExpressibleByArgument, CaseIterable {
-    case local, noop
+    case local, kubernetes, noop
 }
 
 struct ExecutionOptions: ParsableArguments {
-    @Option(help: "local, or noop: every step succeeds at once without being run (for measuring the engine).")
+    @Option(help: "local, kubernetes, or noop: every step succeeds at once without being run (for measuring the engine).")
     var executor: ExecutorChoice = .local
 
     @Option(help: ArgumentHelp("Steps that may run at a time.", valueName: "N"))
@@ -26,11 +26,13 @@ struct ExecutionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Seconds between TERM and KILL when a step is ended.", valueName: "S"))
     var gracePeriod: Int = 30
 
+    @OptionGroup(title: "With --executor kubernetes") var kubernetes: KubernetesOptions
+
     /// The options as a plain value.
     var settings: ExecutionSettings {
         ExecutionSettings(
             executor: executor, maxParallel: maxParallel, sandbox: sandbox, gpus: gpus,
-            gracePeriod: gracePeriod)
+            gracePeriod: gracePeriod, kubernetes: kubernetes.settings)
     }
 
     func validate() throws {
@@ -49,4 +51,5 @@ struct ExecutionSettings: Sendable, Hashable {
     var sandbox = "auto"
     var gpus: Int?
     var gracePeriod = 30
+    var kubernetes = KubernetesSettings()
 }
