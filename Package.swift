@@ -169,7 +169,8 @@ let package = Package(
         .testTarget(
             name: "KubernetesTests",
             dependencies: [
-                "FakeCluster", "Kubernetes", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text",
+                "FakeCluster", "Kubernetes", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Text",
                 "TestSupport",
             ],
             swiftSettings: strict),

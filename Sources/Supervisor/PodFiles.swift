@@ -61,7 +61,9 @@ enum PodTree {
 
     private static func failure(_ path: String) -> String { "\(path): \(String(cString: strerror(errno)))" }
 
-    private static func copyDirectory(_ source: String, _ target: String, _ status: stat, _ depth: Int) -> String? {
+    private static func copyDirectory(_ source: String, _ target: String, _ status: stat, _ depth: Int)
+        -> String?
+    {
         guard mkdir(target, 0o777) == 0 || errno == EEXIST else { return failure(target) }
         guard let folder = opendir(source) else { return failure(source) }
         defer { closedir(folder) }
@@ -100,7 +102,9 @@ enum PodTree {
             if length < 0 && errno == EINTR { continue }
             if length < 0 { return failure(source) }
             if length == 0 { break }
-            let written = chunk.withUnsafeBytes { writeAll(output, UnsafeRawBufferPointer(rebasing: $0[..<length])) }
+            let written = chunk.withUnsafeBytes {
+                writeAll(output, UnsafeRawBufferPointer(rebasing: $0[..<length]))
+            }
             guard written == length else { return failure(target) }
         }
         fchmod(output, status.st_mode & 0o7777 | 0o444)

@@ -1,5 +1,5 @@
-// One container of a Kubernetes pod: runs its command, waits its turn in a set, keeps what the step leaves where the
-// pod's other containers find it. Needs no shell, no library and no network of the image.
+// One container of a Kubernetes pod: runs its command, waits its turn in a set, keeps what the step leaves
+// where the pod's other containers find it. Needs no shell, no library and no network of the image.
 
 import CLinux
 import Glibc
@@ -242,13 +242,16 @@ struct PodStep {
         if keepsResult { text += ",\"result\":\(PodText.quoted(String(decoding: tail.kept, as: UTF8.self)))" }
         var members: [String] = []
         for (name, _) in parameters {
-            guard let bytes = PodFile.bytes("\(own)/parameters/\(name)", limit: Self.outputLimitBytes + 1) else {
+            guard let bytes = PodFile.bytes("\(own)/parameters/\(name)", limit: Self.outputLimitBytes + 1)
+            else {
                 continue
             }
-            members.append("\(PodText.quoted(name)):\(PodText.quoted(String(decoding: bytes, as: UTF8.self)))")
+            members.append(
+                "\(PodText.quoted(name)):\(PodText.quoted(String(decoding: bytes, as: UTF8.self)))")
         }
         text += ",\"parameters\":{\(members.joined(separator: ","))},\"complete\":true}"
-        return text.utf8.count <= Self.messageLimitBytes ? text : "{\"exitCode\":\(status),\"complete\":false}"
+        return text.utf8.count <= Self.messageLimitBytes
+            ? text : "{\"exitCode\":\(status),\"complete\":false}"
     }
 
     /// The companion takes the outputs out of the pod, for which the pod must live.

@@ -11,7 +11,10 @@ enum ExecutorChoice: String, ExpressibleByArgument, CaseIterable {
 }
 
 struct ExecutionOptions: ParsableArguments {
-    @Option(help: "local, kubernetes, or noop: every step succeeds at once without being run (for measuring the engine).")
+    @Option(
+        help:
+            "local, kubernetes, or noop: every step succeeds at once without being run (for measuring the engine)."
+    )
     var executor: ExecutorChoice = .local
 
     @Option(help: ArgumentHelp("Steps that may run at a time.", valueName: "N"))

@@ -36,7 +36,8 @@ struct InternalStepCommand: ParsableCommand {
             token: Environment.value("MARTLET_STEP_TOKEN") ?? "")
         do {
             switch task {
-            case .prepare: try companion.prepare(inputs: input.compactMap(RunWordPair.init).map { ($0.name, $0.value) })
+            case .prepare:
+                try companion.prepare(inputs: input.compactMap(RunWordPair.init).map { ($0.name, $0.value) })
             case .save:
                 EndRequest.listen()
                 try companion.save(main: main)

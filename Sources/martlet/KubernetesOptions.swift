@@ -10,7 +10,10 @@ import Text
 import WebServer
 
 struct KubernetesOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Cluster, user and namespace; else $KUBECONFIG, ~/.kube/config, or a pod's own files.", valueName: "FILE"))
+    @Option(
+        help: ArgumentHelp(
+            "Cluster, user and namespace; else $KUBECONFIG, ~/.kube/config, or a pod's own files.",
+            valueName: "FILE"))
     var kubeconfig: String?
 
     @Option(help: ArgumentHelp("Context of the kubeconfig.", valueName: "NAME"))
@@ -35,7 +38,8 @@ struct KubernetesOptions: ParsableArguments {
             throw ValidationError("--step-listen: \"\(stepListen)\" is not HOST:PORT")
         }
         if ["0.0.0.0", "::"].contains(address.host) && pods.stepUrl == nil {
-            throw ValidationError("--step-listen \(stepListen) is no address for pods; say it by --step-url, too")
+            throw ValidationError(
+                "--step-listen \(stepListen) is no address for pods; say it by --step-url, too")
         }
     }
 }
@@ -67,7 +71,8 @@ enum ClusterExecution {
             }
             let client = try KubernetesClient(access, now: Environment.now)
             let executor = try KubernetesExecutor(
-                client: client, settings: pods, store: store, dataDirectory: dataDirectory, now: Environment.now)
+                client: client, settings: pods, store: store, dataDirectory: dataDirectory,
+                now: Environment.now)
             door?.open(for: executor.exchange)
             return SplitExecutor(pods: executor, local: local, keeping: door)
         } catch {

@@ -12,9 +12,9 @@ struct RenderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "render", abstract: "Print the Kubernetes objects of a workflow without running it.",
         discussion: """
-            A pod for each template that does work, with the values that parameters have by themselves; tags whose
-            value only a run knows stay as they are. The same file gives the same bytes each time. Identities that
-            the cluster gives are zeros, and the token that pods get is left out.
+            A pod for each template that does work, with the values that parameters have by themselves; tags
+            whose value only a run knows stay as they are. The same file gives the same bytes each time.
+            Identities that the cluster gives are zeros, and the token that pods get is left out.
             Examples:
               martlet render pipeline.yaml
               martlet render pipeline.yaml --load templates.yaml -o json

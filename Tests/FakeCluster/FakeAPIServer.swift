@@ -90,7 +90,9 @@ package final class FakeAPIServer: Sendable {
             return connection.send(refusal.status, refusal.json, retryAfter: seconds)
         }
         do throws(Refusal) {
-            guard let place = request.place else { throw Refusal(404, "NotFound", "no such path \(request.path)") }
+            guard let place = request.place else {
+                throw Refusal(404, "NotFound", "no such path \(request.path)")
+            }
             try authorize(request, place)
             if request.verb == "watch" {
                 var limit = Int.max
@@ -117,7 +119,8 @@ package final class FakeAPIServer: Sendable {
         guard let role else { return }
         let isAllowed = Fields(role).list("rules").contains { rule in
             let rule = Fields(rule)
-            return rule.strings("apiGroups").contains(place.group) && rule.strings("resources").contains(resource)
+            return rule.strings("apiGroups").contains(place.group)
+                && rule.strings("resources").contains(resource)
                 && rule.strings("verbs").contains(request.verb)
         }
         guard isAllowed else {
@@ -132,7 +135,8 @@ package final class FakeAPIServer: Sendable {
         switch request.verb {
         case "get": return (200, try objects.get(place))
         case "list": return (200, try list(place, request))
-        case "create" where place.subresource == "binding": return (201, try bind(place, try body(of: request)))
+        case "create" where place.subresource == "binding":
+            return (201, try bind(place, try body(of: request)))
         case "create": return (201, try objects.create(place, try body(of: request)))
         case "update":
             let wanted = try body(of: request)
@@ -175,7 +179,9 @@ package final class FakeAPIServer: Sendable {
         let page = items.dropFirst(start).prefix(limit)
         var metadata: [String: JSONValue] = ["resourceVersion": .string(String(version))]
         if start + page.count < items.count { metadata["continue"] = .string(String(start + page.count)) }
-        return ["kind": "List", "apiVersion": "v1", "metadata": .object(metadata), "items": .array(Array(page))]
+        return [
+            "kind": "List", "apiVersion": "v1", "metadata": .object(metadata), "items": .array(Array(page)),
+        ]
     }
 
     // MARK: Streams
@@ -201,7 +207,9 @@ package final class FakeAPIServer: Sendable {
             for event in found.events {
                 if sent >= limit { return }
                 sent += 1
-                guard connection.sendLine(["type": .string(event.kind), "object": event.object]) else { return }
+                guard connection.sendLine(["type": .string(event.kind), "object": event.object]) else {
+                    return
+                }
             }
             if found.events.isEmpty && found.version > version && connection.isIdle {
                 let bookmark: JSONValue = ["metadata": ["resourceVersion": .string(String(found.version))]]

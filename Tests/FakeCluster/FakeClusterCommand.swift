@@ -1,5 +1,5 @@
-// `FakeCluster DIR PROGRAMS [KUBECONFIG]`: an API server and a node, or only a node for the cluster of KUBECONFIG. Writes
-// DIR/kubeconfig and runs until it is ended.
+// `FakeCluster DIR PROGRAMS [KUBECONFIG]`: an API server and a node, or only a node for the cluster of
+// KUBECONFIG. Writes DIR/kubeconfig and runs until it is ended.
 
 import Artifacts
 import Glibc
@@ -15,6 +15,7 @@ enum FakeClusterCommand {
     }
 
     static func main() async throws {
+        signal(SIGPIPE, SIG_IGN)
         let words = CommandLine.arguments
         guard words.count >= 3 else {
             FileHandleText.error("usage: FakeCluster DIR PROGRAMS [KUBECONFIG]\n")

@@ -1,5 +1,5 @@
-// A node that runs pods as processes of this machine: volumes as directories, containers under the supervisor's sandbox.
-// It speaks to the API as any client does, so that it can serve a real API server, too.
+// A node that runs pods as processes of this machine: volumes as directories, containers under the
+// supervisor's sandbox. It speaks to the API as any client does, so that it can serve a real API server, too.
 
 import Artifacts
 import Executors
@@ -39,9 +39,10 @@ package final class FakeKubelet: Sendable {
         self.settings = settings
         supervisor = settings.programs + "/Supervisor"
         try Disk.makeDirectories(settings.directory)
-        sandbox = SupervisorClient.sandboxSupport(
-            supervisorPath: supervisor, scratchDirectory: settings.directory
-        ).sandbox
+        sandbox =
+            SupervisorClient.sandboxSupport(
+                supervisorPath: supervisor, scratchDirectory: settings.directory
+            ).sandbox
         path = getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin"
         host = HostView(path: path, home: getenv("HOME").map { String(cString: $0) } ?? "/root")
     }

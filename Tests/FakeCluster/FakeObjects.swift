@@ -1,5 +1,5 @@
-// The objects of a cluster as its API keeps them: versions, conflicts, selectors, graceful deletion, owners. It refuses
-// what a real one refuses, so that a client that breaks a rule fails its test.
+// The objects of a cluster as its API keeps them: versions, conflicts, selectors, graceful deletion, owners.
+// It refuses what a real one refuses, so that a client that breaks a rule fails its test.
 
 import Kubernetes
 import Synchronization
@@ -184,15 +184,16 @@ package final class FakeObjects: Sendable {
             metadata["creationTimestamp"] = .string(moment.rfc3339)
             members["metadata"] = .object(metadata)
             if place.resource == "pods" { members["status"] = ["phase": "Pending"] }
-            return .success((Self.put(.object(members), at: place, kind: "ADDED", before: nil, &state), place))
+            return .success(
+                (Self.put(.object(members), at: place, kind: "ADDED", before: nil, &state), place))
         }
         let (made, place) = try result.get()
         creates.withLock { $0[place, default: 0] += 1 }
         return made
     }
 
-    /// Replaces the object; a resourceVersion that is given must be the current one. The status is changed only
-    /// through its subresource, and by that nothing else.
+    /// Replaces the object; a resourceVersion that is given must be the current one. The status is changed
+    /// only through its subresource, and by that nothing else.
     package func update(
         _ place: ObjectPlace, _ change: (JSONValue) throws(Refusal) -> JSONValue
     ) throws(Refusal) -> JSONValue {
@@ -297,7 +298,8 @@ package final class FakeObjects: Sendable {
         members["metadata"] = .object(metadata)
         state.changes.append(
             Change(
-                version: state.version, kind: "DELETED", place: place, object: .object(members), before: object))
+                version: state.version, kind: "DELETED", place: place, object: .object(members),
+                before: object))
         let uid = object["metadata"]?["uid"]
         let owned = state.objects.filter { _, other in
             other["metadata"]?["ownerReferences"]?.arrayValue?.contains { $0["uid"] == uid } == true

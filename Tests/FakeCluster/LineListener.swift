@@ -35,7 +35,8 @@ package final class LineListener: Sendable {
                 if connection < 0 { continue }
                 _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 var on: Int32 = 1
-                setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+                setsockopt(
+                    connection, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
                 FakeThread.start {
                     serve(LineConnection(connection))
                     close(connection)
@@ -60,7 +61,7 @@ package enum FakeThread {
     package static func start(_ body: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, 512 << 10)
+        pthread_attr_setstacksize(&attributes, 16 << 20)
         var thread = pthread_t()
         let context = Unmanaged.passRetained(Body(body))
         pthread_create(
@@ -102,7 +103,8 @@ package final class LineConnection {
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
+            headers[line[..<colon].lowercased()] = String(
+                line[line.index(after: colon)...].drop { $0 == " " })
         }
         let length = headers["content-length"].flatMap { Int($0) } ?? 0
         guard length <= Self.bodyLimitBytes else { return nil }
@@ -123,7 +125,8 @@ package final class LineConnection {
         let parts = target.split(separator: "?", maxSplits: 1).map(String.init)
         var query: [String: String] = [:]
         for pair in parts.count > 1 ? parts[1].split(separator: "&") : [] {
-            let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+                String.init)
             query[decoded(words[0])] = words.count > 1 ? decoded(words[1]) : ""
         }
         return (parts.first ?? "/", query)
@@ -133,7 +136,9 @@ package final class LineConnection {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) {
+            if byte == UInt8(ascii: "%"),
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
                 bytes.append(value)
                 rest = rest.dropFirst(2)
             } else {
@@ -155,13 +160,17 @@ package final class LineConnection {
 
     func send(_ status: Int, _ object: JSONValue, retryAfter: Int? = nil) -> Bool {
         let body = Array(object.compactText.utf8)
-        var head = "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\nContent-Length: \(body.count)\r\n"
+        var head =
+            "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\nContent-Length: \(body.count)\r\n"
         if let retryAfter { head += "Retry-After: \(retryAfter)\r\n" }
         return write(Array((head + "\r\n").utf8) + body)
     }
 
     func beginStream() -> Bool {
-        write(Array("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
+        write(
+            Array(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".utf8
+            ))
     }
 
     func sendLine(_ object: JSONValue) -> Bool {
@@ -192,7 +201,9 @@ package final class LineConnection {
     private func write(_ bytes: [UInt8]) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let length = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let length = rest.withUnsafeBytes {
+                Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if length <= 0 { return false }
             rest = rest.dropFirst(length)
         }

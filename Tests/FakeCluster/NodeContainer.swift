@@ -127,7 +127,8 @@ struct NodeContainer: Sendable {
                 if !Disk.exists(source) { try Disk.makeDirectories(source) }
             }
             spec.binds.append(
-                .init(source: source, target: mount.mountPath, access: mount.readOnly ? .readOnly : .readWrite))
+                .init(
+                    source: source, target: mount.mountPath, access: mount.readOnly ? .readOnly : .readWrite))
         }
         let grace = pod["spec"]?["terminationGracePeriodSeconds"]?.intValue ?? 30
         spec.grace = .seconds(grace)
@@ -160,7 +161,8 @@ struct NodeContainer: Sendable {
 
     /// Over the loopback interface, which all pods share here.
     var answersProbe: Bool {
-        guard let get = fields.object("readinessProbe")?.object("httpGet"), let port = get["port"]?.scalarText else {
+        guard let get = fields.object("readinessProbe")?.object("httpGet"), let port = get["port"]?.scalarText
+        else {
             return true
         }
         var exchange = HTTPExchange(url: "http://127.0.0.1:\(port)\(get.string("path") ?? "/")")
@@ -193,7 +195,9 @@ struct NodeContainer: Sendable {
 }
 
 extension Fields {
-    var textMapSorted: [(String, String)] { members.compactMap { key, value in
-        value.scalarText.map { (key, $0) }
-    }.sorted { $0.0 < $1.0 } }
+    var textMapSorted: [(String, String)] {
+        members.compactMap { key, value in
+            value.scalarText.map { (key, $0) }
+        }.sorted { $0.0 < $1.0 }
+    }
 }

@@ -33,7 +33,9 @@ struct PodRun: Sendable {
                     path + "/binding",
                     [
                         "apiVersion": "v1", "kind": "Binding", "metadata": ["name": .string(name)],
-                        "target": ["apiVersion": "v1", "kind": "Node", "name": .string(kubelet.settings.node)],
+                        "target": [
+                            "apiVersion": "v1", "kind": "Node", "name": .string(kubelet.settings.node),
+                        ],
                     ])
             }
             try await work()
@@ -68,7 +70,8 @@ struct PodRun: Sendable {
         var initial: [NodeContainer] = []
         var beside: [NodeContainer] = []
         for json in spec.list("initContainers") {
-            var container = NodeContainer(json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
+            var container = NodeContainer(
+                json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
             try await container.resolve(kubelet.client, namespace)
             try start(&container)
             if json["restartPolicy"]?.stringValue == "Always" {
@@ -79,11 +82,14 @@ struct PodRun: Sendable {
             await wait(for: [container], phase: "Pending", initial: initial + [container], main: [])
             container.look()
             initial.append(container)
-            guard container.exitCode == 0 else { return await finish(initial: initial, main: [], beside: beside) }
+            guard container.exitCode == 0 else {
+                return await finish(initial: initial, main: [], beside: beside)
+            }
         }
         var main: [NodeContainer] = []
         for json in spec.list("containers") {
-            var container = NodeContainer(json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
+            var container = NodeContainer(
+                json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
             try await container.resolve(kubelet.client, namespace)
             try start(&container)
             main.append(container)

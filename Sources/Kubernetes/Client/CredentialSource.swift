@@ -1,5 +1,5 @@
-// What is shown to the API with each request: tokens are read again before they are old, plugins asked again before
-// what they gave has expired.
+// What is shown to the API with each request: tokens are read again before they are old, plugins asked again
+// before what they gave has expired.
 
 import Artifacts
 import Glibc

@@ -1,4 +1,5 @@
-// Reading kubeconfig files: clusters, users and contexts, several files laid over one another as kubectl does.
+// Reading kubeconfig files: clusters, users and contexts, several files laid over one another as kubectl
+// does.
 
 import Artifacts
 import Glibc
@@ -19,8 +20,8 @@ package struct Kubeconfig: Sendable {
     private var contexts: [String: Entry] = [:]
     private var currentContext: String?
 
-    /// The access that options and environment give: the files of `path` or of $KUBECONFIG, else ~/.kube/config,
-    /// else the files that a pod has of itself.
+    /// The access that options and environment give: the files of `path` or of $KUBECONFIG, else
+    /// ~/.kube/config, else the files that a pod has of itself.
     package static func access(
         path: String?, context: String?, environment: [String: String]
     ) throws -> ClusterAccess {

@@ -1,5 +1,5 @@
-// Talks to a cluster's API: JSON in, JSON out, typed only where something is needed, so that fields that we do not know
-// pass through unchanged.
+// Talks to a cluster's API: JSON in, JSON out, typed only where something is needed, so that fields that we
+// do not know pass through unchanged.
 
 import AsyncHTTPClient
 import NIOCore
@@ -113,7 +113,8 @@ package final class KubernetesClient: Sendable {
         }
     }
 
-    /// Sends a request, and again where that can do no harm: after 429, and questions after any passing failure.
+    /// Sends a request, and again where that can do no harm: after 429, and questions after any passing
+    /// failure.
     func bytes(
         _ method: String, _ path: String, _ query: [(String, String)], body: JSONValue? = nil,
         type: String = "application/json", mayRepeat: Bool

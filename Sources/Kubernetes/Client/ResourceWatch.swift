@@ -1,5 +1,5 @@
-// A list that stays true: listed once, then watched, watched again from where it stood when the connection ends, and
-// listed anew when that place is too old.
+// A list that stays true: listed once, then watched, watched again from where it stood when the connection
+// ends, and listed anew when that place is too old.
 
 package import Text
 

@@ -72,7 +72,8 @@ extension KubernetesExecutor {
             _ = try await client.get(path)
         } catch let error as KubernetesError where error.isNotFound {
             let message = code == 0 ? "" : "main: Error (exit code \(code))"
-            let end = PodEnd(code == 0 ? .succeeded : .failed, message, code == 0 ? nil : .user, exitCode: code)
+            let end = PodEnd(
+                code == 0 ? .succeeded : .failed, message, code == 0 ? nil : .user, exitCode: code)
             throw EndedBefore(end: end)
         }
     }
@@ -170,7 +171,9 @@ extension KubernetesExecutor {
         switch verdict.standing(isGone: isGone) {
         case .waiting(let message, let limit):
             state.withLock { $0.attempts[key]?.limit = limit }
-            if attempt.cancel == nil && !attempt.isStarted && !message.isEmpty { report(waiting: message, key) }
+            if attempt.cancel == nil && !attempt.isStarted && !message.isEmpty {
+                report(waiting: message, key)
+            }
         case .running(let host):
             state.withLock { $0.attempts[key]?.limit = nil }
             started(key, attempt, host: host)
@@ -207,7 +210,9 @@ extension KubernetesExecutor {
         let moment = now()
         let over = state.withLock { state in
             state.attempts.compactMap { key, attempt -> (AttemptKey, Attempt, PodEnd)? in
-                guard attempt.stage == .watching, let limit = attempt.limit, limit.at <= moment else { return nil }
+                guard attempt.stage == .watching, let limit = attempt.limit, limit.at <= moment else {
+                    return nil
+                }
                 return (key, attempt, limit.end)
             }
         }
@@ -274,7 +279,9 @@ extension KubernetesExecutor {
                 pause = min(pause * 2, Self.longestPause)
             } catch {
                 // It has gone, or is another's, or may not be deleted, which its watch will show.
-                if let key = state.withLock({ $0.keys[Self.place(namespace, pod)] }) { jobs.yield(.look(key)) }
+                if let key = state.withLock({ $0.keys[Self.place(namespace, pod)] }) {
+                    jobs.yield(.look(key))
+                }
                 return
             }
         }
@@ -282,11 +289,30 @@ extension KubernetesExecutor {
 
     func removePods(workflowUID: String, nodeID: NodeID) async {
         let known = state.withLock { $0.ended.removeValue(forKey: "\(workflowUID)/\(nodeID)") }
-        for place in known ?? [] {
+        let places =
+            if let known { known } else { await found(workflowUID: workflowUID, nodeID: nodeID) }
+        for place in places {
             guard let slash = place.firstIndex(of: "/") else { continue }
             await delete(
-                namespace: String(place[..<slash]), pod: String(place[place.index(after: slash)...]), uid: nil,
+                namespace: String(place[..<slash]), pod: String(place[place.index(after: slash)...]),
+                uid: nil,
                 graceSeconds: renderer.settings.graceSeconds)
         }
+    }
+
+    /// The node's pods from before this process began, which is not told of them otherwise.
+    private func found(workflowUID: String, nodeID: NodeID) async -> Set<String> {
+        let selector =
+            PodMarks.selector(instance: renderer.settings.instance)
+            + ",\(PodMarks.runID)=\(PodNames.label(workflowUID))"
+        var places: Set<String> = []
+        for namespace in state.withLock({ $0.namespaces }) {
+            let path = "/api/v1/namespaces/\(namespace)/pods"
+            guard let (pods, _) = try? await client.list(path, labelSelector: selector) else { continue }
+            for pod in pods where PodMarks.key(of: pod)?.nodeID == nodeID {
+                places.insert(Self.place(namespace, pod["metadata"]?["name"]?.stringValue ?? ""))
+            }
+        }
+        return places
     }
 }

@@ -7,8 +7,9 @@ import Synchronization
 package import Text
 import WorkflowLanguage
 
-/// The executor for clusters. The cluster is the truth: a pod's name follows from its launch, so that a create which is
-/// repeated finds what it made; what a pod came to is read from its status, by a watch of each namespace.
+/// The executor for clusters. The cluster is the truth: a pod's name follows from its launch, so that a
+/// create which is repeated finds what it made; what a pod came to is read from its status, by a watch of
+/// each namespace.
 package final class KubernetesExecutor: Executor {
     enum Stage: Sendable {
         case creating, watching, finishing
@@ -124,7 +125,7 @@ package final class KubernetesExecutor: Executor {
             return (true, state.namespaces.insert(launch.namespace).inserted)
         }
         guard isNew else { return }
-        exchange.expect(launch)
+        exchange.expect(launch, values)
         if isNewNamespace { jobs.yield(.watch(launch.namespace)) }
         jobs.yield(.create(key))
     }
@@ -170,7 +171,9 @@ package final class KubernetesExecutor: Executor {
     static func work(of template: Template) -> Set<String> {
         guard case .containerSet(let set) = template.kind else { return ["main"] }
         return Set(
-            set.containers.enumerated().map { $0.element.name.isEmpty ? "container-\($0.offset)" : $0.element.name })
+            set.containers.enumerated().map {
+                $0.element.name.isEmpty ? "container-\($0.offset)" : $0.element.name
+            })
     }
 
     static let terminated = PodEnd(.failed, "terminated", .user)

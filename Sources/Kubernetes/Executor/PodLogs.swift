@@ -1,4 +1,5 @@
-// Brings the logs of pods to where those of local steps lie, so that they outlive their pods and are read the same way.
+// Brings the logs of pods to where those of local steps lie, so that they outlive their pods and are read the
+// same way.
 
 import Artifacts
 import Executors
@@ -16,8 +17,8 @@ struct PodLogs: Sendable {
 
     func path(_ key: AttemptKey) -> String { AttemptPaths.log(dataDirectory, key: key) }
 
-    /// Reads the logs of all containers that ran, in the order in which they stand in the pod, and gives up after
-    /// `limit`.
+    /// Reads the logs of all containers that ran, in the order in which they stand in the pod, and gives up
+    /// after `limit`.
     func keep(_ pod: JSONValue, key: AttemptKey, limit: Duration) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await read(pod, key) }

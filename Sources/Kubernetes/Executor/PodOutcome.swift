@@ -1,5 +1,5 @@
-// What a step gave, from what its pod came to: outputs from the server's own keeping or from the termination message,
-// the same words that a local step's end has.
+// What a step gave, from what its pod came to: outputs from the server's own keeping or from the termination
+// message, the same words that a local step's end has.
 
 import Artifacts
 import Executors
@@ -23,7 +23,8 @@ struct PodOutcome: Sendable {
         let states = verdict.containers("containerStatuses")
         let work = KubernetesExecutor.work(of: launch.template)
         let main = states.first { $0.name == "main" } ?? states.last { work.contains($0.name) }
-        outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map(\.finishedAt).max()
+        outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map(\.finishedAt)
+            .max()
         if let code = end.exitCode ?? main?.exitCode { outcome.outputs.exitCode = String(code) }
         if case .containerSet = launch.template.kind {
             outcome.containers = states.filter { work.contains($0.name) }.map(Self.container)
@@ -90,13 +91,15 @@ struct PodOutcome: Sendable {
         }
         for artifact in launch.template.outputs.artifacts where artifact.path?.isEmpty == false {
             if let problem = given?.failures[artifact.name], isStrict {
-                throw StepExchange.Failure(description: "failed to save artifact '\(artifact.name)': \(problem)")
+                throw StepExchange.Failure(
+                    description: "failed to save artifact '\(artifact.name)': \(problem)")
             }
             if let saved = try exchange.save(artifact, of: launch) {
                 outcome.outputs.artifacts.append(saved)
             } else if isStrict && !artifact.optional {
                 throw Missing(
-                    description: "failed to save artifact '\(artifact.name)': \(artifact.path ?? ""): path not "
+                    description:
+                        "failed to save artifact '\(artifact.name)': \(artifact.path ?? ""): path not "
                         + "found; let the step write it, or mark it `optional: true`")
             }
         }
@@ -104,7 +107,8 @@ struct PodOutcome: Sendable {
 
     private func notCarried(_ what: String) -> StepExchange.Failure {
         StepExchange.Failure(
-            description: "\(what) did not come out of the pod: more than a termination message holds needs the "
+            description:
+                "\(what) did not come out of the pod: more than a termination message holds needs the "
                 + "server, and pods do not know where it is; start it with --step-url")
     }
 
@@ -137,7 +141,9 @@ struct PodResult: Sendable {
 
     /// Nil for a message that is none of the supervisor's.
     init?(termination text: String) {
-        guard let json = try? JSONValue(parsingUTF8: Array(text.utf8)), json.objectValue != nil else { return nil }
+        guard let json = try? JSONValue(parsingUTF8: Array(text.utf8)), json.objectValue != nil else {
+            return nil
+        }
         self.init(json)
     }
 

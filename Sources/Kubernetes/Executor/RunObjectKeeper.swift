@@ -81,7 +81,8 @@ final class RunObjectKeeper: Sendable {
         }
         let owner = RunOwner(name: PodNames.runObject(workflow: workflow, uid: uid), uid: objectUID)
         let claims = RunObjects.claims(
-            launch.volumeClaimTemplates, workflow: workflow, uid: uid, namespace: launch.namespace, owner: owner,
+            launch.volumeClaimTemplates, workflow: workflow, uid: uid, namespace: launch.namespace,
+            owner: owner,
             settings: settings)
         for claim in claims { _ = try await ensure("\(place)/persistentvolumeclaims", claim) }
         return owner

@@ -1,5 +1,6 @@
-// What goes between the server and its pods: inputs to fetch, outputs that come in pieces, the result. A pod shows a
-// token that is good for its own attempt and nothing else; nothing here is lost when the server restarts.
+// What goes between the server and its pods: inputs to fetch, outputs that come in pieces, the result. A pod
+// shows a token that is good for its own attempt and nothing else; nothing here is lost when the server
+// restarts.
 
 import Artifacts
 import Crypto
@@ -56,7 +57,12 @@ package final class StepExchange: Sendable {
     let store: LocalArtifactStore
     private let dataDirectory: String
     private let secret: SymmetricKey
-    private let launches = Mutex<[AttemptKey: Launch]>([:])
+    private let launches = Mutex<[AttemptKey: Expected]>([:])
+
+    private struct Expected: Sendable {
+        var launch: Launch
+        var values: LaunchValues
+    }
 
     /// - Throws: when the secret that tokens are made from can neither be read nor made.
     init(store: LocalArtifactStore, dataDirectory: String) throws {
@@ -81,13 +87,16 @@ package final class StepExchange: Sendable {
 
     // MARK: Who asks
 
-    func expect(_ launch: Launch) { launches.withLock { $0[launch.key] = launch } }
+    func expect(_ launch: Launch, _ values: LaunchValues) {
+        launches.withLock { $0[launch.key] = Expected(launch: launch, values: values) }
+    }
 
     func forget(_ key: AttemptKey) {
         _ = launches.withLock { $0.removeValue(forKey: key) }
     }
 
-    /// `ATTEMPT.NODE.UID` in hexadecimal of its HMAC: it names the attempt, and cannot be made without the secret.
+    /// `ATTEMPT.NODE.UID` in hexadecimal of its HMAC: it names the attempt, and cannot be made without the
+    /// secret.
     func token(_ key: AttemptKey) -> String {
         let name = "\(key.workflowUID)\u{0}\(key.nodeID)\u{0}\(key.attempt)"
         let code = HMAC<SHA256>.authenticationCode(for: Array(name.utf8), using: secret)
@@ -128,9 +137,13 @@ package final class StepExchange: Sendable {
             let key = key(ofToken: String(request.authorization.dropFirst(bearer.count)))
         else { return .text(401, "the token is not good here") }
         // After a restart the run comes back in a moment, and with it the launch.
-        guard let launch = launches.withLock({ $0[key] }) else { return .text(503, "the step is not known yet") }
+        guard let launch = launches.withLock({ $0[key]?.launch }) else {
+            return .text(503, "the step is not known yet")
+        }
         let parts = request.path.split(separator: "/").map { URLText.decoded(String($0)) }
-        guard parts.count >= 3, parts[0] == "steps", parts[1] == "v1" else { return .text(404, "no such address") }
+        guard parts.count >= 3, parts[0] == "steps", parts[1] == "v1" else {
+            return .text(404, "no such address")
+        }
         do {
             switch (request.method, parts[2], parts.count) {
             case ("GET", "inputs", 4): return try input(parts[3], launch)
@@ -244,6 +257,12 @@ package final class StepExchange: Sendable {
     }
 
     private func transfer(_ launch: Launch) -> ArtifactTransfer {
-        ArtifactTransfer(store: store, namespace: launch.namespace) { _, _ in nil }
+        // Credentials of stores are the server's, and never go into a pod.
+        let secrets = launches.withLock { $0[launch.key]?.values.secrets } ?? [:]
+        return ArtifactTransfer(store: store, namespace: launch.namespace) { name, key in
+            guard let found = secrets[name] else { return nil }
+            return found.values[key]
+                ?? found.encodedValues[key].flatMap(Base64Text.bytes).map { String(decoding: $0, as: UTF8.self) }
+        }
     }
 }

@@ -1,5 +1,5 @@
-// The containers of a step's pod: the user's, wrapped by the supervisor, and those of the step image that bring things
-// in and take them out.
+// The containers of a step's pod: the user's, wrapped by the supervisor, and those of the step image that
+// bring things in and take them out.
 
 import Scheduling
 import Text
@@ -69,7 +69,8 @@ struct PodContainers {
 
     var accelerators: [String] { Set(plan.work.flatMap { accelerators(of: $0.container) }).sorted() }
 
-    /// Data loaders and collectives pass tensors through shared memory, of which a container has 64 MiB by itself.
+    /// Data loaders and collectives pass tensors through shared memory, of which a container has 64 MiB by
+    /// itself.
     var needsSharedMemory: Bool { plan.work.contains(where: needsSharedMemory) }
 
     private func needsSharedMemory(_ one: PodContainer) -> Bool {

@@ -11,8 +11,8 @@ package enum PodNames {
     /// A label's value, and a name that becomes a host's.
     static let labelLimit = 63
 
-    /// Argo's name of the pod for the first launch, since clients look logs up by it; each further launch of the
-    /// same node has its number behind that.
+    /// Argo's name of the pod for the first launch, since clients look logs up by it; each further launch of
+    /// the same node has its number behind that.
     package static func pod(_ launch: Launch) -> String {
         let attempt = launch.key.attempt > 0 ? "-\(launch.key.attempt)" : ""
         let wanted = launch.podName + attempt

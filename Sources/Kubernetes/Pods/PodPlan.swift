@@ -1,5 +1,5 @@
-// What a launch needs of its pod: which containers do the work, what goes in and comes out, and whether the step image
-// must help.
+// What a launch needs of its pod: which containers do the work, what goes in and comes out, and whether the
+// step image must help.
 
 import Scheduling
 import Text

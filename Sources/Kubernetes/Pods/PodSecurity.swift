@@ -1,5 +1,5 @@
-// Pod Security: what the levels `baseline` and `restricted` demand, and the defaults that let pods pass. Whoever wants
-// less says so outright.
+// Pod Security: what the levels `baseline` and `restricted` demand, and the defaults that let pods pass.
+// Whoever wants less says so outright.
 
 package import Text
 import WorkflowLanguage

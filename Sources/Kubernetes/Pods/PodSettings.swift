@@ -19,8 +19,8 @@ package struct PodSettings: Sendable, Hashable {
     package var security = PodSecurityLevel.restricted
     /// The user of containers that name none; restricted pods must not be root.
     package var userID = 1000
-    /// Where pods reach the server for artifacts and results: `http://martlet.ml.svc:2747`. Nil: results go by
-    /// the termination message only, and templates with artifacts are refused.
+    /// Where pods reach the server for artifacts and results: `http://martlet.ml.svc:2747`. Nil: results go
+    /// by the termination message only, and templates with artifacts are refused.
     package var serverURL: String?
     /// Between the request to end and the kill.
     package var graceSeconds = 30

@@ -29,8 +29,8 @@ package struct PodEnd: Sendable, Hashable {
 
 /// Where a pod stands.
 package enum PodStanding: Sendable, Hashable {
-    /// Nothing of the step's own runs yet. With a limit: so long after its creation, or after its deletion was asked
-    /// for, it is taken to have ended so.
+    /// Nothing of the step's own runs yet. With a limit: so long after its creation, or after its deletion
+    /// was asked for, it is taken to have ended so.
     case waiting(String, limit: Limit?)
     case running(host: String)
     case ended(PodEnd)
@@ -55,7 +55,8 @@ package struct PodVerdict: Sendable {
     ]
     /// The pod was turned away or ended for the node's sake.
     private static let disruptions: Set<String> = [
-        "Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "UnexpectedAdmissionError",
+        "Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated",
+        "UnexpectedAdmissionError",
         "NodeAffinity", "Preempted", "TaintManagerEviction",
     ]
 
@@ -122,7 +123,8 @@ package struct PodVerdict: Sendable {
             if sidecars.contains(state.name) { continue }
             return failure(of: state, isInitial: true)
         }
-        if let failed = states.filter({ ($0.exitCode ?? 0) != 0 }).min(by: { $0.finishedAt < $1.finishedAt }) {
+        if let failed = states.filter({ ($0.exitCode ?? 0) != 0 }).min(by: { $0.finishedAt < $1.finishedAt })
+        {
             return failure(of: failed, isInitial: false)
         }
         if states.count == work.count, states.allSatisfy({ $0.exitCode == 0 }) {
@@ -144,7 +146,9 @@ package struct PodVerdict: Sendable {
     private func failure(of state: ContainerState, isInitial: Bool) -> PodEnd {
         let code = state.exitCode ?? 1
         let suffix = "(exit code \(code))"
-        if state.reason == "OOMKilled" { return PodEnd(.failed, "OOMKilled \(suffix)", .memory, exitCode: code) }
+        if state.reason == "OOMKilled" {
+            return PodEnd(.failed, "OOMKilled \(suffix)", .memory, exitCode: code)
+        }
         if state.name == "martlet-init" {
             let why = state.message.isEmpty ? "its log says why" : state.message
             return PodEnd(.error, "the step could not be prepared: \(why)", .infrastructure)
@@ -161,8 +165,11 @@ package struct PodVerdict: Sendable {
     /// Why the cluster takes the pod away, where it says so.
     private var disruption: String? {
         for condition in status.list("conditions").map({ Fields($0) }) {
-            guard condition.string("type") == "DisruptionTarget", condition.string("status") == "True" else { continue }
-            return [condition.string("reason"), condition.string("message")].compactMap { $0 }.joined(separator: ": ")
+            guard condition.string("type") == "DisruptionTarget", condition.string("status") == "True" else {
+                continue
+            }
+            return [condition.string("reason"), condition.string("message")].compactMap { $0 }.joined(
+                separator: ": ")
         }
         return nil
     }
@@ -188,9 +195,12 @@ package struct PodVerdict: Sendable {
             return .waiting(text, limit: limit(Self.configurationPatience, PodEnd(.error, text, .user)))
         }
         for condition in status.list("conditions").map({ Fields($0) }) {
-            guard condition.string("type") == "PodScheduled", condition.string("status") == "False" else { continue }
+            guard condition.string("type") == "PodScheduled", condition.string("status") == "False" else {
+                continue
+            }
             let texts = [condition.string("reason"), condition.string("message")].compactMap { $0 }
-            // It may wait as long as it must: a cluster grows, and others end. `pendingTimeout` says otherwise.
+            // It may wait as long as it must: a cluster grows, and others end. `pendingTimeout` says
+            // otherwise.
             return .waiting(texts.joined(separator: ": "), limit: nil)
         }
         return .waiting(reasonText, limit: nil)

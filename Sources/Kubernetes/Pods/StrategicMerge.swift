@@ -1,11 +1,11 @@
-// Kubernetes' strategic merge of a patch into a pod's specification: lists of things with a name are merged by it,
-// where a plain merge patch would replace them. What `podSpecPatch` is applied with.
+// Kubernetes' strategic merge of a patch into a pod's specification: lists of things with a name are merged
+// by it, where a plain merge patch would replace them. What `podSpecPatch` is applied with.
 
 package import Text
 
 package enum StrategicMerge {
-    /// What names an element of each list that is merged; other lists are replaced. From the `patchMergeKey` marks
-    /// of Kubernetes' API types.
+    /// What names an element of each list that is merged; other lists are replaced. From the `patchMergeKey`
+    /// marks of Kubernetes' API types.
     private static let mergeKeys: [String: [String]] = [
         "containers": ["name"], "initContainers": ["name"], "ephemeralContainers": ["name"],
         "volumes": ["name"], "env": ["name"], "imagePullSecrets": ["name"], "hostAliases": ["ip"],
@@ -17,8 +17,8 @@ package enum StrategicMerge {
     /// Lists of scalars that a patch adds to.
     private static let unions: Set<String> = ["finalizers"]
 
-    /// - Returns: `value` with `patch` merged in; a null removes, `$patch: delete` removes an element or object,
-    ///   `$patch: replace` replaces instead of merging.
+    /// - Returns: `value` with `patch` merged in; a null removes, `$patch: delete` removes an element or
+    /// object,   `$patch: replace` replaces instead of merging.
     package static func apply(_ patch: JSONValue, to value: JSONValue?) -> JSONValue {
         guard case .object(var members) = patch else { return patch }
         let directive = members.removeValue(forKey: "$patch")?.stringValue

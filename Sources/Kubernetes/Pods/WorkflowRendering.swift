@@ -1,4 +1,5 @@
-// All objects of a workflow as they would be in a cluster, without running it: a pod for each template that does work.
+// All objects of a workflow as they would be in a cluster, without running it: a pod for each template that
+// does work.
 
 import Scheduling
 package import Text

@@ -1,5 +1,5 @@
-// What the step image does in a pod: bring the supervisor and the inputs before the command, take the outputs to the
-// server after it. Tries again for as long as the server is away.
+// What the step image does in a pod: bring the supervisor and the inputs before the command, take the outputs
+// to the server after it. Tries again for as long as the server is away.
 
 import Artifacts
 import Executors
@@ -48,9 +48,28 @@ package struct StepCompanion: Sendable {
             try Disk.makeDirectories("\(directory)/\(name)", mode: 0o777)
         }
         let target = directory + "/bin/supervisor"
-        try Disk.write(try Disk.read(supervisor, limitBytes: 256 << 20), to: target, mode: 0o755)
-        guard chmod(target, 0o755) == 0 else { throw ArtifactError(errno: errno, path: target, while: "prepare") }
+        try copyProgram(supervisor, to: target)
         for (name, path) in inputs { try fetch(name, to: path) }
+    }
+
+    private func copyProgram(_ path: String, to target: String) throws {
+        let input = open(path, O_RDONLY | O_CLOEXEC)
+        guard input >= 0 else { throw ArtifactError(errno: errno, path: path, while: "read") }
+        defer { close(input) }
+        let output = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o755)
+        guard output >= 0 else { throw ArtifactError(errno: errno, path: target, while: "create") }
+        defer { close(output) }
+        var status = stat()
+        guard fstat(input, &status) == 0 else { throw ArtifactError(errno: errno, path: path, while: "read") }
+        var offset: off_t = 0
+        while offset < status.st_size {
+            let length = sendfile(output, input, &offset, Int(status.st_size - offset))
+            if length < 0 && errno == EINTR { continue }
+            guard length > 0 else { throw ArtifactError(errno: errno, path: target, while: "copy to") }
+        }
+        guard fchmod(output, 0o755) == 0 else {
+            throw ArtifactError(errno: errno, path: target, while: "set the mode of")
+        }
     }
 
     private func fetch(_ name: String, to path: String) throws {
@@ -70,7 +89,8 @@ package struct StepCompanion: Sendable {
         // A volume that is kept may still have what an earlier step got there.
         Disk.removeTree(path)
         if rename(packed + ".d/artifact", path) == 0 { return }
-        try CommandRun(["cp", "-a", packed + ".d/artifact", path]).check(path: path, action: "lay the artifact")
+        try CommandRun(["cp", "-a", packed + ".d/artifact", path]).check(
+            path: path, action: "lay the artifact")
     }
 
     // MARK: After
@@ -116,9 +136,13 @@ package struct StepCompanion: Sendable {
     private func send(_ name: String, from folder: String) throws {
         let packed = "\(directory)/run/.\(Disk.uniqueSuffix()).tar"
         defer { Disk.removeTree(packed) }
-        // The name in the archive is always the same, so that nothing of the step's decides where it is unpacked.
+        // The name in the archive is always the same, so that nothing of the step's decides where it is
+        // unpacked.
         try CommandRun(
-            ["tar", "-cf", packed, "--transform", "flags=r;s,^\\./[^/]*,artifact,", "-C", folder, "./" + name]
+            [
+                "tar", "-cf", packed, "--transform", "flags=r;s,^\\./[^/]*,artifact,", "-C", folder,
+                "./" + name,
+            ]
         ).check(path: name, action: "pack")
         let file = open(packed, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw ArtifactError(errno: errno, path: packed, while: "read") }
@@ -147,7 +171,9 @@ package struct StepCompanion: Sendable {
     ) throws -> Int {
         var exchange = HTTPExchange(url: "\(url)/steps/v1/\(place)")
         exchange.method = method
-        exchange.headers = ["Authorization: Bearer \(token)", "Content-Type: application/octet-stream", "Expect:"]
+        exchange.headers = [
+            "Authorization: Bearer \(token)", "Content-Type: application/octet-stream", "Expect:",
+        ]
         exchange.body = body
         exchange.followsRedirects = false
         var sink = output

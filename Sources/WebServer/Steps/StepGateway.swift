@@ -1,5 +1,5 @@
-// The door for pods: an address of its own, where steps fetch inputs and leave outputs. It knows no more than how to
-// hand requests on; who may ask what is decided by whoever answers.
+// The door for pods: an address of its own, where steps fetch inputs and leave outputs. It knows no more than
+// how to hand requests on; who may ask what is decided by whoever answers.
 
 import Glibc
 import Logging
