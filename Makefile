@@ -98,6 +98,10 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
 
+.PHONY: test-kubernetes
+test-kubernetes: build ## Run the same cases as pods; MARTLET_TEST_KUBECONFIG=FILE takes a real cluster.
+	python3 Tests/Conformance/kubernetes.py "$(MARTLET_CONFORMANCE)/argo-examples" "$(MARTLET_CONFORMANCE)/argo-semantics" $(ARGS)
+
 .PHONY: test-golden
 test-golden: build golden-cases ## Compare with the reference stack's numbers in MARTLET_GOLDEN=DIR (default ../shared/golden).
 
