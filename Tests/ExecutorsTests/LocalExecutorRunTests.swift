@@ -245,9 +245,12 @@ struct LocalExecutorRunTests {
         // Nobody here asked for that.
         ("kill -KILL $$$$", "main: Error (exit code 137)", .infrastructure),
         ("sh -c 'kill -KILL $$$$'; exit 137", "main: Error (exit code 137)", .infrastructure),
-        ("echo \"terminate called after throwing 'std::bad_alloc'\"; exit 134", "main: Error (exit code 134)", .memory),
         (
-            "echo 'torch.cuda.OutOfMemoryError' >&2; seq 1 20000; exit 137", "main: Error (exit code 137)",
+            "echo \"terminate called after throwing 'std::bad_alloc'\"; exit 134",
+            "main: Error (exit code 134)", .memory
+        ),
+        (
+            "echo 'torch.cuda.OutOfMemoryError' >&2; seq 1 2000; exit 137", "main: Error (exit code 137)",
             .memory
         ),
         (
