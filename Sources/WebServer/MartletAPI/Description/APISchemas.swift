@@ -91,7 +91,7 @@ enum APISchemas {
             APIMember("updatedAt", .moment),
         ]),
         "Overview": .answer([
-            APIMember("version", word), APIMember("startedAt", .moment), APIMember("executor", word),
+            APIMember("version", word), APIMember("startedAt", .moment), APIMember("executor", maybeText),
             APIMember("storageProblem", maybeText), APIMember("namespaces", .list(word)),
             APIMember("revision", .integer()), APIMember("running", .integer()),
             APIMember("pending", .integer()), APIMember("hours", .list(.any)),
