@@ -87,6 +87,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/hub_faults.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(MARTLET)" --short
+	python3 workflows/quickstart/demo.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 	# Of the server what needs no more than Python and openssl; `make test-service` has the rest.
 	python3 Tests/Interop/server_check.py --martlet "$(MARTLET)"
@@ -96,6 +97,10 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 .PHONY: test-conformance
 test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../shared).
 	python3 Tests/Conformance/run.py --martlet "$(MARTLET)" "$(MARTLET_CONFORMANCE)" $(ARGS)
+
+.PHONY: test-kubernetes
+test-kubernetes: build ## Run the same cases as pods; MARTLET_TEST_KUBECONFIG=FILE takes a real cluster.
+	python3 Tests/Conformance/kubernetes.py "$(MARTLET_CONFORMANCE)/argo-examples" "$(MARTLET_CONFORMANCE)/argo-semantics" $(ARGS)
 
 .PHONY: test-golden
 test-golden: build golden-cases ## Compare with the reference stack's numbers in MARTLET_GOLDEN=DIR (default ../shared/golden).
@@ -207,6 +212,10 @@ bench-learning: release ## Pretraining, SFT and DPO that must reach something, w
 bench-modules: release ## Download against curl, evaluation against lm-eval and transformers, quantization.
 	python3 Benchmarks/modules.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Benchmarks/evaluation.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-pipeline
+bench-pipeline: release ## What the engine itself takes of the quickstart pipeline's time, and how long a step takes to start.
+	python3 Benchmarks/pipeline.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: bench-service
 bench-service: release clients ## Lists, watchers, submissions and idle cost of the server, beside Prefect's.

@@ -26,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", exact: "1.37.0"),
     ],
     targets: [
         // Engine, bottom-up.
@@ -64,6 +65,17 @@ let package = Package(
             dependencies: [
                 "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Kubernetes",
+            dependencies: [
+                "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: strict),
         // Models, bottom-up.
@@ -116,8 +128,8 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "WebServer", "Training", "Evaluation", "Tables", "Inference", "Models", "Tensors",
-                "Controller", "Persistence", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
-                "Text",
+                "Controller", "Kubernetes", "Persistence", "Executors", "Scheduling", "Artifacts",
+                "WorkflowLanguage", "Text",
                 "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -149,6 +161,18 @@ let package = Package(
             name: "ExecutorsTests",
             dependencies: [
                 "Executors", "Scheduling", "Artifacts", "WorkflowLanguage", "Text", "CLinux", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "FakeCluster",
+            dependencies: ["Kubernetes", "Executors", "Artifacts", "WorkflowLanguage", "Text"],
+            path: "Tests/FakeCluster", swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesTests",
+            dependencies: [
+                "FakeCluster", "Kubernetes", "Executors", "Scheduling", "Artifacts", "WorkflowLanguage",
+                "Text",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

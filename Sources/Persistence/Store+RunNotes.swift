@@ -6,6 +6,7 @@ package import Text
 
 /// What is noted of one run.
 package struct RunNotes: Sendable, Hashable {
+    /// Suspended, or at a suspend node that waits.
     package var isSuspended = false
     /// The curve that tells most: a loss or a score; nil without one.
     package var metricName: String?
@@ -36,12 +37,15 @@ extension Store {
             for uid in uids {
                 let row = try database.row(
                     """
-                    SELECT workflows.id, json_extract(state, '$.suspended') FROM workflows
+                    SELECT workflows.id, json_extract(state, '$.suspended'), phase FROM workflows
                     JOIN workflow_states ON workflow_states.workflow = workflows.id WHERE uid = ?
                     """, [uid])
                 guard let row else { continue }
                 var notes = RunNotes()
                 notes.isSuspended = row[1] as Bool? ?? false
+                if !notes.isSuspended, row[2] == "Running" {
+                    notes.isSuspended = try database.waitsAtNode(row[0])
+                }
                 try database.noteMetric(of: row[0], names: Self.tellingNames, in: &notes)
                 all[uid] = notes
             }
@@ -106,6 +110,13 @@ extension Store {
 }
 
 extension Database {
+    /// Looks through the nodes of one run, which few lists have many of that go on.
+    fileprivate func waitsAtNode(_ workflow: Int64) throws -> Bool {
+        try integer(
+            "SELECT 1 FROM nodes WHERE workflow = ? AND type = 'Suspend' AND phase = 'Running' LIMIT 1",
+            [workflow]) != nil
+    }
+
     fileprivate func noteMetric(of workflow: Int64, names: [String], in notes: inout RunNotes) throws {
         let series = try rows(
             "SELECT id, name FROM metric_series WHERE workflow = ? ORDER BY attempt, id LIMIT 1000",

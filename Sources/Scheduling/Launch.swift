@@ -47,6 +47,8 @@ package struct Launch: Sendable, Hashable {
     package var checkpointNodeID: NodeID
     /// Higher goes first where there is a queue.
     package var priority: Int
+    /// What the workflow says of all its pods, tags replaced: see `PodSettingKeys`.
+    package var podSettings: JSONValue = [:]
 
     package init(
         key: AttemptKey, workflowName: String, namespace: String, nodeName: String, podName: String,

@@ -64,7 +64,8 @@ enum ContentFields {
     /// What says how and where the work is done, not what it is.
     private static let others: Set<String> = [
         "name", "inputs", "outputs", "metadata", "retryStrategy", "timeout", "pendingTimeout",
-        "activeDeadlineSeconds", "synchronization", "memoize", "metrics", "priority", "parallelism", "failFast",
+        "activeDeadlineSeconds", "synchronization", "memoize", "metrics", "priority", "parallelism",
+        "failFast",
         "archiveLocation", "nodeSelector", "tolerations", "affinity", "schedulerName", "serviceAccountName",
         "automountServiceAccountToken", "priorityClassName", "podSpecPatch", "podResources", "annotations",
         "hostAliases", "executor", "resourceClaims",
@@ -74,7 +75,9 @@ enum ContentFields {
         "resources", "imagePullPolicy", "livenessProbe", "readinessProbe", "startupProbe", "ports", "name",
     ]
     /// Parameters of our own steps that change how fast something is done, or what is shown.
-    private static let ofSteps: Set<String> = ["threads", "dry_run", "force", "quiet", "max_workers", "limit_rate"]
+    private static let ofSteps: Set<String> = [
+        "threads", "dry_run", "force", "quiet", "max_workers", "limit_rate",
+    ]
     /// Longer values are kept as their digest.
     static let valueLimitBytes = 200
 

@@ -100,6 +100,7 @@ extension WorkflowState {
         launch.archivesLogs = entry.template.archiveLogs ?? definition.spec.archiveLogs ?? false
         launch.deadlineSeconds = entry.template.activeDeadlineSeconds.flatMap { Double($0) }
         launch.priority = definition.spec.priority ?? 0
+        launch.podSettings = PodSettingKeys.settings(of: definition.spec, scope)
         if node.isRetryAttempt, let owner = entry.invocation.owner, let retry = live[owner]?.retry {
             launch.retryOrdinal = retry.attempts.firstIndex(of: id) ?? 0
             launch.checkpointNodeID = owner

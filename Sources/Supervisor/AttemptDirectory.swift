@@ -53,8 +53,8 @@ struct AttemptDirectory {
         }
     }
 
-    /// Repeats a write for as long as the disk is full: a result that is not written would make the step run a
-    /// second time. Gives up after a day; the attempt is lost then.
+    /// Repeats a write for as long as the disk is full: a result that is not written would make the step run
+    /// a second time. Gives up after a day; the attempt is lost then.
     func waitingForSpace(_ write: () -> Bool) -> Bool {
         var pause = timespec(tv_sec: 0, tv_nsec: 200_000_000)
         for _ in 0..<(86_400 * 5) {

@@ -17,6 +17,9 @@ struct OutputTail {
         bytes.append(contentsOf: kept)
     }
 
+    /// What is kept: the last bytes, at most the limit.
+    var kept: [UInt8] { Array(bytes.suffix(limitBytes)) }
+
     /// Writes D/stdout-tail; without output there is no file.
     func save(in directory: AttemptDirectory) -> Bool {
         if bytes.isEmpty { return true }

@@ -1,4 +1,5 @@
-// Covers words in a stream of bytes: a step may print the secrets that it was given, and a log is for many eyes.
+// Covers words in a stream of bytes: a step may print the secrets that it was given, and a log is for many
+// eyes.
 
 import Glibc
 

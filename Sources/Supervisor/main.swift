@@ -1,6 +1,7 @@
 // Runs one attempt of a workflow step in the directory given as the only argument, and outlives the engine.
 // It ends with 0 when D/result is written, 75 when the attempt was started before, and 70 when it could not
-// even say why on disk. `--probe DIR` answers on standard output which isolation works here.
+// even say why on disk. `--probe DIR` answers on standard output which isolation works here. `--pod DIR ...
+// -- COMMAND` is the same for a container of a Kubernetes pod.
 
 import CLinux
 import Glibc
@@ -45,6 +46,16 @@ if CommandLine.argc == 3, let flag = CommandLine.unsafeArgv[1], strcmp(flag, "--
     let path = CommandLine.unsafeArgv[2]
 {
     exit(probe(at: path))
+}
+if CommandLine.argc > 2, let flag = CommandLine.unsafeArgv[1], strcmp(flag, "--pod") == 0 {
+    let words = (1..<Int(CommandLine.argc)).compactMap {
+        CommandLine.unsafeArgv[$0].map { String(cString: $0) }
+    }
+    guard var step = PodStep(words) else {
+        complain("usage: martlet-supervisor --pod DIRECTORY --name NAME [OPTIONS] -- COMMAND")
+        exit(usageStatus)
+    }
+    exit(step.run())
 }
 guard CommandLine.argc == 2, let path = CommandLine.unsafeArgv[1] else {
     complain("usage: martlet-supervisor DIRECTORY | --probe DIRECTORY")

@@ -9,7 +9,7 @@ enum CommandList {
         WatchCommand.self, WaitCommand.self, RetryCommand.self, ResubmitCommand.self, StopCommand.self,
         TerminateCommand.self, SuspendCommand.self, ResumeCommand.self, NodeCommand.self, DeleteCommand.self,
         TemplateCommand.self, ClusterTemplateCommand.self, CronCommand.self, ArchiveCommand.self,
-        ConvertCommand.self,
+        ConvertCommand.self, RenderCommand.self,
         SecretCommand.self, BackupCommand.self, ServerCommand.self, TokenCommand.self,
         DownloadCommand.self, PretrainCommand.self, SFTCommand.self, RLHFCommand.self, DPOCommand.self,
         EvaluateCommand.self, QuantizeCommand.self, MergeCommand.self,
@@ -19,6 +19,6 @@ enum CommandList {
         HubCommand.self,
         ModelsCommand.self, DeploymentsCommand.self,
         RestoreCommand.self, VersionCommand.self, CompletionCommand.self,
-        InternalHTTPCommand.self, InternalRowsCommand.self,
+        InternalHTTPCommand.self, InternalStepCommand.self, InternalRowsCommand.self,
     ]
 }

@@ -57,6 +57,18 @@ struct DataLocation: Sendable, Hashable {
 enum Environment {
     static func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
+    /// All variables by name.
+    static var all: [String: String] {
+        var found: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            found[String(pair[0])] = pair.count > 1 ? String(pair[1]) : ""
+            entry += 1
+        }
+        return found
+    }
+
     static func absolute(_ path: String) -> String {
         if path.hasPrefix("/") { return path }
         guard let current = getcwd(nil, 0) else { return path }

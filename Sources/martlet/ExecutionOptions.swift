@@ -8,11 +8,14 @@ import Text
 import WorkflowLanguage
 
 enum ExecutorChoice: String, ExpressibleByArgument, CaseIterable {
-    case local, noop
+    case local, kubernetes, noop
 }
 
 struct ExecutionOptions: ParsableArguments {
-    @Option(help: "local, or noop: every step succeeds at once without being run (for measuring the engine).")
+    @Option(
+        help:
+            "local, kubernetes, or noop: every step succeeds at once without being run (for measuring the engine)."
+    )
     var executor: ExecutorChoice = .local
 
     @Option(help: ArgumentHelp("Steps that may run at a time.", valueName: "N"))
@@ -33,11 +36,13 @@ struct ExecutionOptions: ParsableArguments {
             valueName: "NAME=DIR"))
     var backend: [String] = []
 
+    @OptionGroup(title: "With --executor kubernetes") var kubernetes: KubernetesOptions
+
     /// The options as a plain value.
     var settings: ExecutionSettings {
         ExecutionSettings(
             executor: executor, maxParallel: maxParallel, sandbox: sandbox, gpus: gpus,
-            gracePeriod: gracePeriod, backends: backends)
+            gracePeriod: gracePeriod, backends: backends, kubernetes: kubernetes.settings)
     }
 
     private var backends: [String: String] {
@@ -74,4 +79,5 @@ struct ExecutionSettings: Sendable, Hashable {
     var gracePeriod = 30
     /// Directories of virtual environments, by the backend that they have.
     var backends: [String: String] = [:]
+    var kubernetes = KubernetesSettings()
 }

@@ -26,6 +26,14 @@ enum ExecutorFactory {
             return WorkflowController(
                 store: store, executor: NoOpExecutor(now: Environment.now), artifacts: artifacts,
                 dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
+        case .kubernetes:
+            let local = try LocalExecutor(settings: settings(options, data), store: artifacts)
+            let executor = try ClusterExecution.executor(
+                options.kubernetes, grace: options.gracePeriod, local: local, store: artifacts,
+                dataDirectory: data.path)
+            return WorkflowController(
+                store: store, executor: executor, artifacts: artifacts, dataDirectory: data.path,
+                settings: controllerSettings, now: Environment.now)
         case .local:
             let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
             if let reason = executor.plainReason {

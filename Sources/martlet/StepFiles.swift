@@ -16,7 +16,8 @@ enum StepFiles {
 
     /// Whether a value names an input of a step that it was not given.
     static func isAbsentInput(_ value: String) -> Bool {
-        value.hasPrefix(MartletStep.inputDirectory + "/") && !Disk.exists(value)
+        value.hasPrefix(MartletStep.inputDirectory + "/") && Disk.exists(MartletStep.configPath)
+            && !Disk.exists(value)
     }
 
     /// The path, or a link to it in `directory` whose name has an ending.
@@ -37,7 +38,9 @@ enum StepFiles {
     /// What the first bytes of a file of rows say about its format.
     static func ending(of head: [UInt8]) -> String {
         if head.starts(with: Array("PAR1".utf8)) { return "parquet" }
-        let text = head.drop { $0 == 0x20 || (0x09...0x0D).contains($0) || $0 == 0xEF || $0 == 0xBB || $0 == 0xBF }
+        let text = head.drop {
+            $0 == 0x20 || (0x09...0x0D).contains($0) || $0 == 0xEF || $0 == 0xBB || $0 == 0xBF
+        }
         switch text.first {
         case UInt8(ascii: "{"):
             // An object that goes on beyond its first line is a whole document.

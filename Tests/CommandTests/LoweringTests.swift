@@ -86,7 +86,9 @@ struct LoweringTests {
     @Test("Another engine is told of all inputs, and the step where they lie")
     func allInputs() throws {
         let document: JSONValue = [
-            "spec": ["templates": [["name": "m", "inputs": ["artifacts": [["name": "model"]]], "merge": [:]]]]
+            "spec": [
+                "templates": [["name": "m", "inputs": ["artifacts": [["name": "model"]]], "merge": [:]]]
+            ]
         ]
         let template = MartletStep.loweringAll(in: document, image: "i")["spec"]?["templates"]?.arrayValue?[0]
         let inputs = template?["inputs"]?["artifacts"]?.arrayValue ?? []

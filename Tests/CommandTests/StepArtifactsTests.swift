@@ -104,8 +104,10 @@ struct StepArtifactsTests {
     @Test(
         "A file without an ending gets that of its content",
         arguments: [
-            (#"{"a": 1}"# + "\n" + #"{"a": 2}"#, "jsonl"), ("[{\"a\": 1}]", "json"), ("{\n  \"a\": 1\n}", "json"),
-            ("\u{FEFF}{\"a\": 1}\n", "jsonl"), ("question,answer\n1,2\n", "csv"), ("Once upon a time, yes\n", "txt"),
+            (#"{"a": 1}"# + "\n" + #"{"a": 2}"#, "jsonl"), ("[{\"a\": 1}]", "json"),
+            ("{\n  \"a\": 1\n}", "json"),
+            ("\u{FEFF}{\"a\": 1}\n", "jsonl"), ("question,answer\n1,2\n", "csv"),
+            ("Once upon a time, yes\n", "txt"),
             ("PAR1\u{15}", "parquet"), ("", "txt"),
         ])
     func endings(_ content: String, _ ending: String) {
@@ -123,7 +125,8 @@ struct StepArtifactsTests {
         #expect(named.hasPrefix(directory) && named.hasSuffix("dataset.jsonl"))
         #expect(try Data(contentsOf: URL(fileURLWithPath: named)).count == 9)
         for (path, parameter) in [
-            ("\(input)/rows.json", "dataset"), ("\(directory)/other", "dataset"), ("\(input)/dataset", "model"),
+            ("\(input)/rows.json", "dataset"), ("\(directory)/other", "dataset"),
+            ("\(input)/dataset", "model"),
             (input, "dataset"), ("\(input)/absent", "dataset"),
         ] {
             #expect(StepFiles.named(path, for: parameter, linksIn: directory) == path)

@@ -15,6 +15,7 @@ import csv
 import os
 import re
 import shlex
+import subprocess
 import sys
 import traceback
 
@@ -30,6 +31,8 @@ from program import Program, default_path, parse
 from view import View
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# What an example expects of itself that is only linted and rendered.
+RENDERED = "Rendered"
 STATUS = {"Succeeded": 0, "Failed": 1, "Error": 2, "Running": 3}
 CHECKS = {**expect_examples.CHECKS, **expect_semantics.CHECKS}
 # A case that mostly sleeps does not count against the jobs, up to this many.
@@ -102,11 +105,13 @@ def check_example(row, program, hub):
     path = row["path"]
     said = re.findall(r"^# (expect[-a-z]*|then|arguments): (.+)$", open(path, encoding="utf-8").read(), re.M)
     phase = next((value for key, value in said if key == "expect"), None)
-    if phase not in STATUS:
-        return [f"no line `# expect: PHASE` (one of {', '.join(STATUS)})"]
+    if phase not in (*STATUS, RENDERED):
+        return [f"no line `# expect: PHASE` (one of {', '.join([*STATUS, RENDERED])})"]
     lint = program.call("lint", path, limit=60)
     if lint.status != 0:
         return [f"lint ended with {lint.status}: {lint.tail()}"]
+    if phase == RENDERED:
+        return check_rendered([value for key, value in said if key == "expect-rendered"], path, program)
     arguments = [word for key, value in said if key == "arguments" for word in shlex.split(value)]
     if any("{hub}" in word for word in arguments):
         url = hub.url()
@@ -134,6 +139,18 @@ def check_example(row, program, hub):
                 f"after `{words}` it is {after.status.get('phase')} instead of {wanted}")
             after.problems, view = view.problems, after
     return view.problems
+
+
+def check_rendered(texts, path, program):
+    """Problems of an example that is too large to run: what plain Argo would get must have these texts."""
+    # It reads no data directory, and takes none.
+    words = [program.path, "convert", "--to", "argo", path]
+    outcome, again = (
+        subprocess.run(words, capture_output=True, text=True, env=program.environment(), timeout=60) for _ in range(2))
+    if outcome.returncode != 0:
+        return [f"convert ended with {outcome.returncode}: {outcome.stderr[-300:]}"]
+    problems = [] if again.stdout == outcome.stdout else ["rendered twice it is not the same"]
+    return problems + [f"it is rendered without {text!r}" for text in texts if text not in outcome.stdout]
 
 
 def run_example(path, arguments, program):

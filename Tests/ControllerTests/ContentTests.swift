@@ -61,7 +61,9 @@ struct ContentTests {
 
     private func entry(_ keys: [String]) throws -> ContentEntry {
         let outputs = Outputs(
-            artifacts: keys.enumerated().map { artifact("o\($0.offset)", ["s3": ["key": .string($0.element)]]) })
+            artifacts: keys.enumerated().map {
+                artifact("o\($0.offset)", ["s3": ["key": .string($0.element)]])
+            })
         let record = ContentRecord(
             key: "k", fields: ["step": "sft"], outputs: outputs, workflowName: "one", nodeName: "n",
             finishedAt: Timestamp(seconds: 5))
@@ -110,7 +112,8 @@ struct ContentTests {
                     finishedAt: Timestamp(seconds: 1)), digests: [:])
         }
         let entries = [
-            entry("far", ["step": "dpo", "a": "1", "b": "1"]), entry("near", ["step": "dpo", "a": "2", "b": "1", "c": "1"]),
+            entry("far", ["step": "dpo", "a": "1", "b": "1"]),
+            entry("near", ["step": "dpo", "a": "2", "b": "1", "c": "1"]),
             entry("other", ["step": "sft", "a": "2", "b": "2"]),
         ]
         let found = try #require(

@@ -242,6 +242,17 @@ struct LocalExecutorRunTests {
     static let failures: [(String, String, FailureClass)] = [
         ("exit 4", "main: Error (exit code 4)", .user),
         ("kill -TERM $$$$", "main: Error (exit code 143)", .user),
+        // Nobody here asked for that.
+        ("kill -KILL $$$$", "main: Error (exit code 137)", .infrastructure),
+        ("sh -c 'kill -KILL $$$$'; exit 137", "main: Error (exit code 137)", .infrastructure),
+        (
+            "echo \"terminate called after throwing 'std::bad_alloc'\"; exit 134",
+            "main: Error (exit code 134)", .memory
+        ),
+        (
+            "echo 'torch.cuda.OutOfMemoryError' >&2; seq 1 2000; exit 137", "main: Error (exit code 137)",
+            .memory
+        ),
         (
             "echo 'torch.OutOfMemoryError: CUDA out of memory' >&2; exit 1", "main: Error (exit code 1)",
             .memory

@@ -12,7 +12,7 @@ idle       thousands of idle connections, and as many that send half a head
 fuzz       random bytes and random mutations of good requests, drawn from the seed
 
 Around each part the server's memory is measured; it may not grow by more than a limit, and a decent client beside the
-hostile one must get its answers within a second. A failure prints the seed. Standard library only.
+hostile one must get its answers within about a second. A failure prints the seed. Standard library only.
 """
 
 import argparse
@@ -33,8 +33,10 @@ import time
 
 # What a part may leave behind: buffers of a hundred connections, not of what they sent.
 GROWTH_LIMIT_KIB = 64 << 10
-# A decent client's patience while the hostile one is at work.
+# A decent client's patience while the hostile one is at work: so long, and so many times what it waited at worst in a
+# quiet second before. A machine that is busy with other things delays both.
 LATENCY_LIMIT_SECONDS = 1.0
+LATENCY_LIMIT_FACTOR = 20
 PATIENCE_SECONDS = 90
 
 # Argo's routes; those of the server's own document come on top.
@@ -109,7 +111,7 @@ class Decent(threading.Thread):
         super().__init__(daemon=True)
         self.server, self.headers = server, headers or {}
         self.ended = threading.Event()
-        self.worst, self.count, self.errors = 0.0, 0, []
+        self.worst, self.quiet, self.count, self.errors = 0.0, 0.0, 0, []
 
     def run(self):
         while not self.ended.is_set():
@@ -125,13 +127,18 @@ class Decent(threading.Thread):
             self.count += 1
             self.ended.wait(0.05)
 
+    def settle(self):
+        """Finds how long an answer takes when nobody is hostile."""
+        time.sleep(1)
+        self.quiet, self.worst, self.count = self.worst, 0.0, 0
+
     def finish(self):
         self.ended.set()
         self.join(PATIENCE_SECONDS)
         if self.errors:
             raise Failure(f"a decent client was refused {len(self.errors)} times: {self.errors[:3]}")
-        if self.worst > LATENCY_LIMIT_SECONDS:
-            raise Failure(f"a decent client waited {self.worst:.2f} s")
+        if self.worst > LATENCY_LIMIT_SECONDS + LATENCY_LIMIT_FACTOR * self.quiet:
+            raise Failure(f"a decent client waited {self.worst:.2f} s, and {self.quiet:.2f} s before")
 
 
 def ask(server, method, path, body=None, headers=None):
@@ -448,6 +455,7 @@ def run(name, options, seed):
         before = server.memory_kib()
         decent = Decent(server, headers)
         decent.start()
+        decent.settle()
         start = time.monotonic()
         count = PARTS[name](server, options, random.Random(f"{seed} {name}"))
         decent.finish()

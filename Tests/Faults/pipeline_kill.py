@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 QUICKSTART = os.path.join(ROOT, "workflows", "quickstart")
 PIPELINE = os.path.join(ROOT, "workflows", "quickstart.yaml")
-SHORT = ("--documents", "500", "--answers", "500", "--preferences", "64", "--held-out", "30")
+SHORT = ("--documents", "500", "--answers", "500", "--preferences", "64", "--held-out", "12")
 SAVE_STEPS = 5
 # Nothing here may take longer than this without any progress of the run.
 PATIENCE_SECONDS = 240

@@ -87,8 +87,10 @@ struct ContentCacheTests {
     func deleted() throws {
         let first = try Self.run(Self.pipeline())
         let second = try Self.run(Self.pipeline(), after: first) {
-            $0.deleted = [first.nodes.first { $0.name == "w[1].tune" }?.outputs.artifacts.first?.location?
-                .settings["key"]?.stringValue ?? ""]
+            $0.deleted = [
+                first.nodes.first { $0.name == "w[1].tune" }?.outputs.artifacts.first?.location?
+                    .settings["key"]?.stringValue ?? ""
+            ]
         }
         #expect(second.launched == ["[1].tune(0)"])
     }

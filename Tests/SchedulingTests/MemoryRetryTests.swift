@@ -40,7 +40,9 @@ struct MemoryRetryTests {
     }
 
     private static func sizes(_ world: World) -> [[Int]] {
-        world.executor.launches.compactMap { BatchSize(of: $0.template) }.map { [$0.perDevice, $0.accumulation] }
+        world.executor.launches.compactMap { BatchSize(of: $0.template) }.map {
+            [$0.perDevice, $0.accumulation]
+        }
     }
 
     @Test("Out of memory halves the batch and doubles the steps until it fits, whatever the limit")
@@ -81,18 +83,23 @@ struct MemoryRetryTests {
         #expect(message.contains("per_device_train_batch_size 1") && message.contains("cannot be halved"))
     }
 
-    @Test("The numbers are found where the step has them", arguments: [
-        ("plugin: {martlet: {sft: {per-device-train-batch-size: 4}}}", [[4, 4], [2, 8]]),
-        ("container: {image: i, command: [t, --per_device_train_batch_size, \"4\", -x]}", [[4, 1], [2, 2]]),
-        (
-            "container: {image: i, command: [t], args: [--gradient-accumulation-steps=3, "
-                + "--per-device-train-batch-size=4]}", [[4, 3], [2, 6]]
-        ),
-        (
-            "script: {image: i, command: [sh], source: \"t --per_device_train_batch_size 4 --lr 1\"}",
-            [[4, 1], [2, 2]]
-        ),
-    ] as [(String, [[Int]])])
+    @Test(
+        "The numbers are found where the step has them",
+        arguments: [
+            ("plugin: {martlet: {sft: {per-device-train-batch-size: 4}}}", [[4, 4], [2, 8]]),
+            (
+                "container: {image: i, command: [t, --per_device_train_batch_size, \"4\", -x]}",
+                [[4, 1], [2, 2]]
+            ),
+            (
+                "container: {image: i, command: [t], args: [--gradient-accumulation-steps=3, "
+                    + "--per-device-train-batch-size=4]}", [[4, 3], [2, 6]]
+            ),
+            (
+                "script: {image: i, command: [sh], source: \"t --per_device_train_batch_size 4 --lr 1\"}",
+                [[4, 1], [2, 2]]
+            ),
+        ] as [(String, [[Int]])])
     func places(_ work: String, _ sizes: [[Int]]) throws {
         let world = try Self.run(Self.spec(work), fitting: 2)
         #expect(world.phase == .succeeded)
@@ -102,7 +109,8 @@ struct MemoryRetryTests {
     @Test("Words beside the numbers stay as they are")
     func words() throws {
         let world = try Self.run(
-            Self.spec("container: {image: i, command: [t, --per_device_train_batch_size, \"4\", -x]}"), fitting: 2)
+            Self.spec("container: {image: i, command: [t, --per_device_train_batch_size, \"4\", -x]}"),
+            fitting: 2)
         let words = world.executor.launches.last?.template.raw["container"]?["command"]
         #expect(
             words == [
@@ -119,12 +127,15 @@ struct MemoryRetryTests {
         #expect(try world.node("").message == "No more retries left")
     }
 
-    @Test("What the limit counts", arguments: [
-        // Failures of the machine do not use up attempts of our own steps, and those of the command do.
-        ("sft: {}", [FailureClass.infrastructure, .infrastructure, .user], 4, Phase.succeeded),
-        ("sft: {}", [.user, .user], 2, .failed), ("sft: {}", [.user, .infrastructure, .user], 3, .failed),
-        ("container: {image: i, command: [c]}", [.infrastructure, .user], 2, .failed),
-    ] as [(String, [FailureClass], Int, Phase)])
+    @Test(
+        "What the limit counts",
+        arguments: [
+            // Failures of the machine do not use up attempts of our own steps, and those of the command do.
+            ("sft: {}", [FailureClass.infrastructure, .infrastructure, .user], 4, Phase.succeeded),
+            ("sft: {}", [.user, .user], 2, .failed),
+            ("sft: {}", [.user, .infrastructure, .user], 3, .failed),
+            ("container: {image: i, command: [c]}", [.infrastructure, .user], 2, .failed),
+        ] as [(String, [FailureClass], Int, Phase)])
     func limit(_ work: String, _ classes: [FailureClass], _ count: Int, _ phase: Phase) throws {
         let annotation = work.hasPrefix("container") ? "fail" : "adapt"
         var world = World(try InMemoryRun.definition(Self.spec(work, annotation: annotation))) { launch in
@@ -162,7 +173,8 @@ struct MemoryRetryTests {
     func stays() throws {
         var world = World(
             try InMemoryRun.definition(
-                Self.spec("sft: {per_device_train_batch_size: 4, gradient_accumulation_steps: 4}", "{limit: 2}"))
+                Self.spec(
+                    "sft: {per_device_train_batch_size: 4, gradient_accumulation_steps: 4}", "{limit: 2}"))
         ) { launch in
             switch launch.retryOrdinal {
             case 0: Self.ends(86, .memory)

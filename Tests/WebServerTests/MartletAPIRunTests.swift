@@ -246,6 +246,20 @@ struct MartletAPIRunTests {
         #expect(result["evaluations"]?.arrayValue?.first?["values"] == [0.5, 0.5])
     }
 
+    @Test("A run that waits at a suspend node is told as suspended, until it goes on")
+    func waiting() async throws {
+        let fixture = try MartletAPIFixture()
+        func isSuspended() async throws -> JSONValue? {
+            try await fixture.get("/runs", "MartletAPI_ListRuns")["items"]?.arrayValue?.first?["suspended"]
+        }
+        let uid = try await fixture.add(
+            "w", phase: "Running", nodes: [MartletAPIFixture.node("w.approve", of: "w", .suspend, .running)])
+        #expect(try await isSuspended() == true)
+        let node = MartletAPIFixture.node("w.approve", of: "w", .suspend, .succeeded)
+        try await fixture.store.apply([WorkflowChange(uid: uid, nodes: [node])])
+        #expect(try await isSuspended() == false)
+    }
+
     @Test("Who may see one namespace finds nothing of another, and is not told that it is there")
     func access() async throws {
         let fixture = try MartletAPIFixture { $0.authentication = .token }

@@ -46,7 +46,8 @@ struct BackendCommandTests {
                 + "--beta 0.2 --dataset a.jsonl b.jsonl --model /.martlet/inputs/model "
                 + "--output_dir /.martlet/outputs/run --add_version false --create_checkpoint_symlink true"),
         Golden(
-            kind: .rlhf, step: "{backend: ms-swift, rlhf_type: grpo, num_generations: 8, reward_funcs: [accuracy]}",
+            kind: .rlhf,
+            step: "{backend: ms-swift, rlhf_type: grpo, num_generations: 8, reward_funcs: [accuracy]}",
             inputs: ["model", "dataset"],
             line: "python -m swift.cli.main rlhf --dataset /.martlet/inputs/dataset --model "
                 + "/.martlet/inputs/model --num_generations 8 --reward_funcs accuracy --rlhf_type grpo "
@@ -59,22 +60,27 @@ struct BackendCommandTests {
             kind: .quantize, step: "{backend: ms-swift, quant_method: gptq, quant_bits: 4}",
             inputs: ["model", "dataset"],
             line: "python -m swift.cli.main export --dataset /.martlet/inputs/dataset --model "
-                + "/.martlet/inputs/model --quant_bits 4 --quant_method gptq --output_dir /.martlet/outputs/model"),
+                + "/.martlet/inputs/model --quant_bits 4 --quant_method gptq --output_dir /.martlet/outputs/model"
+        ),
         Golden(
             kind: .generate, step: "{backend: ms-swift, max_new_tokens: 64, infer_backend: vllm}",
             inputs: ["model", "dataset"],
-            line: "python -m swift.cli.main infer --val_dataset /.martlet/inputs/dataset --infer_backend vllm "
+            line:
+                "python -m swift.cli.main infer --val_dataset /.martlet/inputs/dataset --infer_backend vllm "
                 + "--max_new_tokens 64 --model /.martlet/inputs/model "
                 + "--result_path /.martlet/outputs/output/responses.jsonl"),
         Golden(
-            kind: .evaluate, step: "{backend: evalscope, eval_dataset: [gsm8k, arc], eval_limit: 10, num_fewshot: 4, "
+            kind: .evaluate,
+            step: "{backend: evalscope, eval_dataset: [gsm8k, arc], eval_limit: 10, num_fewshot: 4, "
                 + "temperature: 0, max_new_tokens: 128}",
             inputs: ["model"],
-            line: "python -m evalscope.cli.cli eval --limit 10 --model /.martlet/inputs/model --datasets gsm8k arc "
+            line:
+                "python -m evalscope.cli.cli eval --limit 10 --model /.martlet/inputs/model --datasets gsm8k arc "
                 + #"--dataset-args {"arc":{"few_shot_num":4},"gsm8k":{"few_shot_num":4}} "#
                 + "--generation-config max_tokens=128,temperature=0 --work-dir /.martlet/outputs/report"),
         Golden(
-            kind: .deploy, step: "{backend: vllm, name: chat, port: 8000, vllm_tensor_parallel_size: 8, "
+            kind: .deploy,
+            step: "{backend: vllm, name: chat, port: 8000, vllm_tensor_parallel_size: 8, "
                 + "max_model_len: 8192, enforce_eager: true}",
             inputs: ["model", "adapter"],
             line: "python -m vllm.entrypoints.openai.api_server --enable-lora --lora-modules "
@@ -100,7 +106,10 @@ struct BackendCommandTests {
             (.deploy, "{backend: vllm, quant: int4}", "quant"),
         ] as [(MartletStep.Kind, String, String)])
     func refused(_ kind: MartletStep.Kind, _ step: String, _ parameter: String) throws {
-        guard case .failure(let refusal) = try Self.render(kind, step, inputs: kind == .deploy ? ["model"] : ["model", "dataset"]) else {
+        guard
+            case .failure(let refusal) = try Self.render(
+                kind, step, inputs: kind == .deploy ? ["model"] : ["model", "dataset"])
+        else {
             Issue.record("\(step) was taken")
             return
         }

@@ -8,7 +8,9 @@ import Text
 @Suite("Lint of steps")
 struct StepLintTests {
     /// A workflow with one step template that has everything it needs.
-    private static func step(_ step: String, inputs: String = "[{name: model, raw: {data: x}}, {name: dataset, raw: {data: x}}]") -> String {
+    private static func step(
+        _ step: String, inputs: String = "[{name: model, raw: {data: x}}, {name: dataset, raw: {data: x}}]"
+    ) -> String {
         Linting.workflow(
             """
             entrypoint: main
@@ -50,15 +52,24 @@ struct StepLintTests {
             ("sft: {lora_dropout: 1}", "lora_dropout must be at least 0 and less than 1, not 1"),
             ("sft: {packing: maybe}", "packing must be true or false, not \"maybe\""),
             ("sft: {tuner_type: whole}", "tuner_type: \"whole\" is not there"),
-            ("sft: {learning_rate: fast}", "learning_rate must be a number such as 0.1 or 1e-4, not \"fast\""),
-            ("sft: {learning_rate: [1, 2]}", "learning_rate must be a number such as 0.1 or 1e-4, not a list"),
+            (
+                "sft: {learning_rate: fast}",
+                "learning_rate must be a number such as 0.1 or 1e-4, not \"fast\""
+            ),
+            (
+                "sft: {learning_rate: [1, 2]}",
+                "learning_rate must be a number such as 0.1 or 1e-4, not a list"
+            ),
             ("sft: {seed: -1}", "seed must be a whole number from 0 on, not -1"),
             ("dpo: {beta: 0}", "beta must be more than 0 and at most 1000, not 0"),
             ("dpo: {rlhf_type: kto}", "rlhf_type kto: this step is dpo"),
             ("sft: {beta: 0.1}", "unknown parameter beta"),
             ("sft: {lr: 1e-4, learning_rate: 1e-4}", "learning_rate and lr are the same parameter"),
             ("sft: {backend: pytorch}", "backend: \"pytorch\" is not there"),
-            ("sft: {tuner_type: full, quant_method: bnb, quant_bits: 4}", "quantized weights cannot be trained"),
+            (
+                "sft: {tuner_type: full, quant_method: bnb, quant_bits: 4}",
+                "quantized weights cannot be trained"
+            ),
             ("sft: {streaming: true}", "streaming needs max_steps"),
             ("rlhf: {packing: true}", "packing is for pretrain and sft"),
             ("sft: {num_generations: 4}", "num_generations cannot be had here"),
@@ -93,13 +104,16 @@ struct StepLintTests {
     func withoutEffect() {
         let found = Linting.lint(Self.step("sft: {deepspeed: zero2}"))
         #expect(found.filter { $0.severity == .error } == [])
-        #expect(found.contains { $0.severity == .warning && $0.message.hasPrefix("deepspeed has no effect here") })
+        #expect(
+            found.contains { $0.severity == .warning && $0.message.hasPrefix("deepspeed has no effect here") }
+        )
     }
 
     @Test(
         "What a step cannot do without is asked for",
         arguments: [
-            ("sft: {}", "[{name: model, raw: {data: x}}]", "sft has no dataset"), ("sft: {}", "[{name: dataset, raw: {data: x}}]", "sft has no model"),
+            ("sft: {}", "[{name: model, raw: {data: x}}]", "sft has no dataset"),
+            ("sft: {}", "[{name: dataset, raw: {data: x}}]", "sft has no model"),
             ("merge: {}", "[{name: model, raw: {data: x}}]", "merge has no adapter"),
             ("evaluate: {}", "[{name: model, raw: {data: x}}]", "evaluate has no task"),
             ("tokenizer: {}", "[{name: dataset, raw: {data: x}}]", "tokenizer has no vocab_size"),
@@ -112,7 +126,8 @@ struct StepLintTests {
     // MARK: Graphs
 
     private static func pipeline(
-        tune: String = "sft: {}", merge: String = "merge: {}", from: String = "adapter", as input: String = "adapter",
+        tune: String = "sft: {}", merge: String = "merge: {}", from: String = "adapter",
+        as input: String = "adapter",
         when: String = "{{tasks.tune.outputs.parameters.train_loss}} < 3"
     ) -> String {
         Linting.workflow(
@@ -197,11 +212,16 @@ struct StepLintTests {
             (#"{"query": "a", "response": "b"}"#, "dpo: {}", false),
             (#"{"prompt": "a", "chosen": "b", "rejected": "c"}"#, "dpo: {}", true),
             (#"{"prompt": "a", "chosen": "b", "rejected": "c"}"#, "sft: {}", false),
-            (#"{"messages": [{"role": "user", "content": "a"}]}"#, "sft: {}", false),
-            (#"{"messages": [{"role": "assistant", "content": "a"}], "label": true}"#, "rlhf: {rlhf_type: kto}", true),
+            (#"{"messages": [{"role": "user", "content": "a"}]}"#, "dpo: {}", false),
+            (
+                #"{"messages": [{"role": "assistant", "content": "a"}], "label": true}"#,
+                "rlhf: {rlhf_type: kto}", true
+            ),
             (#"{"messages": [{"role": "assistant", "content": "a"}]}"#, "rlhf: {rlhf_type: kto}", false),
-            (#"{"name": "a"}"#, "pretrain: {tuner_type: full}", false), (#"{"text": "a"}"#, "pretrain: {}", true),
-            (#"{"name": "a"}"#, "sft: {columns: '{\"name\": \"text\"}'}", true), ("plain text", "sft: {}", true),
+            (#"{"name": "a"}"#, "pretrain: {tuner_type: full}", false),
+            (#"{"text": "a"}"#, "pretrain: {}", true),
+            (#"{"name": "a"}"#, "sft: {columns: '{\"name\": \"text\"}'}", true),
+            ("plain text", "sft: {}", true),
         ])
     func shape(_ row: String, _ step: String, _ isFine: Bool) {
         let data = row.replacing("'", with: "''")
@@ -213,10 +233,13 @@ struct StepLintTests {
         var options = ValidationOptions()
         options.readHead = { $0 == "/data/rows.jsonl" ? Array((row + "\n").utf8) : nil }
         let filed = step.replacing("{}", with: "{dataset: /data/rows.jsonl}").replacing(
-            "_type: kto}", with: "_type: kto, dataset: /data/rows.jsonl}").replacing(
-                "_type: full}", with: "_type: full, dataset: /data/rows.jsonl}").replacing(
-                "{columns", with: "{dataset: /data/rows.jsonl, columns")
-        let found = Self.problems(Self.step(filed, inputs: "[{name: model, raw: {data: x}}]"), options: options)
+            "_type: kto}", with: "_type: kto, dataset: /data/rows.jsonl}"
+        ).replacing(
+            "_type: full}", with: "_type: full, dataset: /data/rows.jsonl}"
+        ).replacing(
+            "{columns", with: "{dataset: /data/rows.jsonl, columns")
+        let found = Self.problems(
+            Self.step(filed, inputs: "[{name: model, raw: {data: x}}]"), options: options)
         #expect(found.isEmpty == isFine, "\(found)")
     }
 
@@ -231,7 +254,9 @@ struct StepLintTests {
         ])
     func annotations(_ annotations: String, _ more: String, _ message: String) {
         let problems = Self.problems(
-            Self.step("metadata: {annotations: \(annotations)}\n    \(more.isEmpty ? "sft: {}" : more + "\n    sft: {}")"))
+            Self.step(
+                "metadata: {annotations: \(annotations)}\n  \(more.isEmpty ? "sft: {}" : more + "\n  sft: {}")"
+            ))
         #expect(problems.count == 1)
         #expect(problems.first?.message.contains(message) == true, "\(problems)")
     }

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """`make demo`: a hub with a data set of ours, a server, and the quickstart pipeline from nothing to a deployed model.
 
-    demo.py --martlet PATH [--keep] [--folder DIR] [--parameter NAME=VALUE]...
+    demo.py --martlet PATH [--keep] [--short] [--folder DIR] [--parameter NAME=VALUE]...
 
 Everything happens in one folder, on free ports of this machine, and is gone at the end. With --keep the server with its
-page and the deployment stay until Ctrl-C. The exit status is 0 if the run succeeded and the deployed model answered.
+page and the deployment stay until Ctrl-C. --short learns from few rows: all is there but the learning. The exit status is
+0 if the run succeeded and the deployed model answered.
 """
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -29,7 +31,10 @@ import calendar_notes
 PIPELINE = os.path.join(os.path.dirname(HERE), "quickstart.yaml")
 DATA_SET = os.path.join("datasets", "martlet", "calendar-notes")
 PATIENCE_SECONDS = 1800
+SHORT = ("--documents", "200", "--answers", "200", "--preferences", "32", "--held-out", "12")
 QUESTIONS = 3
+# On a terminal a line shows what runs, and is written over.
+CLEAR = "\r\033[K" if sys.stdout.isatty() else ""
 ENDS = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 
 
@@ -88,13 +93,12 @@ class Run:
         self.uid = workflow["metadata"]["uid"]
         status = workflow.get("status") or {}
         self.phase, self.message = status.get("phase") or "Pending", status.get("message") or ""
-        self.began, self.ended = status.get("startedAt"), status.get("finishedAt")
         # Of a node with retries the one that stands for all of its attempts.
         nodes = (status.get("nodes") or {}).values()
         self.nodes = {n["displayName"]: n for n in nodes if not n["displayName"].endswith(")")}
 
-    def follow(self, say):
-        """Says each node's end once, until the run has ended."""
+    def follow(self, say, began):
+        """Says each node's end once, with the seconds since the demo began, until the run has ended."""
         told, limit = set(), time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -104,8 +108,14 @@ class Run:
             for name, node in sorted(self.nodes.items(), key=lambda item: item[1].get("finishedAt") or "~"):
                 if node["phase"] in ENDS and name not in told and node["type"] != "DAG":
                     told.add(name)
-                    say(f"  {seconds(node):5.1f} s  {name:22} {node['phase'].lower():10}{self.figures(node)}")
+                    line = f"  {time.monotonic() - began:5.0f} s  {name:21}{node['phase'].lower():11}{self.figures(node)}"
+                    say(CLEAR + line.rstrip())
+            if CLEAR:
+                running = [f"{n['displayName']} {n.get('progress', '')}" for n in self.nodes.values()
+                           if n["phase"] == "Running" and n["type"] != "DAG"]
+                print(f"{CLEAR}  {time.monotonic() - began:5.0f} s  {', '.join(running)}", end="", flush=True)
             if self.phase in ENDS:
+                print(CLEAR, end="")
                 return
             if time.monotonic() > limit:
                 raise SystemExit(f"demo: the run {self.name} has not ended")
@@ -154,34 +164,25 @@ class Run:
         return tokens / max(report["duration_s"], 1e-3)
 
 
-def seconds(node):
-    def moment(text):
-        return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) if text else 0
-    return max(0, moment(node.get("finishedAt")) - moment(node.get("startedAt")))
-
-
 def table(run):
-    """What each stage has come to; held out means that no part of the note was in the training."""
-    sizes = run.sizes()
-
+    """What each stage has come to."""
     def shown(value, form):
         return "" if value is None else form.format(value)
 
-    perplexity = run.value("pretrain", "eval_loss")
-    reward = run.value("dpo", "reward_accuracy")
-    rows = [("stage", "evaluation", "what it is for", "exactly right", "has the line", "size", "trains", "answers")]
-    for stage, evaluation, purpose in (
-            ("pretrain", "evaluate-pretrained", "held-out perplexity " + shown(perplexity and 2.718281828 ** perplexity, "{:.2f}")),
-            ("sft", "evaluate-sft", "answers with the line"),
-            ("dpo", "evaluate-dpo", "the line alone; pairs told apart " + shown(reward, "{:.0%}")),
-            ("int8", "evaluate-int8", "a third of the size"), ("int4", "evaluate-int4", "a quarter of the size")):
+    loss, reward, sizes = run.value("pretrain", "eval_loss"), run.value("dpo", "reward_accuracy"), run.sizes()
+    stages = (
+        ("pretrain", "evaluate-pretrained", "the language: perplexity " + shown(loss and math.exp(loss), "{:.2f}")),
+        ("sft", "evaluate-sft", "to answer with the line"),
+        ("dpo", "evaluate-dpo", "the line alone: pairs told apart " + shown(reward, "{:.0%}")),
+        ("int8", "evaluate-int8", "fewer bytes"), ("int4", "evaluate-int4", "still fewer"))
+    rows = [("stage", "what it learns", "exactly right", "has the line", "size", "trains", "answers")]
+    for stage, evaluation, purpose in stages:
         size = sizes.get(stage)
         rows.append((
-            stage, "", purpose, shown(run.value(evaluation, "exact_match"), "{:.1%}"),
+            stage, purpose, shown(run.value(evaluation, "exact_match"), "{:.1%}"),
             shown(run.value(evaluation, "contains"), "{:.1%}"), shown(size and size / 1024, "{:,.0f} KiB"),
             shown(run.value(stage, "tokens_per_second"), "{:,.0f} tokens/s"),
             shown(run.answer_speed(evaluation), "{:,.0f} tokens/s")))
-    rows = [row[:1] + row[2:] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
@@ -207,7 +208,7 @@ def converse(base, seed):
     return right > 0
 
 
-def demo(options, folder, programs):
+def demo(options, folder, programs, runs):
     began = time.monotonic()
 
     def say(text):
@@ -217,7 +218,7 @@ def demo(options, folder, programs):
         return subprocess.run([options.martlet, *words], capture_output=True, text=True, env=environment(folder))
 
     say("A data set of notes and the calendar's lines, drawn from a seed, on a hub of our own")
-    words = calendar_notes.arguments([os.path.join(folder, "hub", DATA_SET), *options.data])
+    words = calendar_notes.arguments([os.path.join(folder, "hub", DATA_SET), *(SHORT if options.short else ())])
     calendar_notes.write(words.folder, words)
     data = os.path.join(folder, "data")
     hub = Program(folder, "hub", [options.martlet, "hub", "serve", os.path.join(folder, "hub")])
@@ -232,7 +233,8 @@ def demo(options, folder, programs):
         raise SystemExit(f"demo: the pipeline was refused:\n{submitted.stdout}{submitted.stderr}")
     say(f"workflows/quickstart.yaml as {name}: {server.url}/runs/default/{name}")
     run = Run(server.url, name)
-    run.follow(say)
+    runs.append(run)
+    run.follow(say, began)
     if run.phase != "Succeeded":
         say(command("logs", name, "--server", server.url, "--tail", "40").stdout)
         raise SystemExit(f"demo: the run ended {run.phase}: {run.message}")
@@ -241,20 +243,22 @@ def demo(options, folder, programs):
     base, good = run.text("deploy", "url"), True
     if base:
         say(f"\nThe deployed model, by OpenAI's API at {base}:")
-        good = converse(base, words.seed)
+        good = converse(base, words.seed) or options.short
     say(f"\nAll of it took {time.monotonic() - began:.0f} s.")
     return server, run, good
 
 
 def what_next(options, server, run):
-    program = os.path.relpath(options.martlet) if not options.martlet.startswith("/usr") else "martlet"
+    program = os.path.relpath(options.martlet)
+    program = program if len(program) < len(options.martlet) else options.martlet
     if options.keep:
         print(f"\nThe page is at {server.url}/runs/default/{run.name}; Ctrl-C ends everything.")
     print(f"""
 What to try next:
-  make demo ARGS=--keep                         look around on the page, talk to the model
-  {program} lint workflows/finetune.yaml        the same for a model and data of your own
-  README.md, "From nothing to a served model"   what each step does and how to change it""")
+  make demo ARGS=--keep           the page and the model stay: look around, chat under Deploys
+  workflows/quickstart.yaml       what ran; change a number, and `{program} run` it
+  workflows/finetune.yaml         the same for a model and data of your own, from any hub
+  README.md                       "From nothing to a served model" says what each step is for""")
 
 
 def main():
@@ -263,14 +267,19 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave server and deployment running until Ctrl-C")
     parser.add_argument("--folder", help="work here, and leave everything there")
     parser.add_argument("--parameter", "-p", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--data", nargs=argparse.REMAINDER, default=[], help="options of calendar_notes.py")
+    parser.add_argument("--short", action="store_true", help="few rows, from which nothing is learned")
     options = parser.parse_args()
+    if options.short:
+        options.parameter.append("required=0")
     options.martlet = os.path.abspath(shutil.which(options.martlet) or options.martlet)
     folder = options.folder or tempfile.mkdtemp(prefix="martlet-demo-")
     os.makedirs(folder, exist_ok=True)
-    programs = []
+    programs, runs = [], []
+    # Also where a shell has told its background jobs to ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
-        server, run, good = demo(options, folder, programs)
+        server, run, good = demo(options, folder, programs, runs)
         what_next(options, server, run)
         if options.keep:
             signal.pause()
@@ -279,22 +288,27 @@ def main():
         return 0 if options.keep else 130
     finally:
         if len(programs) > 1:
-            end_deployments(options, folder, programs[1])
+            end_work(options, folder, programs[1], runs)
         for program in reversed(programs):
             program.stop()
         if not options.folder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_deployments(options, folder, server):
-    """Deployments outlive runs and servers; those of the demo do not outlive the demo."""
-    known = subprocess.run(
-        [options.martlet, "deployments", "list", "-o", "name", "--server", server.url], capture_output=True, text=True,
-        env=environment(folder))
-    for name in known.stdout.split() if known.returncode == 0 else []:
-        subprocess.run(
-            [options.martlet, "deployments", "delete", name, "--server", server.url], capture_output=True,
-            env=environment(folder))
+def end_work(options, folder, server, runs):
+    """Steps and deployments outlive a server; those of the demo do not outlive the demo."""
+    def martlet(*words):
+        return subprocess.run(
+            [options.martlet, *words, "--server", server.url], capture_output=True, text=True, env=environment(folder))
+    for run in runs:
+        if run.phase not in ENDS:
+            martlet("terminate", run.name)
+            limit = time.monotonic() + 30
+            while run.phase not in ENDS and time.monotonic() < limit:
+                time.sleep(0.3)
+                run.look()
+    for name in martlet("deployments", "list", "-o", "name").stdout.split():
+        martlet("deployments", "delete", name)
 
 
 if __name__ == "__main__":

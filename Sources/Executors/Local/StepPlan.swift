@@ -148,7 +148,8 @@ struct StepPlan {
     }
 
     private static let pathParameters = [
-        "model", "dataset", "val_dataset", "adapters", "ref_model", "ref_adapters", "tokenizer", "init_config",
+        "model", "dataset", "val_dataset", "adapters", "ref_model", "ref_adapters", "tokenizer",
+        "init_config",
         "batch_order", "few_shot_file", "task", "file", "fail_if_worse_than", "resume_from_checkpoint",
     ]
 

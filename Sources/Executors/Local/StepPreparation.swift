@@ -154,7 +154,8 @@ struct StepPreparation {
             SupervisorSpec.Bind(source: $0, target: $0, access: .readOnly)
         }
         let wanted =
-            (named + mounts + inputs).map(\.target) + spec.containers.map { StepView.normal($0.workingDirectory) }
+            (named + mounts + inputs).map(\.target)
+            + spec.containers.map { StepView.normal($0.workingDirectory) }
         let places = wanted.map { StepView.following(programs.links, $0) }
         spec.links = programs.links
         spec.binds = try HostOpening(root: plan.root).open(places, in: programs.binds)

@@ -43,13 +43,16 @@ package struct MemoryAllowance: Sendable, Hashable {
 
     /// The least that the limits of data and of addresses leave.
     private static func left(_ status: [String: Int]) -> Int? {
-        [(__rlimit_resource_t(RLIMIT_DATA.rawValue), "VmData"), (__rlimit_resource_t(RLIMIT_AS.rawValue), "VmSize")]
-            .compactMap { resource, name -> Int? in
-                var limit = rlimit()
-                guard getrlimit(resource, &limit) == 0, limit.rlim_cur < 1 << 60, let used = status[name]
-                else { return nil }
-                return max(0, Int(limit.rlim_cur) - used - reserveBytes)
-            }.min()
+        [
+            (__rlimit_resource_t(RLIMIT_DATA.rawValue), "VmData"),
+            (__rlimit_resource_t(RLIMIT_AS.rawValue), "VmSize"),
+        ]
+        .compactMap { resource, name -> Int? in
+            var limit = rlimit()
+            guard getrlimit(resource, &limit) == 0, limit.rlim_cur < 1 << 60, let used = status[name]
+            else { return nil }
+            return max(0, Int(limit.rlim_cur) - used - reserveBytes)
+        }.min()
     }
 
     /// Control groups of version 2, and of version 1 where memory is counted there.

@@ -143,16 +143,19 @@ package enum BackendParameters {
         "max_completion_length", "num_generations", "reward_funcs", "reward_model", "hub_token",
         "eval_backend", "max_batch_size", "write_batch_size", "result_path", "to_mcore", "push_to_hub",
         "hub_model_id", "model_revision", "freeze_llm", "max_pixels", "bf16", "fp16", "served_model_name",
-        "host", "api_key", "num_labels", "teacher_model", "galore_rank", "eval_num_proc", "dataloader_num_workers",
+        "host", "api_key", "num_labels", "teacher_model", "galore_rank", "eval_num_proc",
+        "dataloader_num_workers",
     ]
 
     static let vllmNames: Set<String> = [
         "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "max_model_len",
-        "max_num_seqs", "dtype", "torch_dtype", "quantization", "enforce_eager", "trust_remote_code", "api_key",
+        "max_num_seqs", "dtype", "torch_dtype", "quantization", "enforce_eager", "trust_remote_code",
+        "api_key",
         "host", "seed", "swap_space", "kv_cache_dtype", "max_lora_rank", "enable_prefix_caching",
     ]
 
     static let evalScopeNames: Set<String> = [
-        "dataset_hub", "eval_type", "eval_backend", "use_cache", "model_id", "stream", "debug", "judge_strategy",
+        "dataset_hub", "eval_type", "eval_backend", "use_cache", "model_id", "stream", "debug",
+        "judge_strategy",
     ]
 }

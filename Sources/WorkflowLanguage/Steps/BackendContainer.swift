@@ -27,29 +27,41 @@ extension BackendCommand {
         return .object(members)
     }
 
-    /// Runs `python -m MODULE ...`; of a training, links the last checkpoint as the artifact and copies the log;
-    /// of an evaluation, takes the mean of the reports' scores.
+    /// Runs `python -m MODULE ...`. A training keeps its checkpoints where the attempts of a step keep theirs, goes on
+    /// from the last, and gives it as the artifact, with the log; of an evaluation, the mean of the reports' scores is
+    /// the score.
     static let collector = """
         import glob, json, os, shutil, subprocess, sys
         out, kind = sys.argv[1:3]
+        args, run = sys.argv[3:], out + "/run"
         os.makedirs(out + "/parameters", exist_ok=True)
         os.makedirs(out + "/output", exist_ok=True)
-        code = subprocess.call([sys.executable, "-m"] + sys.argv[3:])
+        def saved():
+            found = glob.glob(run + "/**/checkpoint-*", recursive=True)
+            return sorted((int(d.rsplit("-", 1)[1]), d) for d in found if d.rsplit("-", 1)[1].isdigit()
+                          and os.path.exists(d + "/trainer_state.json"))
+        trains = kind in ("pretrain", "sft", "rlhf", "dpo")
+        kept = os.environ.get("MARTLET_CHECKPOINT_DIR")
+        if trains and kept:
+            args = [kept + "/run" if a == run else a for a in args]
+            run = kept + "/run"
+            if saved():
+                args += ["--resume_from_checkpoint", saved()[-1][1]]
+        code = subprocess.call([sys.executable, "-m"] + args)
         if code != 0:
             sys.exit(code if code > 0 else 128 - code)
         given = {}
-        if kind in ("pretrain", "sft", "rlhf", "dpo"):
-            found = glob.glob(out + "/run/**/checkpoint-*", recursive=True)
-            found = [(int(d.rsplit("-", 1)[1]), d) for d in found if d.rsplit("-", 1)[1].isdigit()]
+        if trains:
+            found = saved()
             if not found:
-                sys.exit("no checkpoint was saved below " + out + "/run")
+                sys.exit("no checkpoint was saved below " + run)
             last = max(found)[1]
             name = "adapter" if os.path.exists(last + "/adapter_config.json") else "model"
             skip = shutil.ignore_patterns("optimizer.pt", "scheduler.pt", "rng_state*", "global_step*")
             shutil.copytree(last, out + "/" + name, ignore=skip, dirs_exist_ok=True)
             os.makedirs(out + "/logs", exist_ok=True)
             given["steps"] = max(found)[0]
-            for log in glob.glob(out + "/run/**/logging.jsonl", recursive=True):
+            for log in glob.glob(run + "/**/logging.jsonl", recursive=True):
                 shutil.copy(log, out + "/logs/logging.jsonl")
                 for line in open(log, encoding="utf-8"):
                     try:

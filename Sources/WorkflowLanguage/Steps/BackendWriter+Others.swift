@@ -9,7 +9,8 @@ extension BackendWriter {
             return refuse(
                 "backend", "vllm does no \(step.kind.rawValue) step",
                 step.kind == .generate
-                    ? "write backend: ms-swift with infer_backend: vllm" : "it is for deploy steps; write ms-swift")
+                    ? "write backend: ms-swift with infer_backend: vllm"
+                    : "it is for deploy steps; write ms-swift")
         }
         module = "vllm.entrypoints.openai.api_server"
         for (name, written, value) in given {
@@ -20,7 +21,9 @@ extension BackendWriter {
                 arguments.append("--enable-lora")
                 let paths = (value.arrayValue ?? [value]).compactMap(\.scalarText)
                 arguments.append("--lora-modules")
-                arguments += paths.enumerated().map { paths.count == 1 ? "adapter=\($1)" : "adapter-\($0)=\($1)" }
+                arguments += paths.enumerated().map {
+                    paths.count == 1 ? "adapter=\($1)" : "adapter-\($0)=\($1)"
+                }
             case "torch_dtype": flag("dtype", value)
             case "replicas", "min_ready_seconds": continue
             default:
@@ -43,7 +46,8 @@ extension BackendWriter {
     mutating func writeEvalScope() {
         guard step.kind == .evaluate else {
             return refuse(
-                "backend", "evalscope does no \(step.kind.rawValue) step", "it is for evaluate steps; write ms-swift")
+                "backend", "evalscope does no \(step.kind.rawValue) step",
+                "it is for evaluate steps; write ms-swift")
         }
         module = "evalscope.cli.cli"
         arguments = ["eval"]
@@ -67,7 +71,8 @@ extension BackendWriter {
             case "num_fewshot", "few_shot_num":
                 settings["few_shot_num"] = Int(text).map(JSONValue.int) ?? .string(text)
             case "dataset": settings["local_path"] = value.arrayValue?.first ?? value
-            case "subset_list": settings["subset_list"] = value.arrayValue.map(JSONValue.array) ?? .array([value])
+            case "subset_list":
+                settings["subset_list"] = value.arrayValue.map(JSONValue.array) ?? .array([value])
             case "restart", "output_dir", "eval_output_dir": continue
             default:
                 guard BackendParameters.evalScopeNames.contains(name) else {

@@ -77,20 +77,24 @@ extension BackendWriter {
 
     private mutating func writeMerge() {
         arguments = ["export"]
-        write(["model": "model", "adapters": "adapters"], skipping: ["merge_lora", "exist_ok", "output_dir"])
+        write(
+            ["model": "model", "adapters": "adapters"], skipping: ["merge_lora", "exist_ok", "output_dir"])
         flag("merge_lora", "true")
         flag("output_dir", "\(places.outputs)/model")
     }
 
     private mutating func writeQuantize() {
         arguments = ["export"]
-        if let method = step.literal("quant_method"), !["gptq", "gptq_v2", "awq", "bnb", "fp8"].contains(method) {
+        if let method = step.literal("quant_method"),
+            !["gptq", "gptq_v2", "awq", "bnb", "fp8"].contains(method)
+        {
             refuse(
                 "quant_method", "ms-swift does not quantize by \(method)",
                 "write gptq, gptq_v2, awq, bnb or fp8")
         }
         let same = [
-            "model", "quant_method", "quant_bits", "dataset", "quant_n_samples", "quant_batch_size", "group_size",
+            "model", "quant_method", "quant_bits", "dataset", "quant_n_samples", "quant_batch_size",
+            "group_size",
             "max_length", "columns", "system", "adapters",
         ]
         write(
@@ -115,7 +119,8 @@ extension BackendWriter {
     private mutating func writeInference() {
         arguments = ["infer"]
         let same = [
-            "model", "adapters", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "system",
+            "model", "adapters", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty",
+            "system",
             "seed",
         ]
         write(

@@ -88,7 +88,7 @@ extension StepParameterTable {
     static let tokenizer = """
         list: dataset
         integer [257,16777216]: vocab_size
-        text: output_dir
+        text: output_dir chat_template
         list: special_tokens
         integer [1,1e12]: min_frequency
         gpt2|llama3|qwen2: splitting

@@ -64,7 +64,8 @@ extension MartletStep {
             let named = Set(
                 artifacts.compactMap { $0["name"]?.scalarText }.map(StepParameterTable.canonical))
             artifacts += MartletStepContract(kind).inputArtifacts.filter {
-                !named.contains(StepParameterTable.canonical($0)) && value(StepParameterTable.canonical($0)) == nil
+                !named.contains(StepParameterTable.canonical($0))
+                    && value(StepParameterTable.canonical($0)) == nil
             }.map {
                 ["name": .string($0), "path": .string("\(Self.inputDirectory)/\($0)"), "optional": true]
             }

@@ -22,7 +22,8 @@ extension ValidationContext {
                     findings.error(
                         "the adapter of \"\(sourceName(argument))\" is trained on a quantized base, and merging it "
                             + "into the 16-bit model makes it worse", at: place,
-                        remedy: "leave quant_method out of that step, use the adapter beside its model, or write "
+                        remedy:
+                            "leave quant_method out of that step, use the adapter beside its model, or write "
                             + "force: true in merge")
                 }
             }

@@ -124,7 +124,9 @@ extension ValidationContext {
         case .merge: if !has("adapters") { need("adapter", asInput) }
         case .generate:
             if !has("model") { need("model", asInput) }
-            if !has("prompt", "ids", "file", "dataset") { need("prompt", "write prompt, or an input dataset") }
+            if !has("prompt", "ids", "file", "dataset") {
+                need("prompt", "write prompt, or an input dataset")
+            }
         case .download:
             if !has("repo", "model", "dataset") { need("repo", "write repo: owner/name") }
         case .deploy: if !has("model") { need("model", asInput) }
@@ -161,7 +163,8 @@ extension ValidationContext {
         }
         if step.kind == .dpo, let type = step.literal("rlhf_type"), type != "dpo" {
             findings.error(
-                "rlhf_type \(type): this step is dpo", at: path["rlhf_type"], remedy: "write rlhf: in its place")
+                "rlhf_type \(type): this step is dpo", at: path["rlhf_type"],
+                remedy: "write rlhf: in its place")
         }
     }
 
@@ -183,7 +186,9 @@ extension ValidationContext {
     func checkAnnotations(of template: Template, at path: FieldPath, into findings: inout Findings) {
         let annotations = template.metadata.annotations
         let place = path["metadata"]["annotations"]
-        for (name, words) in [("martlet.dev/oom", ["adapt", "fail"]), ("martlet.dev/cache", ["true", "false"])] {
+        for (name, words) in [
+            ("martlet.dev/oom", ["adapt", "fail"]), ("martlet.dev/cache", ["true", "false"]),
+        ] {
             guard let value = annotations[name], !Tag.isIn(value) else { continue }
             if !words.contains(value) {
                 findings.error(

@@ -34,6 +34,12 @@ struct TokenizerTrainingOptions: ParsableArguments {
     @Option(help: "How texts are split first: gpt2, llama3 or qwen2.")
     var splitting: BytePairTrainer.Splitting = .qwen2
 
+    @Option(
+        help: ArgumentHelp(
+            "How a conversation looks: chatml, none, or a file with a Jinja template; chatml unless given, "
+                + "if its two tokens are among the special ones.", valueName: "chatml|none|FILE"))
+    var chatTemplate: String?
+
     @Option(help: ArgumentHelp("YAML or JSON file with these parameters.", valueName: "FILE"))
     var config: String?
 
@@ -99,7 +105,11 @@ struct TokenizerCommand: ParsableCommand, ParameterCommand {
         let first = request.specialTokens.first
         for (name, bytes) in [
             ("tokenizer.json", vocabulary.tokenizerJSON),
-            ("tokenizer_config.json", vocabulary.configurationJSON(eosToken: first, padToken: first)),
+            (
+                "tokenizer_config.json",
+                vocabulary.configurationJSON(
+                    eosToken: first, padToken: first, chatTemplate: try request.chatTemplate())
+            ),
         ] {
             let file = try AtomicFile(path: outputDir + "/" + name)
             try file.write(bytes)
@@ -137,6 +147,15 @@ struct TokenizerCommand: ParsableCommand, ParameterCommand {
     }
 }
 
+/// The conversations of Qwen's models and many others: each turn between two special tokens.
+enum ChatML {
+    static let name = "chatml"
+    static let tokens = ["<|im_start|>", "<|im_end|>"]
+    static let template =
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+        + "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+}
+
 /// What a tokenizer is trained on, and where it goes.
 struct TokenizerRequest: Hashable {
     /// Folders deeper than this are not looked into.
@@ -146,6 +165,8 @@ struct TokenizerRequest: Hashable {
     var vocabSize: Int
     var outputDir: String
     var specialTokens: [String]
+    /// As it was given: chatml, none, or a file.
+    private var template: String
     /// The directory of a step's artifacts, if this is one.
     var stepDirectory: String?
 
@@ -166,6 +187,23 @@ struct TokenizerRequest: Hashable {
         specialTokens =
             options.specialTokens.isEmpty
             ? TokenizerTrainingOptions.usualSpecialTokens : options.specialTokens
+        let hasTurns = Set(ChatML.tokens).isSubset(of: specialTokens)
+        template = options.chatTemplate ?? (hasTurns ? ChatML.name : "none")
+        guard template != ChatML.name || hasTurns else {
+            throw CommandError(
+                "--chat_template chatml: --special_tokens must have \(ChatML.tokens.joined(separator: " and "))",
+                status: 2)
+        }
+    }
+
+    /// The template that goes into tokenizer_config.json, so that a model of this tokenizer can be talked to.
+    /// - Throws: `CommandError` for a file that cannot be read.
+    func chatTemplate() throws -> String? {
+        switch template {
+        case "none": nil
+        case ChatML.name: ChatML.template
+        default: String(decoding: try Environment.read(template), as: UTF8.self)
+        }
     }
 
     /// The files of the data sets; folders stand for the texts in them, in the order of their names.

@@ -91,7 +91,7 @@ enum APISchemas {
             APIMember("updatedAt", .moment),
         ]),
         "Overview": .answer([
-            APIMember("version", word), APIMember("startedAt", .moment), APIMember("executor", word),
+            APIMember("version", word), APIMember("startedAt", .moment), APIMember("executor", maybeText),
             APIMember("storageProblem", maybeText), APIMember("namespaces", .list(word)),
             APIMember("revision", .integer()), APIMember("running", .integer()),
             APIMember("pending", .integer()), APIMember("hours", .list(.any)),
@@ -130,10 +130,13 @@ enum APISchemas {
         APIMember("daemoned", .flag), APIMember("failureClass", maybeText),
         APIMember("waitingFor", maybeText), APIMember("exitCode", maybeInteger),
         APIMember("memoHit", .flag), APIMember("hasLog", .flag), APIMember("sequence", .integer()),
-        APIMember("batchSize", .optional(.answer([
-            APIMember("per_device_train_batch_size", .integer()),
-            APIMember("gradient_accumulation_steps", .integer()),
-        ]))),
+        APIMember(
+            "batchSize",
+            .optional(
+                .answer([
+                    APIMember("per_device_train_batch_size", .integer()),
+                    APIMember("gradient_accumulation_steps", .integer()),
+                ]))),
         APIMember(
             "suspend", .optional(.answer([APIMember("parameters", .list(.named("Parameter")))]))),
     ]

@@ -1,0 +1,318 @@
+// The way of one pod: made or found, watched, judged, read, deleted.
+
+import Executors
+import Scheduling
+import Synchronization
+import Text
+import WorkflowLanguage
+
+extension KubernetesExecutor {
+    private static let firstPause = Duration.milliseconds(250)
+    private static let longestPause = Duration.seconds(30)
+
+    // MARK: Made
+
+    func create(_ key: AttemptKey) async {
+        var pause = Self.firstPause
+        while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
+            if attempt.cancel != nil { return end(key, Self.terminated) }
+            do {
+                let pod = try await writes.pass { try await self.made(attempt) }
+                return made(key, pod)
+            } catch let ended as EndedBefore {
+                return end(key, ended.end)
+            } catch let problem as PodProblem {
+                return end(key, PodEnd(.error, problem.description, .user))
+            } catch let error as KubernetesError where error.isPassing {
+                report(waiting: error.description, key)
+            } catch let error as KubernetesError {
+                return end(key, PodEnd(.error, Self.words(error), .infrastructure))
+            } catch is CancellationError {
+                return
+            } catch {
+                report(waiting: "\(error)", key)
+            }
+            try? await Task.sleep(for: pause)
+            pause = min(pause * 2, Self.longestPause)
+        }
+    }
+
+    private static func words(_ error: KubernetesError) -> String {
+        switch error.status {
+        case 403: "the cluster refused the pod: \(error.message)"
+        case 404: "\(error.message); the namespace must exist in the cluster"
+        default: "the cluster did not take the pod: \(error.message)"
+        }
+    }
+
+    /// The pod as the API has it, whoever made it.
+    private func made(_ attempt: Attempt) async throws -> JSONValue {
+        let launch = attempt.launch
+        if let code = try exchange.result(launch.key)?.exitCode {
+            try await checkItIsThere(attempt, exitCode: code)
+        }
+        let owner = try await objects.owner(of: launch)
+        let pod = try renderer.pod(for: launch, owner: owner, token: exchange.token(launch.key))
+        let path = "/api/v1/namespaces/\(launch.namespace)/pods"
+        do {
+            return try await client.create(path, pod)
+        } catch let error as KubernetesError where error.isAlreadyThere {
+            let known = try await client.get("\(path)/\(attempt.podName)")
+            if PodMarks.key(of: known) == launch.key { return known }
+            throw PodProblem(
+                "the pod \(attempt.podName) is there already and belongs to something else; delete it, or run the "
+                    + "workflow under another name")
+        }
+    }
+
+    /// The step ended while nobody looked, and its pod may have been deleted since: it must not run again.
+    private func checkItIsThere(_ attempt: Attempt, exitCode code: Int) async throws {
+        do {
+            let path = "/api/v1/namespaces/\(attempt.launch.namespace)/pods/\(attempt.podName)"
+            _ = try await client.get(path)
+        } catch let error as KubernetesError where error.isNotFound {
+            let message = code == 0 ? "" : "main: Error (exit code \(code))"
+            let end = PodEnd(
+                code == 0 ? .succeeded : .failed, message, code == 0 ? nil : .user, exitCode: code)
+            throw EndedBefore(end: end)
+        }
+    }
+
+    private struct EndedBefore: Error {
+        var end: PodEnd
+    }
+
+    private func made(_ key: AttemptKey, _ pod: JSONValue) {
+        let attempt = state.withLock { state -> Attempt? in
+            guard state.attempts[key]?.stage == .creating else { return nil }
+            state.attempts[key]?.stage = .watching
+            state.attempts[key]?.podUID = pod["metadata"]?["uid"]?.stringValue ?? ""
+            return state.attempts[key]
+        }
+        guard let attempt else { return }
+        if attempt.cancel != nil { delete(attempt) }
+        take(pod, isGone: false)
+        // What happened to it before this line may have been told to nobody.
+        jobs.yield(.look(key))
+    }
+
+    private func report(waiting message: String, _ key: AttemptKey) {
+        let isNew = state.withLock { state in
+            guard let attempt = state.attempts[key], attempt.waiting != message else { return false }
+            state.attempts[key]?.waiting = message
+            return true
+        }
+        if isNew { reporter.yield(.waiting(key, message: message)) }
+    }
+
+    // MARK: Watched
+
+    func watch(_ namespace: String) async {
+        let watch = ResourceWatch(
+            client: client, path: "/api/v1/namespaces/\(namespace)/pods",
+            labelSelector: PodMarks.selector(instance: renderer.settings.instance),
+            onTrouble: { [weak self] error in self?.state.withLock { $0.trouble = error?.description } })
+        await watch.run { [weak self] change in
+            guard let self else { return }
+            switch change {
+            case .changed(let pod): take(pod, isGone: false)
+            case .deleted(let pod): take(pod, isGone: true)
+            case .all(let pods):
+                for pod in pods { take(pod, isGone: false) }
+                lookForMissing(among: pods, namespace)
+            }
+        }
+    }
+
+    /// A list does not say what has gone. It may also be older than what was just made, so each is asked for.
+    private func lookForMissing(among pods: [JSONValue], _ namespace: String) {
+        let names = Set(pods.compactMap { $0["metadata"]?["name"]?.stringValue })
+        let missing = state.withLock { state in
+            state.attempts.filter { _, attempt in
+                attempt.stage == .watching && attempt.launch.namespace == namespace
+                    && !names.contains(attempt.podName)
+            }.map(\.key)
+        }
+        for key in missing { jobs.yield(.look(key)) }
+    }
+
+    /// Asks for one pod.
+    func look(_ key: AttemptKey) async {
+        guard let attempt = state.withLock({ $0.attempts[key] }), attempt.stage == .watching else { return }
+        do {
+            let path = "/api/v1/namespaces/\(attempt.launch.namespace)/pods/\(attempt.podName)"
+            let pod = try await reads.pass { try await self.client.get(path) }
+            take(pod, isGone: PodMarks.key(of: pod) != key)
+        } catch let error as KubernetesError where error.isNotFound {
+            vanished(key)
+        } catch {
+            // The watch goes on, and lists again when it must.
+        }
+    }
+
+    private func vanished(_ key: AttemptKey) {
+        guard let attempt = state.withLock({ $0.attempts[key] }), attempt.stage == .watching else { return }
+        let end = attempt.cancel == nil ? PodEnd.lost("the pod is no longer there") : Self.terminated
+        self.end(key, end)
+    }
+
+    // MARK: Judged
+
+    func take(_ pod: JSONValue, isGone: Bool) {
+        guard let key = PodMarks.key(of: pod) else { return }
+        let found = state.withLock { state -> Attempt? in
+            guard let attempt = state.attempts[key], attempt.stage == .watching else { return nil }
+            let uid = pod["metadata"]?["uid"]?.stringValue ?? ""
+            // Late words about a pod that had the name before.
+            return attempt.podUID.isEmpty || uid == attempt.podUID ? attempt : nil
+        }
+        guard let attempt = found else { return }
+        let verdict = PodVerdict(pod, work: attempt.work, deadlineMessage: attempt.launch.deadlineMessage)
+        switch verdict.standing(isGone: isGone) {
+        case .waiting(let message, let limit):
+            state.withLock { $0.attempts[key]?.limit = limit }
+            if attempt.cancel == nil && !attempt.isStarted && !message.isEmpty {
+                report(waiting: message, key)
+            }
+        case .running(let host):
+            state.withLock { $0.attempts[key]?.limit = nil }
+            started(key, attempt, host: host)
+            if attempt.launch.template.daemon && verdict.isReady { ready(key, attempt, verdict.address) }
+        case .ended(let end):
+            guard attempt.cancel == nil || end.phase == .succeeded else {
+                return self.end(key, Self.terminated, pod)
+            }
+            if !end.isLost { started(key, attempt, host: pod["spec"]?["nodeName"]?.stringValue ?? "") }
+            self.end(key, end, pod)
+        }
+    }
+
+    private func started(_ key: AttemptKey, _ attempt: Attempt, host: String) {
+        let isNew = state.withLock { state in
+            guard state.attempts[key]?.isStarted == false else { return false }
+            state.attempts[key]?.isStarted = true
+            state.attempts[key]?.host = host
+            return true
+        }
+        if isNew { reporter.yield(.started(key, host: host, at: now())) }
+    }
+
+    private func ready(_ key: AttemptKey, _ attempt: Attempt, _ address: String) {
+        let isNew = state.withLock { state in
+            guard state.attempts[key]?.isReady == false else { return false }
+            state.attempts[key]?.isReady = true
+            return true
+        }
+        if isNew { reporter.yield(.ready(key, address: address)) }
+    }
+
+    func passLimits() {
+        let moment = now()
+        let over = state.withLock { state in
+            state.attempts.compactMap { key, attempt -> (AttemptKey, Attempt, PodEnd)? in
+                guard attempt.stage == .watching, let limit = attempt.limit, limit.at <= moment else {
+                    return nil
+                }
+                return (key, attempt, limit.end)
+            }
+        }
+        for (key, attempt, end) in over {
+            var doomed = attempt
+            doomed.cancel = true
+            delete(doomed)
+            self.end(key, attempt.cancel == nil ? end : Self.terminated)
+        }
+    }
+
+    private func end(_ key: AttemptKey, _ end: PodEnd, _ pod: JSONValue = .null) {
+        let isFirst = state.withLock { state in
+            guard let stage = state.attempts[key]?.stage, stage != .finishing else { return false }
+            state.attempts[key]?.stage = .finishing
+            return true
+        }
+        if isFirst { jobs.yield(.finish(key, end, pod)) }
+    }
+
+    // MARK: Read
+
+    func finish(_ key: AttemptKey, _ end: PodEnd, _ pod: JSONValue) async {
+        guard let attempt = state.withLock({ $0.attempts[key] }) else { return }
+        if pod != .null {
+            await reads.pass { await self.logs.keep(pod, key: key, limit: .seconds(60)) }
+        }
+        let taker = PodOutcome(launch: attempt.launch, end: end, pod: pod, exchange: exchange)
+        let outcome: AttemptOutcome
+        do {
+            outcome = try await BlockingCall.run { [logs] in taker.outcome(logPath: logs.path(key)) }
+        } catch {
+            outcome = AttemptOutcome(phase: .error, message: "\(error)", failureClass: .infrastructure)
+        }
+        let place = Self.place(attempt.launch.namespace, attempt.podName)
+        state.withLock { state in
+            state.attempts[key] = nil
+            state.keys[place] = nil
+            if pod != .null { state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(place) }
+        }
+        exchange.forget(key)
+        reporter.yield(.finished(key, outcome))
+        // What goes on in it is wanted by nobody any more: sidecars, a companion.
+        if pod["status"]?["phase"]?.stringValue == "Running" {
+            jobs.yield(
+                .delete(
+                    namespace: attempt.launch.namespace, pod: attempt.podName, uid: attempt.podUID,
+                    graceSeconds: renderer.settings.graceSeconds))
+        }
+    }
+
+    // MARK: Deleted
+
+    func delete(namespace: String, pod: String, uid: String?, graceSeconds: Int) async {
+        var pause = Self.firstPause
+        let path = "/api/v1/namespaces/\(namespace)/pods/\(pod)"
+        while !Task.isCancelled {
+            do {
+                return try await writes.pass {
+                    try await self.client.delete(path, graceSeconds: graceSeconds, uid: uid)
+                }
+            } catch let error as KubernetesError where error.isPassing && !error.isExpired {
+                try? await Task.sleep(for: pause)
+                pause = min(pause * 2, Self.longestPause)
+            } catch {
+                // It has gone, or is another's, or may not be deleted, which its watch will show.
+                if let key = state.withLock({ $0.keys[Self.place(namespace, pod)] }) {
+                    jobs.yield(.look(key))
+                }
+                return
+            }
+        }
+    }
+
+    func removePods(workflowUID: String, nodeID: NodeID) async {
+        let known = state.withLock { $0.ended.removeValue(forKey: "\(workflowUID)/\(nodeID)") }
+        let places =
+            if let known { known } else { await found(workflowUID: workflowUID, nodeID: nodeID) }
+        for place in places {
+            guard let slash = place.firstIndex(of: "/") else { continue }
+            await delete(
+                namespace: String(place[..<slash]), pod: String(place[place.index(after: slash)...]),
+                uid: nil,
+                graceSeconds: renderer.settings.graceSeconds)
+        }
+    }
+
+    /// The node's pods from before this process began, which is not told of them otherwise.
+    private func found(workflowUID: String, nodeID: NodeID) async -> Set<String> {
+        let selector =
+            PodMarks.selector(instance: renderer.settings.instance)
+            + ",\(PodMarks.runID)=\(PodNames.label(workflowUID))"
+        var places: Set<String> = []
+        for namespace in state.withLock({ $0.namespaces }) {
+            let path = "/api/v1/namespaces/\(namespace)/pods"
+            guard let (pods, _) = try? await client.list(path, labelSelector: selector) else { continue }
+            for pod in pods where PodMarks.key(of: pod)?.nodeID == nodeID {
+                places.insert(Self.place(namespace, pod["metadata"]?["name"]?.stringValue ?? ""))
+            }
+        }
+        return places
+    }
+}

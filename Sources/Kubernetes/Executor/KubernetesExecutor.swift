@@ -1,0 +1,192 @@
+// Runs steps as pods of a cluster.
+
+package import Artifacts
+package import Executors
+package import Scheduling
+import Synchronization
+package import Text
+import WorkflowLanguage
+
+/// The executor for clusters. The cluster is the truth: a pod's name follows from its launch, so that a
+/// create which is repeated finds what it made; what a pod came to is read from its status, by a watch of
+/// each namespace.
+package final class KubernetesExecutor: Executor {
+    enum Stage: Sendable {
+        case creating, watching, finishing
+    }
+
+    struct Attempt: Sendable {
+        var launch: Launch
+        var podName: String
+        var work: Set<String>
+        var stage = Stage.creating
+        /// Nil: not cancelled; else whether at once.
+        var cancel: Bool?
+        var isStarted = false
+        var isReady = false
+        var waiting = ""
+        var limit: PodStanding.Limit?
+        var podUID = ""
+        var host = ""
+    }
+
+    struct State: Sendable {
+        var attempts: [AttemptKey: Attempt] = [:]
+        /// Pods by namespace and name.
+        var keys: [String: AttemptKey] = [:]
+        /// Pods of nodes whose work has ended, for when they are to be deleted.
+        var ended: [String: Set<String>] = [:]
+        var namespaces: Set<String> = []
+        var trouble: String?
+        var isShutDown = false
+    }
+
+    enum Job: Sendable {
+        case create(AttemptKey)
+        case watch(String)
+        case delete(namespace: String, pod: String, uid: String?, graceSeconds: Int)
+        case finish(AttemptKey, PodEnd, JSONValue)
+        case look(AttemptKey)
+        case removePods(workflowUID: String, nodeID: NodeID)
+    }
+
+    /// Requests that change something, at a time: more would only wait in the API.
+    private static let writesAtOnce = 24
+    /// Ends that are being read at a time.
+    private static let readsAtOnce = 24
+
+    package let name = "kubernetes"
+    /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.
+    package let reports: AsyncStream<ExecutorReport>
+
+    let client: KubernetesClient
+    let renderer: PodRenderer
+    let objects: RunObjectKeeper
+    package let exchange: StepExchange
+    let logs: PodLogs
+    let now: @Sendable () -> Timestamp
+    let state = Mutex(State())
+    let reporter: AsyncStream<ExecutorReport>.Continuation
+    let jobs: AsyncStream<Job>.Continuation
+    let writes = CallGate(limit: KubernetesExecutor.writesAtOnce)
+    let reads = CallGate(limit: KubernetesExecutor.readsAtOnce)
+    private let runner: Mutex<Task<Void, Never>?> = Mutex(nil)
+
+    package init(
+        client: KubernetesClient, settings: PodSettings, store: LocalArtifactStore, dataDirectory: String,
+        now: @escaping @Sendable () -> Timestamp
+    ) throws {
+        self.client = client
+        self.now = now
+        renderer = PodRenderer(settings)
+        objects = RunObjectKeeper(client: client, settings: settings)
+        exchange = try StepExchange(store: store, dataDirectory: dataDirectory)
+        logs = PodLogs(client: client, dataDirectory: dataDirectory)
+        (reports, reporter) = AsyncStream.makeStream(of: ExecutorReport.self)
+        let (stream, continuation) = AsyncStream.makeStream(of: Job.self)
+        jobs = continuation
+        // One task, owned here and waited for in `shutDown`, around a group for everything else.
+        let task = Task { [weak self] in await Self.work(stream) { [weak self] in self } }
+        runner.withLock { $0 = task }
+    }
+
+    deinit { runner.withLock { $0?.cancel() } }
+
+    private static func work(
+        _ jobs: AsyncStream<Job>, _ executor: @escaping @Sendable () -> KubernetesExecutor?
+    ) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await tick(executor) }
+            for await job in jobs {
+                group.addTask { await executor()?.perform(job) }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Looks for pods whose patience is at its end.
+    private static func tick(_ executor: @Sendable () -> KubernetesExecutor?) async {
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            guard let executor = executor() else { return }
+            executor.passLimits()
+        }
+    }
+
+    // MARK: Executor
+
+    package func launch(_ launch: Launch, values: LaunchValues) async {
+        let key = launch.key
+        let name = PodNames.pod(launch)
+        let place = Self.place(launch.namespace, name)
+        let (isNew, isNewNamespace) = state.withLock { state -> (Bool, Bool) in
+            guard !state.isShutDown, state.attempts[key] == nil else { return (false, false) }
+            state.attempts[key] = Attempt(launch: launch, podName: name, work: Self.work(of: launch.template))
+            state.keys[place] = key
+            return (true, state.namespaces.insert(launch.namespace).inserted)
+        }
+        guard isNew else { return }
+        exchange.expect(launch, values)
+        if isNewNamespace { jobs.yield(.watch(launch.namespace)) }
+        jobs.yield(.create(key))
+    }
+
+    package func cancel(_ key: AttemptKey, immediately: Bool) async {
+        let attempt = state.withLock { state -> Attempt? in
+            guard var attempt = state.attempts[key] else { return nil }
+            attempt.cancel = immediately || attempt.cancel == true
+            state.attempts[key] = attempt
+            return attempt.stage == .watching ? attempt : nil
+        }
+        // One that is being made finds the word when it is made.
+        if let attempt { delete(attempt) }
+    }
+
+    func delete(_ attempt: Attempt) {
+        let grace = attempt.cancel == true ? 0 : renderer.settings.graceSeconds
+        jobs.yield(
+            .delete(
+                namespace: attempt.launch.namespace, pod: attempt.podName,
+                uid: attempt.podUID.isEmpty ? nil : attempt.podUID, graceSeconds: grace))
+    }
+
+    package func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {
+        jobs.yield(.removePods(workflowUID: workflowUID, nodeID: nodeID))
+    }
+
+    package func shutDown() async {
+        state.withLock { $0.isShutDown = true }
+        jobs.finish()
+        let task = runner.withLock { $0 }
+        task?.cancel()
+        await task?.value
+        reporter.finish()
+        await client.shutDown()
+    }
+
+    // MARK: Small things
+
+    static func place(_ namespace: String, _ pod: String) -> String { "\(namespace)/\(pod)" }
+
+    /// Names of the containers that decide about the step.
+    static func work(of template: Template) -> Set<String> {
+        guard case .containerSet(let set) = template.kind else { return ["main"] }
+        return Set(
+            set.containers.enumerated().map {
+                $0.element.name.isEmpty ? "container-\($0.offset)" : $0.element.name
+            })
+    }
+
+    static let terminated = PodEnd(.failed, "terminated", .user)
+
+    private func perform(_ job: Job) async {
+        switch job {
+        case .create(let key): await create(key)
+        case .watch(let namespace): await watch(namespace)
+        case .delete(let namespace, let pod, let uid, let grace):
+            await delete(namespace: namespace, pod: pod, uid: uid, graceSeconds: grace)
+        case .finish(let key, let end, let pod): await finish(key, end, pod)
+        case .look(let key): await look(key)
+        case .removePods(let uid, let node): await removePods(workflowUID: uid, nodeID: node)
+        }
+    }
+}

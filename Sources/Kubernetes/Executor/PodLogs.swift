@@ -1,0 +1,82 @@
+// Brings the logs of pods to where those of local steps lie, so that they outlive their pods and are read the
+// same way.
+
+import Artifacts
+import Executors
+import Glibc
+import Scheduling
+import Text
+
+struct PodLogs: Sendable {
+    /// A log is kept up to here, like a local step's.
+    private static let limitBytes = 4 << 30
+    private static let bufferBytes = 256 << 10
+
+    let client: KubernetesClient
+    let dataDirectory: String
+
+    func path(_ key: AttemptKey) -> String { AttemptPaths.log(dataDirectory, key: key) }
+
+    /// Reads the logs of all containers that ran, in the order in which they stand in the pod, and gives up
+    /// after `limit`.
+    func keep(_ pod: JSONValue, key: AttemptKey, limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await read(pod, key) }
+            group.addTask { try? await Task.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func read(_ pod: JSONValue, _ key: AttemptKey) async {
+        let names = Self.containers(of: pod)
+        guard let name = pod["metadata"]?["name"]?.stringValue,
+            let namespace = pod["metadata"]?["namespace"]?.stringValue, !names.isEmpty
+        else { return }
+        let path = path(key)
+        do {
+            try Disk.makeDirectories(Disk.parent(of: path))
+            var text: [UInt8] = []
+            let file = open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            guard file >= 0 else { return }
+            defer { close(file) }
+            var size = 0
+            for container in names {
+                let tag = Array((container == "main" ? " stdout F " : " stdout:\(container) F ").utf8)
+                // A container that never was has no log.
+                try? await client.log(
+                    namespace: namespace, pod: name, container: container, follows: false
+                ) { line in
+                    let space = line.firstIndex(of: 32) ?? line.endIndex
+                    guard size < Self.limitBytes else { return }
+                    text += line[..<space]
+                    text += tag
+                    text += line[min(space + 1, line.endIndex)...]
+                    text.append(10)
+                    size += line.count
+                    if text.count > Self.bufferBytes {
+                        try Disk.append(text, to: file, path: path)
+                        text.removeAll(keepingCapacity: true)
+                    }
+                }
+            }
+            try Disk.append(text, to: file, path: path)
+            if !Task.isCancelled { rename(path + ".new", path) }
+        } catch {
+            unlink(path + ".new")
+        }
+    }
+
+    /// The manifest's containers that have begun; ours only when they failed.
+    private static func containers(of pod: JSONValue) -> [String] {
+        ["initContainerStatuses", "containerStatuses"].flatMap { list in
+            (pod["status"]?[list]?.arrayValue ?? []).compactMap { status -> String? in
+                guard let name = status["name"]?.stringValue else { return nil }
+                let ended = status["state"]?["terminated"]
+                guard ended != nil || status["state"]?["running"] != nil else { return nil }
+                if name.hasPrefix("martlet-") && (ended?["exitCode"]?.intValue ?? 0) == 0 { return nil }
+                return name
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// What a step gave, from what its pod came to: outputs from the server's own keeping or from the termination
+// message, the same words that a local step's end has.
+
+import Artifacts
+import Executors
+import Scheduling
+import Text
+import WorkflowLanguage
+
+struct PodOutcome: Sendable {
+    let launch: Launch
+    let end: PodEnd
+    let pod: JSONValue
+    let exchange: StepExchange
+
+    /// Reads files, so it belongs on a thread of its own.
+    func outcome(logPath: String) -> AttemptOutcome {
+        var outcome = AttemptOutcome(
+            phase: end.phase, message: end.message, exitCode: end.exitCode, failureClass: end.failureClass,
+            isLost: end.isLost)
+        guard !end.isLost else { return outcome }
+        let verdict = PodVerdict(pod, work: [], deadlineMessage: "")
+        let states = verdict.containers("containerStatuses")
+        let work = KubernetesExecutor.work(of: launch.template)
+        let main = states.first { $0.name == "main" } ?? states.last { work.contains($0.name) }
+        outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map(\.finishedAt)
+            .max()
+        if let code = end.exitCode ?? main?.exitCode { outcome.outputs.exitCode = String(code) }
+        if case .containerSet = launch.template.kind {
+            outcome.containers = states.filter { work.contains($0.name) }.map(Self.container)
+        }
+        do {
+            let given = try exchange.result(launch.key) ?? PodResult(termination: main?.message ?? "")
+            try collect(given, &outcome)
+        } catch {
+            if outcome.phase == .succeeded {
+                outcome.phase = .error
+                outcome.message = "\(error)"
+                outcome.failureClass = error is StepExchange.Failure ? .infrastructure : .user
+            }
+        }
+        if launch.archivesLogs, Disk.exists(logPath) { archive(logPath, &outcome) }
+        return outcome
+    }
+
+    private static func container(_ state: PodVerdict.ContainerState) -> AttemptOutcome.ContainerOutcome {
+        var outcome = AttemptOutcome.ContainerOutcome(name: state.name, phase: .succeeded)
+        if PodResult(termination: state.message)?.isOmitted == true || state.ended == nil {
+            outcome.phase = .omitted
+            return outcome
+        }
+        outcome.exitCode = state.exitCode
+        outcome.startedAt = state.startedAt
+        outcome.finishedAt = state.finishedAt
+        if let code = state.exitCode, code != 0 {
+            outcome.phase = .failed
+            outcome.message = "Error (exit code \(code))"
+        }
+        return outcome
+    }
+
+    // MARK: Outputs
+
+    struct Missing: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private func collect(_ given: PodResult?, _ outcome: inout AttemptOutcome) throws {
+        let isStrict = outcome.phase == .succeeded
+        if launch.capturesResult {
+            outcome.outputs.result = given?.result.map(Self.withoutNewline) ?? (isStrict ? nil : "")
+            if isStrict && given?.result == nil { throw notCarried("its standard output") }
+        }
+        for parameter in launch.template.outputs.parameters where parameter.valueFrom?.path != nil {
+            var taken = parameter
+            if let value = given?.parameters[parameter.name] {
+                taken.value = Self.withoutNewline(value)
+            } else if given?.isComplete != true && isStrict {
+                throw notCarried("parameter '\(parameter.name)'")
+            } else if let value = parameter.valueFrom?.default ?? parameter.default {
+                taken.value = value
+            } else if isStrict {
+                throw Missing(
+                    description: "cannot save parameter '\(parameter.name)': "
+                        + "\(parameter.valueFrom?.path ?? ""): path not found; let the step write it, or give "
+                        + "valueFrom.default")
+            } else {
+                continue
+            }
+            outcome.outputs.parameters.append(taken)
+        }
+        for artifact in launch.template.outputs.artifacts where artifact.path?.isEmpty == false {
+            if let problem = given?.failures[artifact.name], isStrict {
+                throw StepExchange.Failure(
+                    description: "failed to save artifact '\(artifact.name)': \(problem)")
+            }
+            if let saved = try exchange.save(artifact, of: launch) {
+                outcome.outputs.artifacts.append(saved)
+            } else if isStrict && !artifact.optional {
+                throw Missing(
+                    description:
+                        "failed to save artifact '\(artifact.name)': \(artifact.path ?? ""): path not "
+                        + "found; let the step write it, or mark it `optional: true`")
+            }
+        }
+    }
+
+    private func notCarried(_ what: String) -> StepExchange.Failure {
+        StepExchange.Failure(
+            description:
+                "\(what) did not come out of the pod: more than a termination message holds needs the "
+                + "server, and pods do not know where it is; start it with --step-url")
+    }
+
+    static func withoutNewline(_ text: String) -> String {
+        text.utf8.last == 10 ? String(decoding: text.utf8.dropLast(), as: UTF8.self) : text
+    }
+
+    private func archive(_ path: String, _ outcome: inout AttemptOutcome) {
+        do {
+            outcome.outputs.artifacts.append(try exchange.archiveLog(path, of: launch))
+        } catch {
+            guard outcome.phase == .succeeded else { return }
+            outcome.phase = .error
+            outcome.message = "failed to save artifact 'main-logs': \(error)"
+            outcome.failureClass = .infrastructure
+        }
+    }
+}
+
+/// What the supervisor in a pod says of its command.
+struct PodResult: Sendable {
+    var result: String?
+    var parameters: [String: String] = [:]
+    /// Artifacts that could not be taken, and why.
+    var failures: [String: String] = [:]
+    /// Whether nothing had to be left out for its length.
+    var isComplete = true
+    var isOmitted = false
+    var exitCode: Int?
+
+    /// Nil for a message that is none of the supervisor's.
+    init?(termination text: String) {
+        guard let json = try? JSONValue(parsingUTF8: Array(text.utf8)), json.objectValue != nil else {
+            return nil
+        }
+        self.init(json)
+    }
+
+    init(_ json: JSONValue) {
+        let fields = Fields(json)
+        result = fields.string("result")
+        parameters = fields.textMap("parameters")
+        failures = fields.textMap("failures")
+        isComplete = fields.bool("complete") ?? true
+        isOmitted = fields.bool("omitted") ?? false
+        exitCode = fields.int("exitCode")
+    }
+}

@@ -1,0 +1,62 @@
+// Steps that need no container run in the server, the others as pods.
+
+package import Executors
+package import Scheduling
+import Synchronization
+import WorkflowLanguage
+
+package final class SplitExecutor: Executor {
+    package let name = "kubernetes"
+    package let reports: AsyncStream<ExecutorReport>
+    private let pods: KubernetesExecutor
+    private let local: LocalExecutor
+    private let continuation: AsyncStream<ExecutorReport>.Continuation
+    private let localKeys = Mutex<Set<AttemptKey>>([])
+    private let relays: [Task<Void, Never>]
+    private let kept: (any Sendable)?
+
+    /// - Parameters:
+    ///   - local: runs http and data templates.
+    ///   - kept: what must live as long as this does, such as the door that pods come to.
+    package init(pods: KubernetesExecutor, local: LocalExecutor, keeping kept: (any Sendable)? = nil) {
+        self.kept = kept
+        self.pods = pods
+        self.local = local
+        let (stream, continuation) = AsyncStream.makeStream(of: ExecutorReport.self)
+        reports = stream
+        self.continuation = continuation
+        // They end with the streams that they read, which `shutDown` ends and waits for.
+        relays = [pods.reports, local.reports].map { reports in
+            Task { for await report in reports { continuation.yield(report) } }
+        }
+    }
+
+    package func launch(_ launch: Launch, values: LaunchValues) async {
+        switch launch.template.kind {
+        case .http, .data:
+            localKeys.withLock { _ = $0.insert(launch.key) }
+            await local.launch(launch, values: values)
+        default: await pods.launch(launch, values: values)
+        }
+    }
+
+    package func cancel(_ key: AttemptKey, immediately: Bool) async {
+        if localKeys.withLock({ $0.contains(key) }) {
+            await local.cancel(key, immediately: immediately)
+        } else {
+            await pods.cancel(key, immediately: immediately)
+        }
+    }
+
+    package func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {
+        await pods.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
+        await local.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
+    }
+
+    package func shutDown() async {
+        await pods.shutDown()
+        await local.shutDown()
+        for relay in relays { await relay.value }
+        continuation.finish()
+    }
+}

@@ -1,0 +1,153 @@
+// What a launch needs of its pod: which containers do the work, what goes in and comes out, and whether the
+// step image must help.
+
+import Scheduling
+import Text
+import WorkflowLanguage
+
+/// One container that is wrapped by the supervisor.
+struct PodContainer {
+    var name: String
+    var container: Container
+    /// Names of members of the set that must have ended well before.
+    var dependencies: [String] = []
+    var isSidecar = false
+    /// Takes the step's outputs.
+    var isMain = false
+
+    /// Without a command only the image knows what to run, so that nothing can be put before it.
+    var isWrapped: Bool { !container.command.isEmpty }
+}
+
+/// An input artifact and where the step looks for it.
+struct PodInput {
+    var name: String
+    var path: String
+    /// The volume of the manifest that the path lies in; the artifact goes there.
+    var mount: VolumeMount?
+    var directory: String { "\(PodRenderer.directory)/inputs/\(PodNames.dnsName(name))" }
+    /// Where the init container lays it.
+    var target: String {
+        if path.hasPrefix(PodRenderer.directory + "/") { return path }
+        return mount.map {
+            "\(PodRenderer.directory)-volumes\($0.mountPath)\(path.dropFirst($0.mountPath.utf8.count))"
+        }
+            ?? directory
+    }
+}
+
+struct PodPlan {
+    let launch: Launch
+    let settings: PodSettings
+    /// What does the work: main, or the members of a set.
+    private(set) var work: [PodContainer]
+    private(set) var sidecars: [PodContainer]
+    private(set) var script: String?
+    private(set) var inputs: [PodInput] = []
+    /// Mounts that all members of a set have.
+    private(set) var sharedMounts: [JSONValue] = []
+    private(set) var retries = 0
+    private(set) var retryDelay = Duration.zero
+
+    var template: Template { launch.template }
+
+    init(_ launch: Launch, _ settings: PodSettings) throws(PodProblem) {
+        self.launch = launch
+        self.settings = settings
+        switch launch.template.kind {
+        case .container(let container):
+            work = [PodContainer(name: "main", container: container, isMain: true)]
+        case .script(let container, let source):
+            work = [PodContainer(name: "main", container: container, isMain: true)]
+            script = source
+        case .containerSet(let set):
+            let hasMain = set.containers.contains { $0.name == "main" }
+            work = set.containers.enumerated().map { index, container in
+                let name = container.name.isEmpty ? "container-\(index)" : container.name
+                return PodContainer(
+                    name: name, container: container, dependencies: container.dependencies,
+                    isMain: hasMain ? name == "main" : index == set.containers.count - 1)
+            }
+            sharedMounts = Fields(launch.template.raw["containerSet"]).list("volumeMounts")
+            retries = set.retries.flatMap { Int($0) } ?? 0
+            retryDelay =
+                set.retryDuration.flatMap { GoDuration.parse($0) ?? Int($0).map { .seconds($0) } } ?? .zero
+        default:
+            throw PodProblem("template \"\(launch.template.name)\" is of a kind that no pod runs")
+        }
+        sidecars = launch.template.sidecars.enumerated().map { index, container in
+            PodContainer(
+                name: container.name.isEmpty ? "sidecar-\(index)" : container.name, container: container,
+                isSidecar: true)
+        }
+        inputs = Self.inputs(of: launch, mounts: mainMounts)
+        try check()
+    }
+
+    var main: PodContainer { work.first(where: \.isMain) ?? work[0] }
+    var defaultContainer: String { main.name }
+
+    private var mainMounts: [VolumeMount] {
+        main.container.volumeMounts + sharedMounts.map(VolumeMount.init)
+    }
+
+    private static func inputs(of launch: Launch, mounts: [VolumeMount]) -> [PodInput] {
+        launch.inputs.artifacts.compactMap { artifact in
+            guard let path = artifact.path, !path.isEmpty else { return nil }
+            // Nothing was given for an optional artifact.
+            if artifact.optional && artifact.location == nil { return nil }
+            let mount = mounts.filter { path == $0.mountPath || path.hasPrefix($0.mountPath + "/") }
+                .max { $0.mountPath.utf8.count < $1.mountPath.utf8.count }
+            return PodInput(name: artifact.name, path: path, mount: mount)
+        }
+    }
+
+    // MARK: What comes out
+
+    var parameterPaths: [(name: String, path: String)] {
+        template.outputs.parameters.compactMap { parameter in
+            parameter.valueFrom?.path.map { (parameter.name, $0) }
+        }
+    }
+
+    var artifactPaths: [(name: String, path: String)] {
+        template.outputs.artifacts.compactMap { artifact in
+            artifact.path.flatMap { $0.isEmpty ? nil : (artifact.name, $0) }
+        }
+    }
+
+    var hasOutputs: Bool { launch.capturesResult || !parameterPaths.isEmpty || !artifactPaths.isEmpty }
+    /// Whether a container of the step image sends outputs to the server.
+    var needsCompanion: Bool { settings.serverURL != nil && hasOutputs }
+    /// Whether the commands are wrapped: to take what they leave, to end sidecars, to keep an order.
+    var needsSupervisor: Bool {
+        hasOutputs || work.count > 1 || retries > 0 || sidecars.contains(where: \.isWrapped)
+    }
+
+    // MARK: What cannot be
+
+    private func check() throws(PodProblem) {
+        guard !work.isEmpty else { throw PodProblem("the container set has no containers") }
+        for one in work + sidecars where one.container.image.isEmpty {
+            throw PodProblem("container \"\(one.name)\" has no image, and a pod needs one")
+        }
+        if launch.annotations["martlet.dev/nodes"] != nil {
+            throw PodProblem(
+                "the annotation martlet.dev/nodes asks for a group of pods, which does not exist yet; use a resource "
+                    + "template with a JobSet or PyTorchJob on another engine, or run on one node")
+        }
+        if let unwrapped = work.first(where: { !$0.isWrapped }) {
+            let wants = hasOutputs && unwrapped.isMain ? "outputs are to be taken from it" : nil
+            if let reason = wants ?? (work.count > 1 || retries > 0 ? "it belongs to a set" : nil) {
+                throw PodProblem(
+                    "container \"\(unwrapped.name)\" of image \(unwrapped.container.image) has no command, and "
+                        + "\(reason); write what the image runs as `command`")
+            }
+        }
+        if settings.serverURL == nil, let name = inputs.first?.name ?? artifactPaths.first?.name {
+            throw PodProblem(
+                "artifact \"\(name)\" cannot reach the pod: nobody said where pods reach the server; start it with "
+                    + "--step-url, an address of it that the cluster's pods can reach")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// What a run has in the cluster beside its pods: the object that owns everything, and claims.
+
+package import Text
+import WorkflowLanguage
+
+package enum RunObjects {
+    /// A ConfigMap that all other objects of the run hang on; deleting it deletes them.
+    package static func owner(
+        workflow: String, uid: String, namespace: String, settings: PodSettings
+    ) -> JSONValue {
+        [
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": [
+                "name": .string(PodNames.runObject(workflow: workflow, uid: uid)),
+                "namespace": .string(namespace),
+                "labels": labels(workflow, uid, settings), "annotations": [PodMarks.runID: .string(uid)],
+            ],
+            "data": ["workflow": .string(workflow)],
+        ]
+    }
+
+    /// The claims of `volumeClaimTemplates`, kept until the run is deleted.
+    package static func claims(
+        _ templates: [JSONValue], workflow: String, uid: String, namespace: String, owner: RunOwner?,
+        settings: PodSettings
+    ) -> [JSONValue] {
+        templates.compactMap { template in
+            let fields = Fields(template["metadata"])
+            guard let name = fields.text("name") else { return nil }
+            var metadata: [String: JSONValue] = [
+                "name": .string(PodNames.claim(workflow: workflow, template: name)),
+                "namespace": .string(namespace),
+            ]
+            let own = fields.textMap("labels").mapValues(JSONValue.string)
+            metadata["labels"] = PodSecurity.merged(.object(own), labels(workflow, uid, settings))
+            metadata["annotations"] = fields["annotations"]
+            if let owner { metadata["ownerReferences"] = [owner.reference] }
+            return [
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": .object(metadata),
+                "spec": quantities(template["spec"]),
+            ]
+        }
+    }
+
+    private static func labels(_ workflow: String, _ uid: String, _ settings: PodSettings) -> JSONValue {
+        .object(PodRenderer.runLabels(workflow: workflow, uid: uid, settings).mapValues(JSONValue.string))
+    }
+
+    /// Sizes are text in Kubernetes' schema.
+    private static func quantities(_ spec: JSONValue?) -> JSONValue {
+        guard var members = spec?.objectValue else { return spec ?? [:] }
+        if var resources = members["resources"]?.objectValue {
+            for (name, table) in resources {
+                guard let table = table.objectValue else { continue }
+                resources[name] = .object(table.mapValues { $0.scalarText.map(JSONValue.string) ?? $0 })
+            }
+            members["resources"] = .object(resources)
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,152 @@
+// Options of `--executor kubernetes`: which cluster, and where its pods reach this process.
+
+import ArgumentParser
+import Artifacts
+import Executors
+import Glibc
+import Kubernetes
+import Synchronization
+import Text
+import WebServer
+
+struct KubernetesOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Cluster, user and namespace; else $KUBECONFIG, ~/.kube/config, or a pod's own files.",
+            valueName: "FILE"))
+    var kubeconfig: String?
+
+    @Option(help: ArgumentHelp("Context of the kubeconfig.", valueName: "NAME"))
+    var context: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where pods reach artifacts; with it alone, that address is also what pods are told.",
+            valueName: "HOST:PORT"))
+    var stepListen: String?
+
+    @OptionGroup var pods: PodOptions
+
+    var settings: KubernetesSettings {
+        KubernetesSettings(
+            kubeconfig: kubeconfig, context: context, stepListen: stepListen, pods: pods.settings)
+    }
+
+    func validate() throws {
+        guard let stepListen else { return }
+        guard let address = ListenAddress(stepListen) else {
+            throw ValidationError("--step-listen: \"\(stepListen)\" is not HOST:PORT")
+        }
+        if ["0.0.0.0", "::"].contains(address.host) && pods.stepUrl == nil {
+            throw ValidationError(
+                "--step-listen \(stepListen) is no address for pods; say it by --step-url, too")
+        }
+    }
+}
+
+/// The same as plain values.
+struct KubernetesSettings: Sendable, Hashable {
+    var kubeconfig: String?
+    var context: String?
+    var stepListen: String?
+    var pods = PodSettings(stepImage: "martlet:\(BuildInfo.version)")
+}
+
+/// The executor for a cluster with the door that its pods come to.
+enum ClusterExecution {
+    static func executor(
+        _ settings: KubernetesSettings, grace: Int, local: LocalExecutor, store: LocalArtifactStore,
+        dataDirectory: String
+    ) throws -> SplitExecutor {
+        var pods = settings.pods
+        pods.graceSeconds = grace
+        do {
+            let access = try Kubeconfig.access(
+                path: settings.kubeconfig, context: settings.context, environment: Environment.all)
+            var door: StepDoor?
+            if let listen = settings.stepListen ?? (pods.serverURL == nil ? nil : "0.0.0.0:2747") {
+                let opened = try StepDoor(listen)
+                pods.serverURL = pods.serverURL ?? opened.url
+                door = opened
+            }
+            let client = try KubernetesClient(access, now: Environment.now)
+            let executor = try KubernetesExecutor(
+                client: client, settings: pods, store: store, dataDirectory: dataDirectory,
+                now: Environment.now)
+            door?.open(for: executor.exchange)
+            return SplitExecutor(pods: executor, local: local, keeping: door)
+        } catch {
+            throw CommandError("\(error)", status: 2)
+        }
+    }
+}
+
+/// The gateway on a thread-safe handle: it listens before the first pod is told where.
+final class StepDoor: Sendable {
+    let url: String
+    private let host: String
+    private let port: Int
+    private let task = Mutex<Task<Void, Never>?>(nil)
+
+    /// - Throws: when the address cannot be used.
+    init(_ listen: String) throws {
+        guard let address = ListenAddress(listen) else {
+            throw CommandError("--step-listen: \"\(listen)\" is not HOST:PORT", status: 64)
+        }
+        host = address.host
+        port = address.port == 0 ? try FreePort.find(host: address.host) : address.port
+        url = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+
+    deinit { task.withLock { $0?.cancel() } }
+
+    /// Serves for as long as the process lives; a door that cannot be opened is said once and tried again.
+    func open(for exchange: StepExchange) {
+        let (host, port) = (host, port)
+        let serving = Task {
+            let gateway = StepGateway(
+                host: host, port: port, bodyLimitBytes: StepExchange.pieceLimitBytes
+            ) { request in
+                let answer = exchange.answer(
+                    .init(
+                        method: request.method, path: request.path, offset: request.offset,
+                        authorization: request.authorization, body: request.body))
+                switch answer.content {
+                case .bytes(let bytes): return .init(status: answer.status, bytes: bytes)
+                case .file(let path): return .init(status: answer.status, file: path)
+                }
+            }
+            while !Task.isCancelled {
+                do {
+                    try await gateway.run(onReady: { _ in })
+                } catch {
+                    Output.warning("pods cannot reach artifacts: cannot listen at \(host):\(port): \(error)")
+                }
+                try? await Task.sleep(for: .seconds(5))
+            }
+        }
+        task.withLock { $0 = serving }
+    }
+}
+
+enum FreePort {
+    /// A port that nobody listens at now.
+    static func find(host: String) throws -> Int {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard socket >= 0 else { throw CommandError("no socket can be made", status: 2) }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr(host)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket, $0, size) == 0 && getsockname(socket, $0, &size) == 0
+            }
+        }
+        guard isBound else {
+            throw CommandError("--step-listen: \(host) is no address of this machine to listen at", status: 2)
+        }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
