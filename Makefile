@@ -178,6 +178,7 @@ service-checks: clients
 	"$(CLIENTS)/bin/python" Tests/Interop/prometheus_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/page_check.py $(ARGS)
 	"$(CLIENTS)/bin/python" Tests/Interop/page_forms_check.py $(ARGS)
+	"$(CLIENTS)/bin/python" Tests/Interop/page_models_check.py --martlet "$(MARTLET)"
 
 .PHONY: web-list
 web-list: ## Write the list of the page's files anew, after one was added to web/ or removed.

@@ -93,7 +93,8 @@ extension Store {
         }
     }
 
-    /// - Parameter reference: a tag, a version as `3` or `v3`, at least eight digits of the hash; nil: the newest.
+    /// - Parameter reference: a tag, a version as `3` or `v3`, at least eight digits of the hash; nil: the
+    ///   newest.
     package func model(namespace: String, name: String, _ reference: String?) async throws -> ModelRow? {
         let path = path
         return try await read { database in

@@ -75,7 +75,10 @@ struct ServerCommand: AsyncParsableCommand {
             dataDirectory: data.path,
             controller: controller, now: Environment.now)
         observability.isOpen = operation.openMetrics
-        observability.executor = { controller.executorUsage?.families ?? [] }
+        observability.executor = {
+            (controller.executorUsage?.families ?? [])
+                + (controller.settings.deployments?.table.families ?? [])
+        }
         observability.storageProblem = { await controller.storageProblem }
         let service: ServiceServer
         do {

@@ -16,7 +16,8 @@ enum StepFiles {
 
     /// Whether a value names an input of a step that it was not given.
     static func isAbsentInput(_ value: String) -> Bool {
-        value.hasPrefix(MartletStep.inputDirectory + "/") && !Disk.exists(value)
+        value.hasPrefix(MartletStep.inputDirectory + "/") && Disk.exists(MartletStep.configPath)
+            && !Disk.exists(value)
     }
 
     /// The path, or a link to it in `directory` whose name has an ending.

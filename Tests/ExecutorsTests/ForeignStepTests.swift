@@ -81,7 +81,8 @@ struct ForeignStepTests {
             template: [
                 "name": "t",
                 "sft": [
-                    "model": .string(workshop.directory), "dataset": [.string(file + "#5"), "/absent/x.jsonl"],
+                    "model": .string(workshop.directory),
+                    "dataset": [.string(file + "#5"), "/absent/x.jsonl"],
                     "system": "/etc/passwd", "val_dataset": "/.martlet/inputs/val_dataset",
                 ],
             ])

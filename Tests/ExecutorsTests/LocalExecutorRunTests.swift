@@ -250,7 +250,7 @@ struct LocalExecutorRunTests {
             "main: Error (exit code 134)", .memory
         ),
         (
-            "echo 'torch.cuda.OutOfMemoryError' >&2; seq 1 20000; exit 137", "main: Error (exit code 137)",
+            "echo 'torch.cuda.OutOfMemoryError' >&2; seq 1 2000; exit 137", "main: Error (exit code 137)",
             .memory
         ),
         (

@@ -194,8 +194,9 @@ struct KubernetesClientTests {
         _ = try world.server.objects.create(ObjectPlace(resource: "configmaps", namespace: "ml"), owner)
         let claim = ObjectPlace(resource: "persistentvolumeclaims", namespace: "ml")
         _ = try world.server.objects.create(claim, ["metadata": ["name": "w-d"]])
+        let pod = try world.executor.renderer.pod(for: launch, owner: nil, token: "")
+        _ = try world.server.objects.create(ExecutorWorld.place(""), pod)
         await world.executor.launch(launch, values: LaunchValues())
-        for _ in 0..<6000 where world.podNames.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
         try world.setStatus("w-step-1", ExecutorWorld.succeeded)
         #expect(await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome?.phase == .succeeded)
         await world.executor.removeWorkingFiles(workflowUID: "u-1", nodeID: "w-1")

@@ -201,7 +201,7 @@ struct KubernetesExecutorTests {
     }
 
     @Test(
-        "Two hundred steps under a fault layer run once each, and none is stuck",
+        "Thirty steps under a fault layer run once each, and none is stuck",
         arguments: [1, 2, 3] as [UInt64])
     func storm(seed: UInt64) async throws {
         let world = try ExecutorWorld()
@@ -219,7 +219,7 @@ struct KubernetesExecutorTests {
             default: return nil
             }
         }
-        let count = 60
+        let count = 30
         var waiting = Set<String>()
         for index in 0..<count {
             var launch = Self.launch

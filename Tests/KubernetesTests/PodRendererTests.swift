@@ -174,6 +174,19 @@ struct PodRendererTests {
         #expect(words.contains("--after") && words.contains("a"))
     }
 
+    @Test("A set of one container that is to be tried again is tried again by the supervisor")
+    func setsRetry() throws {
+        let pod = try pod([
+            "name": "step",
+            "containerSet": [
+                "containers": [["name": "a", "image": "x", "command": ["a"]]],
+                "retryStrategy": ["retries": 2, "duration": "5s"],
+            ],
+        ])
+        let words = pod["spec"]?["containers"]?.arrayValue?.first?["command"]?.arrayValue ?? []
+        #expect(words.contains("--retries") && words.contains("5000"))
+    }
+
     @Test("A script is no argument: it lies in an annotation that is mounted")
     func scriptsAreMounted() throws {
         let pod = try pod([

@@ -195,7 +195,8 @@ struct DeploymentPlanTests {
 
     @Test("Whatever is killed when, driving a roll-out to its end needs no more than looking again")
     func simulation() {
-        // A world that does what it is told, one action a turn, and forgets the rest: a driver killed in between.
+        // A world that does what it is told, one action a turn, and forgets the rest: a driver killed in
+        // between.
         for skipped in 0..<6 {
             var deployment = Self.deployment(2, active: 1, wanted: 2, replicas: 2)
             var replicas = [0, 1].map { Self.replica(1, slot: $0, ready: 0) }

@@ -212,7 +212,7 @@ struct StepLintTests {
             (#"{"query": "a", "response": "b"}"#, "dpo: {}", false),
             (#"{"prompt": "a", "chosen": "b", "rejected": "c"}"#, "dpo: {}", true),
             (#"{"prompt": "a", "chosen": "b", "rejected": "c"}"#, "sft: {}", false),
-            (#"{"messages": [{"role": "user", "content": "a"}]}"#, "sft: {}", false),
+            (#"{"messages": [{"role": "user", "content": "a"}]}"#, "dpo: {}", false),
             (
                 #"{"messages": [{"role": "assistant", "content": "a"}], "label": true}"#,
                 "rlhf: {rlhf_type: kto}", true
@@ -255,7 +255,7 @@ struct StepLintTests {
     func annotations(_ annotations: String, _ more: String, _ message: String) {
         let problems = Self.problems(
             Self.step(
-                "metadata: {annotations: \(annotations)}\n    \(more.isEmpty ? "sft: {}" : more + "\n    sft: {}")"
+                "metadata: {annotations: \(annotations)}\n  \(more.isEmpty ? "sft: {}" : more + "\n  sft: {}")"
             ))
         #expect(problems.count == 1)
         #expect(problems.first?.message.contains(message) == true, "\(problems)")

@@ -1,4 +1,5 @@
-// Work that blocks for moments or, while a server is asked something, for longer: beside the threads that tasks share.
+// Work that blocks for moments or, while a server is asked something, for longer: beside the threads that
+// tasks share.
 
 import Dispatch
 

@@ -1,5 +1,5 @@
-// The verbs of deployments, for the command line and the server alike: what is wanted is written down, and whoever
-// looks after the deployments makes it so.
+// The verbs of deployments, for the command line and the server alike: what is wanted is written down, and
+// whoever looks after the deployments makes it so.
 
 package import Executors
 package import Persistence

@@ -1,5 +1,5 @@
-// What becomes of a `deploy` step: its revision is noted, its model laid out, and its end told when the roll-out has
-// ended, whoever drives that.
+// What becomes of a `deploy` step: its revision is noted, its model laid out, and its end told when the
+// roll-out has ended, whoever drives that.
 
 import Artifacts
 import Executors
@@ -106,6 +106,13 @@ extension DeploymentRunner {
                 pending.report(.waiting(key, message: "deployment \(spec.name) is being taken down"))
                 return nil
             }
+            guard launches[key]?.stage == .new else {
+                // The step was ended while its revision was being noted.
+                _ = try await store.changeDeployment(spec.name) {
+                    $0.fail(number, "the step was ended", at: moment)
+                }
+                return nil
+            }
             guard deployment.revision(number)?.phase == .preparing else {
                 launches[key]?.stage = .rollingOut(number)
                 return nil
@@ -140,7 +147,9 @@ extension DeploymentRunner {
         }
     }
 
-    private func goBack(_ key: AttemptKey) { launches[key]?.stage = .new }
+    private func goBack(_ key: AttemptKey) {
+        if case .layingOut? = launches[key]?.stage { launches[key]?.stage = .new }
+    }
 
     private func laidOut(_ key: AttemptKey, _ number: Int, modelHash: String) async {
         guard let pending = launches[key], pending.stage == .layingOut(number) else { return }
@@ -229,7 +238,8 @@ extension DeploymentRunner {
         }
     }
 
-    /// Where requests go: to the server, which knows what is ready, or straight to a replica where none serves.
+    /// Where requests go: to the server, which knows what is ready, or straight to a replica where none
+    /// serves.
     private nonisolated static func address(_ dataDirectory: String, _ name: String, _ table: DeploymentTable)
         async
         -> String

@@ -1,5 +1,6 @@
-// Looks after the deployments of a data directory: looks what runs, asks the plan what to do, does it, looks again.
-// Of all processes that could, the one with the lock acts; the others look, so that they know where requests go.
+// Looks after the deployments of a data directory: looks what runs, asks the plan what to do, does it, looks
+// again. Of all processes that could, the one with the lock acts; the others look, so that they know where
+// requests go.
 
 import Artifacts
 package import Executors
@@ -40,6 +41,8 @@ package actor DeploymentRunner {
     private let watcher: ExitWatcher
     private var known: [String: [ReplicaID: Knowledge]] = [:]
     private var lock: DriverLock?
+    private var isIdle = false
+    private var seenVersion = -1
     private nonisolated let hasStopped = Mutex(false)
     /// Steps of this process that wait for their revisions.
     var launches: [AttemptKey: PendingLaunch] = [:]
@@ -114,14 +117,26 @@ package actor DeploymentRunner {
     /// - Returns: what takes longer, to be done beside further passes.
     private func pass() async -> [Job] {
         do {
+            let version = try await store.dataVersion()
+            // Where nothing is deployed, looking costs next to nothing.
+            if launches.isEmpty, isIdle, version == seenVersion { return [] }
+            seenVersion = version
             if lock == nil { try await takeLock() }
             var jobs = try await advanceLaunches()
             let deployments = try await store.deployments()
+            isIdle = deployments.isEmpty
             table.keep(Set(deployments.map(\.name)))
-            for deployment in deployments { jobs += try await care(for: deployment) }
+            problem = nil
+            for deployment in deployments {
+                do {
+                    jobs += try await care(for: deployment)
+                } catch {
+                    // One that cannot be cared for now must not keep the others.
+                    problem = "\(deployment.name): \(error)"
+                }
+            }
             known = known.filter { entry in deployments.contains { $0.name == entry.key } }
             try await reportLaunches()
-            problem = nil
             return jobs
         } catch {
             // A full disk or a busy database passes; the next pass finds everything as it is.

@@ -1,5 +1,5 @@
-// Which replicas answer for which deployment at this moment, and how many requests each has: shared by the loop that
-// looks after them and by whoever sends requests there.
+// Which replicas answer for which deployment at this moment, and how many requests each has: shared by the
+// loop that looks after them and by whoever sends requests there.
 
 package import Scheduling
 import Synchronization
@@ -93,6 +93,9 @@ package final class DeploymentTable: Sendable {
     package func inFlight(_ name: String, _ id: ReplicaID) -> Int {
         entries.withLock { $0[name]?.loads[id]?.inFlight ?? 0 }
     }
+
+    /// Names of all deployments.
+    var names: [String] { entries.withLock { Array($0.keys) } }
 
     // MARK: For requests
 

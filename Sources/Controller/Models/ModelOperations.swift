@@ -76,7 +76,8 @@ package struct ModelOperations: Sendable {
         }
     }
 
-    /// Names all versions for who serves the folder: a process that was killed may have recorded some without.
+    /// Names all versions for who serves the folder: a process that was killed may have recorded some
+    /// without.
     package func nameAll() async throws {
         try await OperationError.naming { try await rename(try await store.models(limit: 10_000)) }
     }
@@ -195,8 +196,8 @@ package struct ModelOperations: Sendable {
         }
     }
 
-    /// Deletes the bytes of versions that nobody holds: not tagged, not deployed, not the newest, not young. What is
-    /// known of them stays.
+    /// Deletes the bytes of versions that nobody holds: not tagged, not deployed, not the newest, not young.
+    /// What is known of them stays.
     package func collect(_ rule: Collection) async throws -> Collected {
         try await refresh()
         return try await OperationError.naming {
@@ -247,8 +248,8 @@ package enum ModelFamily {
     /// Members of one answer.
     static let limit = 1_000
 
-    /// Ancestors and descendants of a version with itself, oldest first. Siblings by an ancestor are in it: a family
-    /// is what can be compared.
+    /// Ancestors and descendants of a version with itself, oldest first. Siblings by an ancestor are in it:
+    /// a family is what can be compared.
     package static func members(of id: Int64, in rows: [ModelRow]) -> [ModelRow] {
         let byID = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var children: [Int64: [Int64]] = [:]

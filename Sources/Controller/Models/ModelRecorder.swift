@@ -1,5 +1,5 @@
-// Records the models that runs have made, from the nodes that are saved: what a crash kept from being recorded is
-// found again by the revision up to which the recording has got.
+// Records the models that runs have made, from the nodes that are saved: what a crash kept from being
+// recorded is found again by the revision up to which the recording has got.
 
 import Artifacts
 import Executors
@@ -9,8 +9,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// Keeps the registry up to date with the runs. Models are laid out below `models` of the data directory in the layout
-/// of Hugging Face's cache, with bytes that are shared with the artifact store where the file system can.
+/// Keeps the registry up to date with the runs. Models are laid out below `models` of the data directory in
+/// the layout of Hugging Face's cache, with bytes that are shared with the artifact store where the file
+/// system can.
 package struct ModelRecorder: Sendable {
     /// Names a model: an annotation of the template.
     package static let nameAnnotation = "martlet.dev/model"

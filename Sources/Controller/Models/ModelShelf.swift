@@ -1,4 +1,5 @@
-// The folder of recorded models, in the layout of Hugging Face's cache, so that what serves such folders serves these.
+// The folder of recorded models, in the layout of Hugging Face's cache, so that what serves such folders
+// serves these.
 //
 //     models/models--NAME/snapshots/COMMIT/...      the files of a version; COMMIT is 40 digits of its hash
 //     models/models--NAMESPACE--NAME/...            in other namespaces than `default`

@@ -1,4 +1,5 @@
-// Small questions to a server on this machine: is it well, and does it answer. Blocks, so it belongs on a thread.
+// Small questions to a server on this machine: is it well, and does it answer. Blocks, so it belongs on a
+// thread.
 
 import Glibc
 package import Text

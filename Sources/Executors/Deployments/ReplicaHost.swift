@@ -162,7 +162,8 @@ package struct ReplicaHost: Sendable {
         return words
     }
 
-    /// The first free one of the ports that were named: two revisions need twice as many as there are replicas.
+    /// The first free one of the ports that were named: two revisions need twice as many as there are
+    /// replicas.
     private static func port(_ spec: DeploymentSpec, slot: Int) -> Int {
         guard spec.port > 0 else { return 0 }
         let ports = (0..<(2 * spec.replicas)).map { spec.port + ($0 + slot) % (2 * spec.replicas) }

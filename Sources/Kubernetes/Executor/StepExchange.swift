@@ -262,7 +262,9 @@ package final class StepExchange: Sendable {
         return ArtifactTransfer(store: store, namespace: launch.namespace) { name, key in
             guard let found = secrets[name] else { return nil }
             return found.values[key]
-                ?? found.encodedValues[key].flatMap(Base64Text.bytes).map { String(decoding: $0, as: UTF8.self) }
+                ?? found.encodedValues[key].flatMap(Base64Text.bytes).map {
+                    String(decoding: $0, as: UTF8.self)
+                }
         }
     }
 }

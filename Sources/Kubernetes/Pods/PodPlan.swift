@@ -120,7 +120,9 @@ struct PodPlan {
     /// Whether a container of the step image sends outputs to the server.
     var needsCompanion: Bool { settings.serverURL != nil && hasOutputs }
     /// Whether the commands are wrapped: to take what they leave, to end sidecars, to keep an order.
-    var needsSupervisor: Bool { hasOutputs || work.count > 1 || sidecars.contains(where: \.isWrapped) }
+    var needsSupervisor: Bool {
+        hasOutputs || work.count > 1 || retries > 0 || sidecars.contains(where: \.isWrapped)
+    }
 
     // MARK: What cannot be
 
@@ -136,7 +138,7 @@ struct PodPlan {
         }
         if let unwrapped = work.first(where: { !$0.isWrapped }) {
             let wants = hasOutputs && unwrapped.isMain ? "outputs are to be taken from it" : nil
-            if let reason = wants ?? (work.count > 1 ? "it belongs to a set" : nil) {
+            if let reason = wants ?? (work.count > 1 || retries > 0 ? "it belongs to a set" : nil) {
                 throw PodProblem(
                     "container \"\(unwrapped.name)\" of image \(unwrapped.container.image) has no command, and "
                         + "\(reason); write what the image runs as `command`")

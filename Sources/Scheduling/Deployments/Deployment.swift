@@ -1,5 +1,5 @@
-// A deployment as a value: what is served, what shall be, and what was. Every change of it is a method here; each may
-// be done twice, since whoever decided it may be killed before it is known to be saved.
+// A deployment as a value: what is served, what shall be, and what was. Every change of it is a method here;
+// each may be done twice, since whoever decided it may be killed before it is known to be saved.
 
 package import Text
 import WorkflowLanguage

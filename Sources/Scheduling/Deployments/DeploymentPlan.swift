@@ -1,5 +1,5 @@
-// What is to be done about a deployment, decided from what is wanted and what is seen. Whoever carries it out looks
-// again afterwards: nothing here remembers, so that a killed driver's successor decides the same.
+// What is to be done about a deployment, decided from what is wanted and what is seen. Whoever carries it
+// out looks again afterwards: nothing here remembers, so that a killed driver's successor decides the same.
 
 package import Text
 

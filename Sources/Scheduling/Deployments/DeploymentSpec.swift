@@ -22,7 +22,8 @@ package struct DeploymentSpec: Sendable, Hashable {
     private static let quantizations: Set = ["stored", "int8", "int4"]
 
     package var name: String
-    /// A directory, or a name of the registry with an optional `:tag`; nil where an input artifact is the model.
+    /// A directory, or a name of the registry with an optional `:tag`; nil where an input artifact is the
+    /// model.
     package var model: String?
     package var replicas = 1
     /// The first of the ports that replicas listen on; 0 takes free ones.

@@ -1,5 +1,5 @@
-// Hands requests for a deployment to one of its replicas. A request whose answer has not begun is tried on another
-// one, so that a replacement, or a replica that dies, fails none.
+// Hands requests for a deployment to one of its replicas. A request whose answer has not begun is tried on
+// another one, so that a replacement, or a replica that dies, fails none.
 
 import Controller
 import Scheduling
@@ -46,8 +46,8 @@ struct DeploymentProxy: Sendable {
         var attempts = 0
         while true {
             switch table.choose(name, excluding: silent) {
-            case .unknown: throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"")
-            case .noneReady:
+            // The caller knows that there is one: the table has not got it yet.
+            case .noneReady, .unknown:
                 // One that did not answer a moment ago may do so now.
                 silent = []
                 guard surroundings.now() < deadline else { throw Self.unavailable(name) }
@@ -115,11 +115,14 @@ struct DeploymentProxyRoutes: RouteGroup {
     private static let refused: Set = ["load_lora_adapter", "unload_lora_adapter"]
 
     let proxy: DeploymentProxy
+    /// The namespace of a deployment that the table does not have: a server that has just begun has not
+    /// looked yet.
+    var lookUp: @Sendable (String) async throws -> String? = { _ in nil }
 
     var routes: [ServiceRoute] {
         ["GET", "POST"].map { method in
-            // Asking a model changes nothing that the audit log tells of; a program that only asks needs no right to
-            // change anything, either.
+            // Asking a model changes nothing that the audit log tells of; a program that only asks needs no
+            // right to change anything, either.
             ServiceRoute(
                 method, "/deployments/{name}/v1/{path...}", "Deployment_\(method == "GET" ? "Read" : "Ask")",
                 .run(.viewer), isWrite: false, bodyLimitBytes: Self.bodyLimitBytes
@@ -129,8 +132,9 @@ struct DeploymentProxyRoutes: RouteGroup {
 
     private func answer(_ request: ServiceRequest) async throws -> HTTPReply {
         let (name, path) = (request["name"], request["path"])
-        guard let namespace = proxy.table.namespace(of: name),
-            request.principal.may(.viewer, in: namespace)
+        var known = proxy.table.namespace(of: name)
+        if known == nil { known = try await lookUp(name) }
+        guard let namespace = known, request.principal.may(.viewer, in: namespace)
         else { throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"") }
         try request.require(.viewer, in: namespace)
         guard !Self.refused.contains(path) else {

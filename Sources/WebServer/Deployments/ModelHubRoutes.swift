@@ -1,5 +1,5 @@
-// `/hf`: the models that runs have made, for Hugging Face's clients. The hub's own routes answer, over the folder where
-// models are recorded; who may see which namespace is decided here.
+// `/hf`: the models that runs have made, for Hugging Face's clients. The hub's own routes answer, over the
+// folder where models are recorded; who may see which namespace is decided here.
 
 import Controller
 import Glibc

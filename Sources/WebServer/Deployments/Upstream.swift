@@ -1,5 +1,5 @@
-// One request to a replica on this machine, its answer taken piece by piece: nothing is read before it is wanted, and
-// whoever lets go of it closes the connection, which ends the work behind it.
+// One request to a replica on this machine, its answer taken piece by piece: nothing is read before it is
+// wanted, and whoever lets go of it closes the connection, which ends the work behind it.
 
 import NIOCore
 import NIOHTTP1

@@ -1,6 +1,8 @@
 // All parts of the service, in one place: a part is a line here and a folder beside this one.
 
 import Controller
+import Persistence
+import Scheduling
 
 enum ServiceRoutes {
     /// The groups of routes around what they stand on.
@@ -16,7 +18,8 @@ enum ServiceRoutes {
             DeploymentProxyRoutes(
                 proxy: DeploymentProxy(
                     table: context.operations.controller?.settings.deployments?.table ?? DeploymentTable(),
-                    surroundings: context.surroundings)),
+                    surroundings: context.surroundings),
+                lookUp: { [store = context.store] in try await store.deployment($0)?.namespace }),
             ModelHubRoutes(context),
             MetricsRoutes(
                 context: context, sources: MetricsSources(observability), isOpen: observability.isOpen),

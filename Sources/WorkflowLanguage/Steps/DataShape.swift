@@ -71,20 +71,9 @@ package enum DataShape {
         let isPair = has(["rejected", "rejected_response", "rejected_messages", "rejected_ids"])
         switch stage {
         case .texts: return has(messages + answers + questions + ["input_ids", "prompt_ids"])
-        case .conversations: return has(answers + ["input_ids", "prompt_ids"]) || hasAnswer(row)
+        case .conversations: return has(messages + answers + ["input_ids", "prompt_ids"])
         case .pairs: return isPair
         case .verdicts: return row["label"] != nil || isPair || row["chosen"] != nil
-        }
-    }
-
-    /// Whether a message is the assistant's. Messages in a text are for the trainer to read.
-    private static func hasAnswer(_ row: [String: JSONValue]) -> Bool {
-        guard let value = messages.lazy.compactMap({ row[$0] }).first else { return false }
-        guard let turns = value.arrayValue else { return true }
-        return turns.contains { turn in
-            let role = turn["role"]?.stringValue ?? turn["from"]?.stringValue
-            return role.map { ["assistant", "gpt", "bot", "tool_call"].contains($0) }
-                ?? (turn["gpt"] != nil || turn["assistant"] != nil)
         }
     }
 }

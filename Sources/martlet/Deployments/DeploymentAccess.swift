@@ -1,5 +1,5 @@
-// Deployments as the verbs see them: of a server by its API, or of a data directory, where the verb itself does the
-// work if no server looks after them.
+// Deployments as the verbs see them: of a server by its API, or of a data directory, where the verb itself
+// does the work if no server looks after them.
 
 import Controller
 import Persistence

@@ -64,6 +64,18 @@ struct DeploymentTableTests {
         }
     }
 
+    @Test("Each deployment has its numbers as metrics")
+    func metrics() {
+        let table = DeploymentTable()
+        #expect(table.families.isEmpty)
+        table.publish(Self.deployment(active: 1), [Self.view(1, 0), Self.view(1, 1, isReady: false)])
+        table.count("chat", failed: true)
+        let values = Dictionary(uniqueKeysWithValues: table.families.map { ($0.name, $0.series) })
+        let labels = [MetricFamily.Label("deployment", "chat")]
+        #expect(values["martlet_deployment_failures_total"] == [.init(labels, 1)])
+        #expect(values["martlet_deployment_ready_replicas"] == [.init(labels, 1)])
+    }
+
     @Test("What a request found silent is left out for it")
     func excluded() {
         let table = DeploymentTable()
