@@ -11,6 +11,7 @@ struct PodLogs: Sendable {
     /// A log is kept up to here, like a local step's.
     private static let limitBytes = 4 << 30
     private static let bufferBytes = 256 << 10
+    private static let tries = 5
 
     let client: KubernetesClient
     let dataDirectory: String
@@ -36,19 +37,33 @@ struct PodLogs: Sendable {
         let path = path(key)
         do {
             try Disk.makeDirectories(Disk.parent(of: path))
-            var text: [UInt8] = []
             let file = open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
             guard file >= 0 else { return }
             defer { close(file) }
-            var size = 0
             for container in names {
-                let tag = Array((container == "main" ? " stdout F " : " stdout:\(container) F ").utf8)
-                // A container that never was has no log.
-                try? await client.log(
-                    namespace: namespace, pod: name, container: container, follows: false
-                ) { line in
-                    let space = line.firstIndex(of: 32) ?? line.endIndex
+                try await copy(container, of: name, namespace, to: file, path)
+            }
+            if !Task.isCancelled { rename(path + ".new", path) }
+        } catch {
+            unlink(path + ".new")
+        }
+    }
+
+    /// Writes one container's log behind what is there. An answer that breaks off is asked for again, from its
+    /// beginning.
+    private func copy(
+        _ container: String, of pod: String, _ namespace: String, to file: Int32, _ path: String
+    ) async throws {
+        let tag = Array((container == "main" ? " stdout F " : " stdout:\(container) F ").utf8)
+        let start = lseek(file, 0, SEEK_END)
+        for attempt in 1...Self.tries {
+            var text: [UInt8] = []
+            var size = 0
+            do {
+                try await client.log(namespace: namespace, pod: pod, container: container, follows: false) {
+                    line in
                     guard size < Self.limitBytes else { return }
+                    let space = line.firstIndex(of: 32) ?? line.endIndex
                     text += line[..<space]
                     text += tag
                     text += line[min(space + 1, line.endIndex)...]
@@ -59,11 +74,14 @@ struct PodLogs: Sendable {
                         text.removeAll(keepingCapacity: true)
                     }
                 }
+                return try Disk.append(text, to: file, path: path)
+            } catch let error as KubernetesError {
+                // A container that never was has no log.
+                guard error.isPassing, attempt < Self.tries else { return }
+                ftruncate(file, start)
+                lseek(file, start, SEEK_SET)
+                try await Task.sleep(for: .milliseconds(200 * attempt))
             }
-            try Disk.append(text, to: file, path: path)
-            if !Task.isCancelled { rename(path + ".new", path) }
-        } catch {
-            unlink(path + ".new")
         }
     }
 
