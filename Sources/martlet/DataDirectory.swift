@@ -62,7 +62,8 @@ enum Environment {
         var found: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
-            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let pair = String(cString: text).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             found[String(pair[0])] = pair.count > 1 ? String(pair[1]) : ""
             entry += 1
         }

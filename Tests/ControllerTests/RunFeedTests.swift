@@ -195,7 +195,8 @@ struct RunFeedTests {
     }
 
     @Test(
-        "A payload is made once for all who ask at a time, and again after a failure", .timeLimit(.minutes(30))
+        "A payload is made once for all who ask at a time, and again after a failure",
+        .timeLimit(.minutes(30))
     )
     func payloads() async throws {
         let payloads = SharedPayloads<Int, String>(limit: 2)

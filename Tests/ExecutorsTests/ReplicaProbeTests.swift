@@ -40,7 +40,8 @@ struct ReplicaProbeTests {
         let host = try ReplicaHost(
             dataDirectory: data, martletExecutablePath: "/bin/false", supervisorPath: "/bin/false")
         #expect(host.replicas(of: "chat").isEmpty)
-        for name in ["2/replica-0-1", "2/replica-0-3", "10/replica-1-1", "2/model", "2/replica-x-1", "other"] {
+        for name in ["2/replica-0-1", "2/replica-0-3", "10/replica-1-1", "2/model", "2/replica-x-1", "other"]
+        {
             try FileManager.default.createDirectory(
                 atPath: host.directory("chat") + "/" + name, withIntermediateDirectories: true)
         }
