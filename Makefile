@@ -70,7 +70,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 		local log=.build/test.log
 		$(SWIFT) test --skip-build $(CHECKS) "$$@" 2>&1 | tee "$$log" && return
 		echo "test: what failed, once more:"
-		grep -E '✘ .*recorded an issue|↳|error:|Fatal' "$$log" | cut -c1-500 | head -n 15
+		grep -E '^✘ .*(recorded an issue|Caught)|^↳ [^TS]|error:|Fatal' "$$log" | cut -c1-500 | head -n 15
 		exit 1
 	}
 	swift_test --skip WebServerTests

@@ -101,11 +101,11 @@ extension FetchRun {
             if isFresh { try partial.clear() }
             try checkRoom(max(0, size - partial.allocatedBytes), in: Disk.parent(of: partial.path))
             try partial.allocate(size)
-            if size > Self.journalBytes { try partial.begin(DownloadJournal(identity: identity)) }
-            try startDigests(index, partial)
-        } else if partial.identity != identity {
-            try partial.append(identity)
+            let isFirst =
+                size <= Self.journalBytes ? true : try partial.begin(DownloadJournal(identity: identity))
+            if isFirst { return try startDigests(index, partial) }
         }
+        if let before = partial.identity, before != identity { try partial.append(identity) }
     }
 
     /// Starts the thread that follows a large file with its digests.

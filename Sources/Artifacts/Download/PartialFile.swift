@@ -33,7 +33,7 @@ final class PartialFile: Sendable {
         } catch {
             throw DownloadError(.disk, path: path, problem: error.problem, remedy: error.remedy)
         }
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DownloadError(errno: errno, path: path, while: "create") }
         if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             throw DownloadError(
@@ -71,8 +71,20 @@ final class PartialFile: Sendable {
         return found.received.isEmpty ? nil : found
     }
 
-    /// Writes the journal anew and keeps it open for more lines. Bytes that it does not name are not there.
-    func begin(_ content: DownloadJournal) throws(DownloadError) {
+    /// Writes the journal anew unless one is open, and keeps it open for more lines. Bytes that it does not name are
+    /// not there. Several threads may get their first bytes at a time: what one has noted, no other may overwrite.
+    /// - Returns: whether this call wrote it.
+    @discardableResult
+    func begin(_ content: DownloadJournal) throws(DownloadError) -> Bool {
+        try journal.withLock { journal throws(DownloadError) in
+            guard journal.descriptor < 0 else { return false }
+            let file = try open(content)
+            journal = Journal(descriptor: file, epoch: journal.epoch + 1, identity: content.identity)
+            return true
+        }
+    }
+
+    private func open(_ content: DownloadJournal) throws(DownloadError) -> Int32 {
         let text = Array(content.text(boot: Self.boot).utf8)
         do {
             try Disk.replace(journalPath, with: text, durable: !content.durable.isEmpty)
@@ -81,12 +93,9 @@ final class PartialFile: Sendable {
                 error.kind == .noSpace ? .noSpace : .disk, path: journalPath, problem: error.problem,
                 remedy: error.remedy)
         }
-        let file = open(journalPath, O_WRONLY | O_APPEND | O_CLOEXEC)
+        let file = Glibc.open(journalPath, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard file >= 0 else { throw DownloadError(errno: errno, path: journalPath, while: "open") }
-        journal.withLock { journal in
-            if journal.descriptor >= 0 { close(journal.descriptor) }
-            journal = Journal(descriptor: file, epoch: journal.epoch + 1, identity: content.identity)
-        }
+        return file
     }
 
     var hasJournal: Bool { journal.withLock { $0.descriptor >= 0 } }

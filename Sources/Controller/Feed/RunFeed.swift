@@ -167,10 +167,11 @@ package final class RunFeed: Sendable {
     ) async throws -> AsyncStream<[RunChange]> {
         let latest = try await store.latestRevision()
         if let revision, revision > latest { throw StoreError.expired(revision: revision) }
-        let reader = enroll(after: revision ?? latest, from: latest, uid: uid, namespaces: namespaces)
+        let revision = revision ?? latest
+        let (reader, told) = enroll(after: revision, from: latest, uid: uid, namespaces: namespaces)
         // The backlog is read once the reader is enrolled: what is saved meanwhile comes by both ways, and counts
-        // once.
-        if let revision, revision < latest {
+        // once. The others may have been told of more than was there a moment ago, and are not told again.
+        if revision < max(latest, told) {
             if let uid {
                 try await offerRun(uid, after: revision, to: reader)
             } else {
@@ -185,25 +186,27 @@ package final class RunFeed: Sendable {
         }
     }
 
+    /// - Returns: the reader, and up to where the readers were told when it joined them.
     private func enroll(
         after revision: Int64, from latest: Int64, uid: String?, namespaces: Set<String>?
-    ) -> FeedReader {
-        let (reader, isEnded) = state.withLock { state in
+    ) -> (FeedReader, told: Int64) {
+        let (reader, told, isEnded) = state.withLock { state in
             state.next += 1
             let id = state.next
             let reader = FeedReader(after: revision, uid: uid, namespaces: namespaces) { [weak self] in
                 self?.leave(id, uid)
             }
-            if state.seen == nil { state.seen = latest }
+            let told = state.seen ?? latest
+            state.seen = told
             if let uid {
                 state.single[uid, default: [:]][id] = Entry(reader: reader)
             } else {
                 state.general[id] = Entry(reader: reader)
             }
-            return (reader, state.isEnded)
+            return (reader, told, state.isEnded)
         }
         if isEnded { reader.end() }
-        return reader
+        return (reader, told)
     }
 
     private func leave(_ id: Int, _ uid: String?) {
