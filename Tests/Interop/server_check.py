@@ -30,6 +30,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -416,6 +417,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def tries(server, result):
+    """How many tries to tell of a run have come to this result, and are saved."""
+    with urllib.request.urlopen(server.url + "/metrics", timeout=10) as answer:
+        found = re.search(rb'martlet_notifications_total\{result="%s"\} (\d+)' % result.encode(), answer.read())
+    return int(found.group(1)) if found else 0
+
+
 def notifications(check, place):
     secret = "a secret of both"
     everyone, own, gone = Receiver(500, 200), Receiver(200), Receiver(410)
@@ -438,6 +446,9 @@ def notifications(check, place):
     with open(told + ".first") as file:
         check("in whole", json.load(file)["name"] == "first")
     check("the common webhook failed once", until(lambda: everyone.got))
+    # What is killed before it has noted a try tries again: webhooks are told at least once.
+    check("and the server has noted all three tries",
+          until(lambda: tries(server, "retried") == 1 and tries(server, "delivered") == 2))
     server.stop(signal.SIGKILL)
     server = place.server(*words, MARTLET_NOTIFY_SECRET=secret)
     check("and is told again by the next server", until(lambda: len(everyone.got) > 1, 60), len(everyone.got))
