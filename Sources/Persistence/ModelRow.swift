@@ -16,7 +16,7 @@ package struct ModelInput: Sendable, Hashable {
 
 /// A version of a model that is to be recorded.
 package struct NewModel: Sendable, Hashable {
-    package enum Kind: String, Sendable { case model, adapter }
+    package enum Kind: String, Sendable, CaseIterable { case model, adapter }
 
     package var namespace: String
     package var name: String

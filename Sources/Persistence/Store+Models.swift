@@ -7,26 +7,33 @@ package import Text
 extension Store {
     /// Where the recording has got to: a revision.
     private static let recordedSetting = "models.recorded"
+    /// What evaluations give.
+    private static let reportArtifact = "report"
 
-    /// Nodes that have succeeded since the models were last recorded, and the revision to note behind them.
-    /// - Parameter limit: nodes at most; ask again while there are as many.
+    /// Nodes that have succeeded since the models were last recorded and may have made or rated one, and the
+    /// revision to note behind them, also where there are none: else all would be looked through again.
+    /// - Parameter limit: nodes at most.
+    /// - Returns: nil if nothing has been saved since.
     package func unrecordedNodes(limit: Int = 2_000) async throws -> (
         nodes: [(uid: String, node: Node)], upTo: Int64
-    ) {
+    )? {
+        let names = (NewModel.Kind.allCases.map(\.rawValue) + [Self.reportArtifact]).map { "'\($0)'" }
         let path = path
-        return try await read { database in
+        return try await read { database -> (nodes: [(uid: String, node: Node)], upTo: Int64)? in
             let text: String? = try database.row(
                 "SELECT value FROM settings WHERE key = ?", [Self.recordedSetting])?[0]
             let last = text.flatMap { Int64($0) } ?? 0
             let newest =
                 try database.integer("SELECT value FROM counters WHERE name = 'run_revision'", []) ?? 0
-            guard newest > last else { return ([], last) }
+            guard newest > last else { return nil }
             let rows = try database.rows(
                 """
                 SELECT uid, sequence, body, nodes.revision FROM workflows
                 JOIN nodes ON nodes.workflow = workflows.id
                 WHERE workflows.revision > ?1 AND nodes.revision > ?1 AND nodes.phase = 'Succeeded'
-                    AND nodes.type = 'Pod' AND json_type(body, '$.outputs') IS NOT NULL
+                    AND nodes.type = 'Pod' AND EXISTS (
+                        SELECT 1 FROM json_each(body, '$.outputs.artifacts')
+                        WHERE json_extract(value, '$.name') IN (\(names.joined(separator: ", "))))
                 ORDER BY nodes.revision LIMIT ?2
                 """, [last, limit])
             let nodes = try rows.compactMap { row -> (uid: String, node: Node)? in

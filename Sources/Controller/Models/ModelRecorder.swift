@@ -34,12 +34,11 @@ package struct ModelRecorder: Sendable {
         var count = 0
         // Each page notes how far it got, so that this ends unless runs end faster than that.
         for _ in 0..<Self.pageLimit {
-            let (found, end) = try await store.unrecordedNodes()
-            guard !found.isEmpty else { return count }
+            guard let (found, end) = try await store.unrecordedNodes() else { return count }
             var models: [NewModel] = []
             var evaluations: [EvaluationRow] = []
             var definitions: [String: RunDefinition] = [:]
-            for (uid, node) in found where Self.mayMatter(node) {
+            for (uid, node) in found {
                 if definitions[uid] == nil {
                     definitions[uid] = try await store.workflow(uid: uid).flatMap {
                         RunDefinition(stored: $0.manifest)
@@ -52,11 +51,6 @@ package struct ModelRecorder: Sendable {
             count += models.count + evaluations.count
         }
         return count
-    }
-
-    private static func mayMatter(_ node: Node) -> Bool {
-        node.outputs.artifacts.contains { NewModel.Kind(rawValue: $0.name) != nil }
-            || node.outputs.artifacts.contains { $0.name == "report" }
     }
 
     private func take(
