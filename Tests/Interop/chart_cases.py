@@ -17,6 +17,17 @@ def secret(name, key):
     return {"name": name, "secret": {"secretName": key}}
 
 
+TLS = {
+    ARGS + "[--tls-cert]": "/etc/martlet/tls/tls.crt", ARGS + "[--tls-key]": "/etc/martlet/tls/tls.key",
+    POD + "volumes[tls]": secret("tls", "cert"),
+    POD + "containers[martlet].volumeMounts[tls]": {"name": "tls", "mountPath": "/etc/martlet/tls", "readOnly": True},
+    POD + "containers[martlet].startupProbe.httpGet.scheme": "HTTPS",
+    POD + "containers[martlet].livenessProbe.httpGet.scheme": "HTTPS",
+    POD + "containers[martlet].readinessProbe.httpGet.scheme": "HTTPS",
+    "Service/martlet:spec.ports[http]": GONE,
+    "Service/martlet:spec.ports[https]": {"name": "https", "port": 2746, "targetPort": "http"},
+}
+
 # (name, values, what is different from the defaults: place -> value, GONE for what is not there any more)
 CASES = [
     ("nothing set", {}, {}),
@@ -77,22 +88,37 @@ CASES = [
         "PersistentVolumeClaim/martlet": GONE, POD + "volumes[data].persistentVolumeClaim": GONE,
         POD + "volumes[data].emptyDir": {}}),
     ("two servers on a shared volume", {"replicaCount": 2, **RWX}, {
-        "Deployment/martlet:spec.replicas": 2, MODES: ["ReadWriteMany"]}),
+        "Deployment/martlet:spec.replicas": 2, MODES: ["ReadWriteMany"],
+        POD + "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{
+            "weight": 100, "podAffinityTerm": {
+                "topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": SELECTOR}}}]}}}),
+    ("two servers with an affinity of one's own", {"replicaCount": 2, "affinity": {"nodeAffinity": {}}, **RWX}, {
+        "Deployment/martlet:spec.replicas": 2, MODES: ["ReadWriteMany"], POD + "affinity": {"nodeAffinity": {}}}),
+    ("metrics for everybody", {"server": {"openMetrics": True}, "metrics": {"serviceMonitor": {
+        "enabled": True, "labels": {"release": "p"}}}}, {
+            ARGS + "[--open-metrics]": "",
+            "ServiceMonitor/martlet": {"spec": {
+                "jobLabel": "app.kubernetes.io/part-of", "namespaceSelector": {"matchNames": ["martlet"]},
+                "selector": {"matchLabels": SELECTOR},
+                "endpoints": [{"port": "http", "path": "/metrics", "interval": "30s"}]}}}),
+    ("metrics by a token and TLS", {"tls": {"secretName": "cert"}, "metrics": {"serviceMonitor": {
+        "enabled": True, "interval": "1m", "tokenSecret": {"name": "viewer"}}}}, {
+            **TLS,
+            "ServiceMonitor/martlet": {"spec": {
+                "jobLabel": "app.kubernetes.io/part-of", "namespaceSelector": {"matchNames": ["martlet"]},
+                "selector": {"matchLabels": SELECTOR},
+                "endpoints": [{
+                    "port": "https", "path": "/metrics", "interval": "1m", "scheme": "https",
+                    "tlsConfig": {"insecureSkipVerify": False},
+                    "authorization": {"credentials": {"name": "viewer", "key": "token"}}}]}}}),
+    ("alert rules", {"metrics": {"rules": {"enabled": True}}}, {"PrometheusRule/martlet": {}}),
     ("no server for now", {"replicaCount": 0}, {"Deployment/martlet:spec.replicas": 0}),
     ("tokens of one's own", {"auth": {"token": TOKEN, "secretKey": KEY}}, {
         "Secret/martlet:data.token": base64.b64encode(TOKEN.encode()).decode(),
         "Secret/martlet:data.secret-key": base64.b64encode(KEY.encode()).decode()}),
     ("a Secret that is there", {"auth": {"existingSecret": "mine"}}, {
         "Secret/martlet": GONE, POD + "volumes[secret].secret.secretName": "mine"}),
-    ("TLS in the server", {"tls": {"secretName": "cert"}}, {
-        ARGS + "[--tls-cert]": "/etc/martlet/tls/tls.crt", ARGS + "[--tls-key]": "/etc/martlet/tls/tls.key",
-        POD + "volumes[tls]": secret("tls", "cert"),
-        POD + "containers[martlet].volumeMounts[tls]": {"name": "tls", "mountPath": "/etc/martlet/tls", "readOnly": True},
-        POD + "containers[martlet].startupProbe.httpGet.scheme": "HTTPS",
-        POD + "containers[martlet].livenessProbe.httpGet.scheme": "HTTPS",
-        POD + "containers[martlet].readinessProbe.httpGet.scheme": "HTTPS",
-        "Service/martlet:spec.ports[http]": GONE,
-        "Service/martlet:spec.ports[https]": {"name": "https", "port": 2746, "targetPort": "http"}}),
+    ("TLS in the server", {"tls": {"secretName": "cert"}}, TLS),
     ("an account that is there", {"serviceAccount": {"create": False, "name": "mine"}}, {
         "ServiceAccount/martlet": GONE, POD + "serviceAccountName": "mine",
         "RoleBinding/martlet:subjects[mine]": {"kind": "ServiceAccount", "name": "mine", "namespace": "martlet"},
@@ -148,6 +174,7 @@ REFUSED = [
     ("a token that the server would not take", {"auth": {"token": "secret"}}, "auth.token.*does not match"),
     ("a key that is too short", {"auth": {"secretKey": "c2hvcnQ="}}, "auth.secretKey.*does not match"),
     ("a token beside a Secret", {"auth": {"token": TOKEN, "existingSecret": "x"}}, "would be used by nothing"),
+    ("metrics that nobody may read", {"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics wants a token"),
     ("root in restricted pods", {"steps": {"user": 0}}, "which restricted pods must not be"),
     ("an unknown service", {"service": {"type": "ExternalName"}}, "service.type.*not one of"),
     ("no port", {"service": {"port": 70000}}, "service.port.*greater than the maximum"),

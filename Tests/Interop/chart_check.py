@@ -116,6 +116,10 @@ def validated(objects, versions):
                 kubernetes_validate.validate(thing, version, strict=True)
             except kubernetes_validate.ValidationError as error:
                 problems.append(f"{place} ({version}): {'.'.join(map(str, error.path))}: {error.message[:300]}")
+            except kubernetes_validate.SchemaNotFoundError:
+                # The Prometheus operator's kinds are not Kubernetes' own.
+                if not thing["apiVersion"].startswith("monitoring.coreos.com/"):
+                    problems.append(f"{place}: {version} does not know {thing['apiVersion']}")
         if thing["kind"] == "Deployment":
             problems += [f"{place}: not restricted: {what}" for what in restricted(thing["spec"]["template"])]
     return problems
@@ -247,6 +251,10 @@ def other_chart_checks(checks, default, versions):
         if thing["metadata"]["name"].startswith("martlet") or len(thing["metadata"]["name"]) > 63])
     shared = {(t["kind"], t["metadata"]["name"]) for t in other} & {(t["kind"], t["metadata"]["name"]) for t in default}
     checks("a long release: no object has a name of the first one", not shared, str(shared))
+    rules = next(thing for thing in Renderer(chart).objects({"metrics": {"rules": {"enabled": True}}})
+                 if thing["kind"] == "PrometheusRule")
+    checks("the alert rules are the shipped ones", rules["spec"] == documents(
+        (DEPLOY / "monitoring" / "alerts.yaml").read_text(encoding="utf-8"))[0])
     # The token and the key of an earlier installation stay.
     found = next(thing for thing in default if thing["kind"] == "Secret")
     again = Renderer(chart, seed=2, cluster={("Secret", "martlet", "martlet"): found}).objects()

@@ -63,6 +63,11 @@ app.kubernetes.io/instance: {{ include "martlet.fullname" . }}
 {{- fail (printf "replicaCount is %d, but the volume (accessModes %s) can be mounted by one node only: the database is one SQLite file with one writer, and a second server on another node could never start to take over. Use a storage class that has ReadWriteMany and set persistence.accessModes [ReadWriteMany], or replicaCount 1: Kubernetes starts a lost server anew, and running steps go on meanwhile." (int .Values.replicaCount) (join ", " .Values.persistence.accessModes)) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.metrics.serviceMonitor -}}
+{{- if and .enabled (not .tokenSecret.name) (not $.Values.server.openMetrics) -}}
+{{- fail "metrics.serviceMonitor: /metrics wants a token. Make one by `martlet token create prometheus --role viewer`, put it into a Secret and name that in metrics.serviceMonitor.tokenSecret, or set server.openMetrics." -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq .Values.steps.podSecurity "restricted") (eq (int .Values.steps.user) 0) -}}
 {{- fail "steps.user 0 is root, which restricted pods must not be: say steps.podSecurity baseline, or another user." -}}
 {{- end -}}
