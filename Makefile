@@ -111,7 +111,8 @@ test-kubernetes-objects: build ## Image, chart, manifests and rendered workflows
 	"$(OBJECTS)/bin/pip" install -q kubernetes-validate PyYAML jsonschema
 	program="$(MARTLET)"; [ ! -x "$(RELEASED)" ] || program="$(RELEASED)"
 	python3 Tests/Interop/image_check.py --martlet "$$program"
-	"$(OBJECTS)/bin/python" Tests/Interop/chart_check.py --martlet "$(MARTLET)"
+	"$(OBJECTS)/bin/python" Tests/Interop/chart_check.py
+	"$(OBJECTS)/bin/python" Tests/Interop/chart_run_check.py --martlet "$(MARTLET)"
 	MARTLET_CONFORMANCE="$(MARTLET_CONFORMANCE)" "$(OBJECTS)/bin/python" Tests/Interop/kubernetes_check.py --martlet "$(MARTLET)" $(ARGS)
 
 .PHONY: test-golden

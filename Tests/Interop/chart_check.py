@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """The chart, the plain manifests and what each set of values makes of them.
 
-    chart_check.py [--martlet PATH] [--engine PATH] [NAME]...      only cases whose name has NAME in it
+    chart_check.py [--engine PATH] [NAME]...      only cases whose name has NAME in it
 
 Needs PyYAML, jsonschema and kubernetes-validate (PyPI), and kubectl for `kubectl kustomize`; no cluster. The chart is
 rendered by chart_render.py, never by helm. Each case says all that its values change against the defaults, so that
-nothing else may; every object is validated for the three newest versions, and every pod must be "restricted". With a
-program the server's arguments are tried on it; with chart_engine.go, built as it says, Go's own templates must make the
-same of every case.
+nothing else may; every object is validated for the three newest versions, and every pod must be "restricted". With
+chart_engine.go, built as it says, Go's own templates must make the same of every case.
 """
 
 import argparse
@@ -17,11 +16,8 @@ import json
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
 
 import kubernetes_validate
 
@@ -32,6 +28,8 @@ from server import Checks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+
+
 # MARK: Comparing
 
 def by_place(objects, skip=()):
@@ -278,44 +276,6 @@ def other_chart_checks(checks, default, versions):
         checks(f"the notes {name}", all(part in notes for part in says), notes)
 
 
-def server_checks(checks, martlet, default):
-    """Whether the program takes the arguments that the chart gives it, with the token of the chart's Secret."""
-    container = next(t for t in default if t["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    data = next(t for t in default if t["kind"] == "Secret")["data"]
-    with tempfile.TemporaryDirectory(prefix="martlet-chart-") as folder:
-        places = {"/etc/martlet/secret": folder, "0.0.0.0:2746": "127.0.0.1:0", "0.0.0.0:2747": "127.0.0.1:0"}
-        for key, text in data.items():
-            (pathlib.Path(folder) / key).write_bytes(base64.b64decode(text))
-        words = list(container["args"])
-        for old, new in places.items():
-            words = [word.replace(old, new) for word in words]
-        # Without a cluster, and with tokens though it is loopback.
-        words = [word for word in words if not word.startswith("--executor")] + ["--executor=noop", "--auth=token"]
-        environment = {one["name"]: one.get("value", "martlet") for one in container["env"]}
-        environment.update(HOME=folder, MARTLET_DATA_DIR=folder + "/data",
-                           MARTLET_SECRET_KEY_FILE=folder + "/secret-key", PATH="/usr/bin:/bin")
-        process = subprocess.Popen(
-            [martlet, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        watchdog = threading.Timer(60, process.kill)
-        watchdog.start()
-        line = process.stdout.readline()
-        address = re.search(r"https?://\S+", line)
-        token = base64.b64decode(data["token"]).decode()
-        if address:
-            def ask(*more):
-                return subprocess.run(
-                    [martlet, "list", "--server", address.group(0), *more], capture_output=True, text=True, timeout=60,
-                    env={"HOME": folder, "PATH": "/usr/bin:/bin"})
-            checks("the server takes the chart's arguments", True)
-            checks("the Secret's token opens it", ask("--token", token).returncode == 0, ask("--token", token).stderr)
-            checks("another one does not", ask("--token", TOKEN).returncode != 0)
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[1]
-        watchdog.cancel()
-        if not address:
-            checks("the server takes the chart's arguments", False, said[-500:])
-
-
 def engine_checks(checks, engine, chart):
     """Whether Go's text/template with Helm's functions makes the same objects, notes and refusals of all cases."""
     def by_go(renderer, values, found=None):
@@ -368,7 +328,6 @@ class ListChecks(Checks):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--martlet", help="program that the server's arguments are tried on")
     parser.add_argument("--engine", help="chart_engine.go as a program")
     parser.add_argument("names", nargs="*", help="only cases with one of these in their name")
     options = parser.parse_args()
@@ -400,8 +359,6 @@ def main():
         readme_checks(checks, versions)
         if options.engine:
             engine_checks(checks, options.engine, chart)
-        if options.martlet:
-            server_checks(checks, options.martlet, default)
     print(f"versions {', '.join(versions)}; {checks.failures} failed")
     return 1 if checks.failures else 0
 
