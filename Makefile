@@ -183,6 +183,7 @@ service-checks: clients
 	python3 Tests/Interop/remote_cli_check.py --martlet "$(MARTLET)"
 	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)"
 	# These need Debian's Node, Prometheus and Chromium, and clients from PyPI.
+	python3 Tests/Interop/dashboard_check.py --martlet "$(MARTLET)"
 	node --test Tests/Web/
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"

@@ -112,6 +112,7 @@ CASES = [
                     "tlsConfig": {"insecureSkipVerify": False},
                     "authorization": {"credentials": {"name": "viewer", "key": "token"}}}]}}}),
     ("alert rules", {"metrics": {"rules": {"enabled": True}}}, {"PrometheusRule/martlet": {}}),
+    ("a dashboard", {"metrics": {"dashboard": {"enabled": True}}}, {"ConfigMap/martlet-dashboard": {}}),
     ("no server for now", {"replicaCount": 0}, {"Deployment/martlet:spec.replicas": 0}),
     ("tokens of one's own", {"auth": {"token": TOKEN, "secretKey": KEY}}, {
         "Secret/martlet:data.token": base64.b64encode(TOKEN.encode()).decode(),

@@ -249,8 +249,11 @@ def other_chart_checks(checks, default, versions):
         if thing["metadata"]["name"].startswith("martlet") or len(thing["metadata"]["name"]) > 63])
     shared = {(t["kind"], t["metadata"]["name"]) for t in other} & {(t["kind"], t["metadata"]["name"]) for t in default}
     checks("a long release: no object has a name of the first one", not shared, str(shared))
-    rules = next(thing for thing in Renderer(chart).objects({"metrics": {"rules": {"enabled": True}}})
-                 if thing["kind"] == "PrometheusRule")
+    watched = Renderer(chart).objects({"metrics": {"rules": {"enabled": True}, "dashboard": {"enabled": True}}})
+    rules = next(thing for thing in watched if thing["kind"] == "PrometheusRule")
+    board = next(thing for thing in watched if thing["kind"] == "ConfigMap")
+    checks("the dashboard is the shipped one", board["metadata"]["labels"].get("grafana_dashboard") == "1" and json.loads(
+        board["data"]["martlet.json"]) == json.loads((DEPLOY / "monitoring" / "dashboard.json").read_text(encoding="utf-8")))
     checks("the alert rules are the shipped ones", rules["spec"] == documents(
         (DEPLOY / "monitoring" / "alerts.yaml").read_text(encoding="utf-8"))[0])
     # The token and the key of an earlier installation stay.

@@ -161,7 +161,7 @@ FUNCTIONS = {
     "toYaml": lambda value: yaml.safe_dump(plain(value), default_flow_style=False, width=10_000).strip(),
     "indent": lambda count, text: "\n".join(" " * count + line for line in text.split("\n")),
     "nindent": lambda count, text: "\n" + "\n".join(" " * count + line for line in text.split("\n")),
-    "trunc": lambda count, text: text[:count], "trimSuffix": lambda end, text: text.removesuffix(end),
+    "trim": lambda text: text.strip(), "trunc": lambda count, text: text[:count], "trimSuffix": lambda end, text: text.removesuffix(end),
     "replace": lambda old, new, text: text.replace(old, new), "join": lambda mark, items: mark.join(map(printed, items)),
     "contains": lambda part, text: part in text, "has": lambda item, items: item in items,
     "list": lambda *items: list(items), "dict": lambda *items: dict(zip(items[::2], items[1::2])),
