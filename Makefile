@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-24s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: ## Install the system packages that are missing (Debian and its kin).
@@ -102,6 +102,19 @@ test-conformance: build ## Run the cases of MARTLET_CONFORMANCE=DIR (default ../
 test-kubernetes: build ## Run the same cases as pods; MARTLET_TEST_KUBECONFIG=FILE takes a real cluster.
 	python3 Tests/Conformance/kubernetes.py "$(MARTLET_CONFORMANCE)/argo-examples" "$(MARTLET_CONFORMANCE)/argo-semantics" $(ARGS)
 
+# Kubernetes' schemas and a YAML reader for the checks of objects; megabytes.
+OBJECTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/objects
+
+.PHONY: test-kubernetes-objects
+test-kubernetes-objects: build ## Image, chart, manifests and rendered workflows by Kubernetes' schemas (PyPI; kubectl).
+	[ -x "$(OBJECTS)/bin/python" ] || python3 -m venv "$(OBJECTS)"
+	"$(OBJECTS)/bin/pip" install -q kubernetes-validate PyYAML jsonschema
+	program="$(MARTLET)"; [ ! -x "$(RELEASED)" ] || program="$(RELEASED)"
+	python3 Tests/Interop/image_check.py --martlet "$$program"
+	"$(OBJECTS)/bin/python" Tests/Interop/chart_check.py
+	"$(OBJECTS)/bin/python" Tests/Interop/chart_run_check.py --martlet "$(MARTLET)"
+	MARTLET_CONFORMANCE="$(MARTLET_CONFORMANCE)" "$(OBJECTS)/bin/python" Tests/Interop/kubernetes_check.py --martlet "$(MARTLET)" $(ARGS)
+
 .PHONY: test-golden
 test-golden: build golden-cases ## Compare with the reference stack's numbers in MARTLET_GOLDEN=DIR (default ../shared/golden).
 
@@ -170,6 +183,7 @@ service-checks: clients
 	python3 Tests/Interop/remote_cli_check.py --martlet "$(MARTLET)"
 	python3 Tests/Faults/hostile_client.py --martlet "$(MARTLET)"
 	# These need Debian's Node, Prometheus and Chromium, and clients from PyPI.
+	python3 Tests/Interop/dashboard_check.py --martlet "$(MARTLET)"
 	node --test Tests/Web/
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"

@@ -53,10 +53,12 @@ struct ServerCommand: AsyncParsableCommand {
         }
         let store = try data.openStore()
         let lock = try ServerLock.take(data.path)
+        try await access.admitToken(to: store)
         if settings.needsTokens, try await !store.hasUsableToken(at: Environment.now()) {
             throw CommandError(
                 "\(settings.host) can be reached by others, and there is no token yet that opens anything: make one "
-                    + "by `martlet token create NAME --role admin --data-dir \(data.path)`, or say --auth none outright",
+                    + "by `martlet token create NAME --role admin --data-dir \(data.path)` or bring one by "
+                    + "--admin-token-file, or say --auth none outright",
                 status: 64)
         }
         try await serve(settings, store, lock, log, observability)
@@ -179,6 +181,12 @@ struct ServerAccessOptions: ParsableArguments {
     var auth = ServiceSettings.Authentication.automatic
 
     @Option(
+        help: ArgumentHelp(
+            "A file with a token that is to be an admin's: mrt_ and 40 letters or digits. What the file had before is "
+                + "revoked.", valueName: "FILE"))
+    var adminTokenFile: String?
+
+    @Option(
         name: .customLong("allow-host"),
         help: ArgumentHelp(
             "Name of a proxy before a loopback server without tokens; may be given again.", valueName: "NAME")
@@ -195,6 +203,18 @@ struct ServerAccessOptions: ParsableArguments {
     func validate() throws {
         if (tlsCert == nil) != (tlsKey == nil) {
             throw ValidationError("--tls-cert and --tls-key are given together")
+        }
+    }
+
+    /// Lets the token of the file in.
+    func admitToken(to store: Store) async throws {
+        guard let adminTokenFile else { return }
+        let path = Environment.absolute(adminTokenFile)
+        let contents = try Environment.read(path, limit: BroughtToken.limitBytes)
+        do {
+            try await BroughtToken.admit(contents, from: path, in: store, now: Environment.now())
+        } catch let error as TokenOrderError {
+            throw CommandError("--admin-token-file: \(error)", status: 2)
         }
     }
 

@@ -4,13 +4,17 @@
     kubernetes_check.py [--martlet PATH] [DIR|FILE]...     default: workflows/ and ../shared/argo-*
 
 Needs kubernetes-validate and PyYAML (PyPI). Every object must be valid for the three newest versions that
-kubernetes-validate knows, every pod must pass "restricted" unless its manifest asks for more and is refused, and a
-second rendering must give the same bytes.
+kubernetes-validate knows, every pod and every template of pods must pass "restricted" unless its manifest asks for more
+and is refused, and a second rendering must give the same bytes. Each manifest is rendered as it is, and for an
+installation with claims for checkpoints and models. Objects of kinds that others define (JobSet) have no schema here;
+they are counted. MARTLET_CONFORMANCE names another folder than ../shared.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,7 +22,16 @@ import kubernetes_validate
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests" / "Conformance"))
+from fixtures import Fixtures  # noqa: E402 - beside the conformance run, which shares it
+
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+WORKFLOWS = {"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"}
+VARIANTS = {
+    "plain": [],
+    "claims": ["--checkpoint-claim", "checkpoints", "--model-cache-claim", "models", "--instance", "team-a",
+               "--step-image", "registry.example.com/martlet:1", "--step-url", "https://martlet-steps.ml.svc:2747"],
+}
 
 
 def newest_versions():
@@ -51,42 +64,84 @@ def restricted(pod):
         if profile not in ("RuntimeDefault", "Localhost"):
             found.append(f"{name}: seccomp {profile}")
         found += [f"{name}: hostPort" for port in container.get("ports", []) if port.get("hostPort")]
+        handlers = [container.get(key, {}) for key in ("livenessProbe", "readinessProbe", "startupProbe")]
+        handlers += container.get("lifecycle", {}).values()
+        found += [f"{name}: a host in a probe or hook" for handler in handlers
+                  for key in ("httpGet", "tcpSocket") if handler.get(key, {}).get("host")]
     return found
 
 
-def render(martlet, path, level):
-    words = [martlet, "render", str(path), "--pod-security", level]
+def pods_of(thing):
+    """The pods that an object is or makes."""
+    if thing["kind"] == "Pod":
+        return [thing]
+    template = thing.get("spec", {}).get("template") if isinstance(thing.get("spec"), dict) else None
+    return [template] if isinstance(template, dict) and "containers" in template.get("spec", {}) else []
+
+
+def marked(thing):
+    """Whether an object can be found again and goes with its run."""
+    metadata, problems = thing["metadata"], []
+    if metadata.get("labels", {}).get("app.kubernetes.io/managed-by") != "martlet":
+        problems.append("no label managed-by")
+    is_owner = thing["kind"] == "ConfigMap" and metadata["name"].startswith("martlet-run-")
+    # What is deployed outlives the run that made it.
+    if not is_owner and thing["kind"] in ("Pod", "Job") and not metadata.get("ownerReferences"):
+        problems.append("no owner")
+    for key, value in metadata.get("labels", {}).items():
+        if not re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value):
+            problems.append(f"label {key}: {value!r}")
+    return problems
+
+
+def render(martlet, path, level, options, loads):
+    words = [martlet, "render", str(path), "--pod-security", level, *options]
+    words += [word for load in loads for word in ("--load", load)]
     return subprocess.run(words, capture_output=True, text=True, timeout=120)
 
 
-def check(martlet, path, versions, counts):
-    problems = []
-    done = render(martlet, path, "restricted")
-    level = "restricted"
+def check(martlet, path, variant, loads, versions):
+    """Problems, and what was counted, of one manifest rendered in one way."""
+    problems, counts, level, options = [], {}, "restricted", VARIANTS[variant]
+
+    def count(name):
+        counts[name] = counts.get(name, 0) + 1
+
+    done = render(martlet, path, level, options, loads)
     if done.returncode == 1 and 'Pod Security "restricted"' in done.stderr:
         # It asks for more, and is told so; with the word it must be valid all the same.
-        level, counts["refused"] = "privileged", counts["refused"] + 1
-        done = render(martlet, path, level)
+        level = "privileged"
+        count("refused by restricted")
+        done = render(martlet, path, level, options, loads)
     if done.returncode == 1 and not done.stdout.strip():
-        return [f"nothing was rendered: {done.stderr.strip()[-300:]}"]
+        return [f"nothing was rendered: {done.stderr.strip()[-300:]}"], counts, ""
+    why = ""
     if done.returncode == 1:
-        counts["partly"] += 1
-        counts["why"].append(f"{path.name}: {done.stderr.strip().splitlines()[-1][:200]}")
+        count("partly")
+        why = f"{path.name}: {done.stderr.strip().splitlines()[-1][:200]}"
     elif done.returncode != 0:
-        return [f"ended with {done.returncode}: {done.stderr.strip()[-300:]}"]
-    if render(martlet, path, level).stdout != done.stdout:
+        return [f"ended with {done.returncode}: {done.stderr.strip()[-300:]}"], counts, ""
+    if render(martlet, path, level, options, loads).stdout != done.stdout:
         problems.append("a second rendering differs")
+    names = set()
     for thing in yaml.safe_load_all(done.stdout):
         place = f"{thing['kind']} {thing['metadata']['name']}"
-        counts[thing["kind"]] = counts.get(thing["kind"], 0) + 1
+        if place in names:
+            # Two templates of one name, of which a run would tell apart the nodes.
+            count("names that come twice")
+        names.add(place)
+        count(thing["kind"])
         for version in versions:
             try:
                 kubernetes_validate.validate(thing, version, strict=True)
             except kubernetes_validate.ValidationError as error:
                 problems.append(f"{place} ({version}): {'.'.join(map(str, error.path))}: {error.message[:300]}")
-        if thing["kind"] == "Pod" and level == "restricted":
-            problems += [f"{place}: not restricted: {what}" for what in restricted(thing)]
-    return problems
+            except (kubernetes_validate.SchemaNotFoundError, kubernetes_validate.InvalidSchemaError):
+                count("without a schema")
+        problems += [f"{place}: {what}" for what in marked(thing)]
+        if level == "restricted":
+            problems += [f"{place}: not restricted: {what}" for pod in pods_of(thing) for what in restricted(pod)]
+    return problems, counts, why
 
 
 def main():
@@ -96,21 +151,31 @@ def main():
     options = parser.parse_args()
     shared = pathlib.Path(os.environ.get("MARTLET_CONFORMANCE", ROOT.parent / "shared"))
     paths = options.paths or [ROOT / "workflows", shared / "argo-examples", shared / "argo-semantics"]
-    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.yaml")))]
-    versions, counts, failed, checked = newest_versions(), {"refused": 0, "partly": 0, "why": []}, 0, 0
-    for file in files:
-        text = file.read_text(encoding="utf-8")
-        if "kind: Workflow" not in text and "kind: CronWorkflow" not in text and "WorkflowTemplate" not in text:
-            continue
-        checked += 1
-        problems = check(options.martlet, file, versions, counts)
-        failed += bool(problems)
-        for problem in problems:
-            print(f"{file.name}: {problem}")
-    why = counts.pop("why")
-    print("\n".join(why))
-    print(f"versions {', '.join(versions)}; {checked} files, {failed} failed; {counts}")
-    return 1 if failed or not checked else 0
+    for path in paths:
+        if not path.exists():
+            print(f"no folder {path}, so none of its manifests; MARTLET_CONFORMANCE=DIR names another than ../shared")
+    work = []
+    for path in filter(pathlib.Path.exists, paths):
+        fixtures = Fixtures(path if path.is_dir() else path.parent)
+        for file in [path] if path.is_file() else sorted(path.rglob("*.yaml")):
+            kinds = set(re.findall(r"^kind:\s*[\"']?(\w+)", file.read_text(encoding="utf-8"), re.M))
+            if kinds & WORKFLOWS:
+                work += [(file, variant, fixtures.needed_by(file)) for variant in VARIANTS]
+    versions, totals, failed, reasons = newest_versions(), {}, 0, set()
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(
+            check, *zip(*[(options.martlet, file, variant, loads, versions) for file, variant, loads in work]))
+        for (file, variant, _), (problems, counts, why) in zip(work, results):
+            failed += bool(problems)
+            for problem in problems:
+                print(f"{file.name} ({variant}): {problem}", flush=True)
+            for name, number in counts.items():
+                totals[name] = totals.get(name, 0) + number
+            reasons |= {why} - {""}
+    print("\n".join(sorted(reasons)))
+    print(f"versions {', '.join(versions)}; {len(work)} renderings of {len(work) // len(VARIANTS)} files, "
+          f"{failed} failed; {dict(sorted(totals.items()))}")
+    return 1 if failed or not work else 0
 
 
 if __name__ == "__main__":

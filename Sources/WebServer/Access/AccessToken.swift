@@ -72,13 +72,18 @@ package struct TokenOrder: Sendable, Hashable {
     /// - Returns: the token, which cannot be had again, and what is stored of it.
     package func create(in store: Store, now: Timestamp) async throws -> (text: String, row: TokenRow) {
         let text = TokenText.make()
+        return (text, try await create(text, in: store, now: now))
+    }
+
+    /// Stores the hash of a token that was made elsewhere.
+    func create(_ text: String, in store: Store, now: Timestamp) async throws -> TokenRow {
         let hash = TokenText.hash(text)
         // The id says nothing of the token beyond what finding its hash would.
         let id = String(TokenText.hash("id " + hash).prefix(16))
         let row = TokenRow(
             id: id, name: name, roles: roles.mapValues(\.rawValue), createdAt: now, expiresAt: expiresAt)
         try await store.insertToken(row, sha256: hash)
-        return (text, row)
+        return row
     }
 }
 
