@@ -172,6 +172,7 @@ service-checks: clients
 	# These need Debian's Node, Prometheus and Chromium, and clients from PyPI.
 	node --test Tests/Web/
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/hera_pipeline_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/openapi_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/cron_check.py --martlet "$(MARTLET)"

@@ -61,7 +61,7 @@ class Models extends View {
       h("section", null, h("h2", null, "Family"), h("ul", { class: "family" }, tree(m.family).map(({ item, depth }) => h("li", { key: item.id,
         class: `${item.id === m.id ? "here" : ""}${item.deletedAt ? " gone" : ""}`, style: { "margin-left": `${depth * 20}px` } },
         this.link(item), h("small", null, ` ${item.step}`), item.tags.map((t) => h("span", { class: "chip" }, t)))))),
-      rows.length > 0 && h("section", null, h("h2", null, "Evaluations"), list(["", ...columns.map((c) => c.words)],
+      rows.length > 0 && h("section", null, h("h2", null, "Evaluations"), list(["Metric", ...columns.map((c) => c.words)],
         rows.map((r) => ({ key: r.name, cells: [r.name, ...r.values.map((v) => (v == null ? "–" : number(v)))] })))),
       runs.length > 0 && h("section", null, h("h2", null, "Training"), h("m-metrics", { state: { runs } })),
       h("section", null, h("h2", null, "Fetch it"), h("m-command", { state: `HF_ENDPOINT=${location.origin}/hf hf download ${m.repository} --revision ${revision}` }),

@@ -55,7 +55,9 @@ package enum SentDocument {
         let errors = diagnostics.filter { $0.severity == .error }
         guard !errors.isEmpty else { return }
         let told = errors.prefix(toldProblems).map {
-            $0.path.isEmpty ? $0.message : "\($0.path): \($0.message)"
+            // Argo's clients show the message only, and what to do next must not be lost.
+            ($0.path.isEmpty ? $0.message : "\($0.path): \($0.message)")
+                + ($0.remedy.isEmpty ? "" : " (\($0.remedy))")
         }
         var message =
             "\(what) has \(errors.count == 1 ? "an error" : "\(errors.count) errors"): "
