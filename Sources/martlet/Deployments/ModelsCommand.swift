@@ -105,6 +105,14 @@ struct ModelsShow: AsyncParsableCommand {
         }
     }
 
+    /// Six digits behind the point are enough to compare by; what is no number is shown as it is.
+    private static func figure(_ value: JSONValue?) -> String {
+        guard case .double(let number)? = value, number.isFinite, abs(number) < 1e9 else {
+            return value?.scalarText ?? ""
+        }
+        return JSONValue.double((number * 1e6).rounded() / 1e6).compactText
+    }
+
     /// The family's evaluations side by side: a line each, a column a metric.
     private static func show(evaluations: [JSONValue]) {
         guard !evaluations.isEmpty else { return }
@@ -114,7 +122,7 @@ struct ModelsShow: AsyncParsableCommand {
             ["  MODEL", "TEMPLATE"] + names.map { $0.uppercased() },
             evaluations.map { item in
                 let model = item["model"]?.stringValue ?? String(item.cell("sha256").prefix(12))
-                let metrics = names.map { item["metrics"]?.cell($0) ?? "" }
+                let metrics = names.map { figure(item["metrics"]?[$0]) }
                 return ["  " + model, item.cell("template")] + metrics
             })
     }
