@@ -186,6 +186,7 @@ service-checks: clients
 	python3 Tests/Interop/dashboard_check.py --martlet "$(MARTLET)"
 	node --test Tests/Web/
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/hera_pipeline_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/openapi_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/cron_check.py --martlet "$(MARTLET)"

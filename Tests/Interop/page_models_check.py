@@ -8,67 +8,19 @@ Needs playwright from PyPI and Debian's chromium.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
 import sys
 import tempfile
-import time
-import urllib.request
 
 from playwright.sync_api import expect, sync_playwright
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(HERE, "..", "Soak")]
+sys.path.insert(0, HERE)
 
 from server import Server
-from soak import write_model
-
-MANIFEST = """
-apiVersion: argoproj.io/v1alpha1
-kind: Workflow
-metadata: {generateName: tune-}
-spec:
-  entrypoint: main
-  templates:
-    - name: main
-      dag:
-        tasks:
-          - {name: base, template: base}
-          - name: quantize
-            template: quantize
-            depends: base
-            arguments: {artifacts: [{name: model, from: "{{tasks.base.outputs.artifacts.model}}"}]}
-          - name: serve
-            template: serve
-            depends: quantize
-            arguments: {artifacts: [{name: model, from: "{{tasks.quantize.outputs.artifacts.model}}"}]}
-    - name: base
-      download: {model: "@MODEL@"}
-    - name: quantize
-      inputs: {artifacts: [{name: model}]}
-      quantize: {quant_method: rtn, quant_bits: 8}
-    - name: serve
-      inputs: {artifacts: [{name: model}]}
-      deploy: {name: chat}
-"""
-
-
-def ask(server, method, path, body=None):
-    request = urllib.request.Request(
-        server.url + "/api/martlet/v1" + path, method=method, headers={"Content-Type": "application/json"},
-        data=None if body is None else json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
-def run(server, base):
-    uid = ask(server, "POST", "/submit", {"namespace": "default", "text": MANIFEST.replace("@MODEL@", base)})["uid"]
-    end = time.monotonic() + 300
-    while (found := ask(server, "GET", f"/runs/{uid}"))["phase"] in ("Pending", "Running") and time.monotonic() < end:
-        time.sleep(0.3)
-    assert found["phase"] == "Succeeded", [(node["name"], node["message"]) for node in found["nodes"]]
+from tuned_model import ask, tune, until, write_base
 
 
 def shot(tab, folder, name):
@@ -106,7 +58,7 @@ def deployments(tab, server, base, folder):
     tab.get_by_text("The request as a command").click()
     expect(tab.get_by_text(re.compile("^curl -N"))).to_be_visible()
     shot(tab, folder, "chat")
-    run(server, base)
+    tune(server, base, deploys=True)
     tab.get_by_role("button", name="Roll back").first.click()
     tab.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     expect(tab.locator("dl.facts")).to_contain_text("Revision1Requests")
@@ -114,9 +66,7 @@ def deployments(tab, server, base, folder):
     shot(tab, folder, "rolled-back")
     tab.get_by_role("button", name="Delete").click()
     tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    end = time.monotonic() + 60
-    while ask(server, "GET", "/deployments")["items"] and time.monotonic() < end:
-        time.sleep(0.2)
+    until(lambda: ask(server, "GET", "/deployments")["items"], lambda found: not found)
     tab.goto(server.url + "/deployments")
     expect(tab.get_by_text("No deployments yet")).to_be_visible()
 
@@ -129,13 +79,11 @@ def main():
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="martlet-page-models-")
-    base = folder + "/base"
-    os.makedirs(base)
-    write_model(base, 1)
+    base = write_base(folder + "/base")
     wrong = []
     words = ["--web", arguments.web] if arguments.web else []
     with Server(os.path.abspath(arguments.martlet), "--sandbox", "plain", *words) as server, sync_playwright() as play:
-        run(server, base)
+        tune(server, base, deploys=True)
         browser = play.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
         tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         tab.set_default_timeout(30_000)

@@ -9,42 +9,17 @@ exported.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(HERE, "..", "Soak")]
+sys.path.insert(0, HERE)
 
 from server import Checks, Server
-from soak import write_model
-
-MANIFEST = """
-apiVersion: argoproj.io/v1alpha1
-kind: Workflow
-metadata: {generateName: tune-}
-spec:
-  entrypoint: main
-  templates:
-    - name: main
-      dag:
-        tasks:
-          - {name: base, template: base}
-          - name: quantize
-            template: quantize
-            depends: base
-            arguments: {artifacts: [{name: model, from: "{{tasks.base.outputs.artifacts.model}}"}]}
-    - name: base
-      download: {model: "@MODEL@"}
-    - name: quantize
-      inputs: {artifacts: [{name: model}]}
-      quantize: {quant_method: rtn, quant_bits: 8}
-"""
+from tuned_model import ask, tune, until, write_base
 
 
 def main():
@@ -59,34 +34,15 @@ def main():
     except ImportError:
         sys.exit("huggingface_hub is not installed")
     check = Checks()
-    base = folder + "/base"
-    os.makedirs(base)
-    write_model(base, 1)
-    with open(base + "/config.json", "r+", encoding="utf-8") as file:
-        config = {**json.load(file), "model_type": "llama"}
-        file.seek(0)
-        json.dump(config, file)
+    base = write_base(folder + "/base")
     with Server(os.path.abspath(options.martlet), "--sandbox", "plain") as server:
-        def ask(method, path, body=None):
-            request = urllib.request.Request(
-                server.url + "/api/martlet/v1" + path, method=method, headers={"Content-Type": "application/json"},
-                data=None if body is None else json.dumps(body).encode())
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)
-
-        uid = ask("POST", "/submit", {"namespace": "default", "text": MANIFEST.replace("@MODEL@", base)})["uid"]
-        end = time.monotonic() + 600
-        while (run := ask("GET", f"/runs/{uid}"))["phase"] in ("Pending", "Running") and time.monotonic() < end:
-            time.sleep(0.5)
-        check("the run succeeds", run["phase"] == "Succeeded", json.dumps([n["message"] for n in run["nodes"]]))
-        end = time.monotonic() + 30
-        while len(models := ask("GET", "/models")["items"]) < 2 and time.monotonic() < end:
-            time.sleep(0.2)
+        check("the run succeeds", tune(server, base)["phase"] == "Succeeded")
+        models = until(lambda: ask(server, "GET", "/models")["items"], lambda found: len(found) == 2)
         check("both models are recorded", sorted(m["name"] for m in models) == ["tune-base", "tune-quantize"], str(models))
-        detail = ask("GET", "/models/default/tune-quantize")
+        detail = ask(server, "GET", "/models/default/tune-quantize")
         family = {m["name"]: m for m in detail["family"]}
         check("the quantized model knows its parent", [p["id"] for p in detail["parents"]] == [family["tune-base"]["id"]])
-        ask("POST", "/models/default/tune-base/tags", {"tag": "production", "reference": "v1"})
+        ask(server, "POST", "/models/default/tune-base/tags", {"tag": "production", "reference": "v1"})
         api = huggingface_hub.HfApi(endpoint=server.url + "/hf")
         check("the hub lists them", sorted(m.id for m in api.list_models()) == ["tune-base", "tune-quantize"])
         for revision in (None, "main", "v1", "production"):

@@ -96,6 +96,10 @@ struct DeploymentTests {
             (["quant": "int2"], "quant: \"int2\" is none of stored, int8, int4"),
             (["min_ready_seconds": "soon"], "min_ready_seconds must be from 0 to 3600 seconds"),
             (["adapters": ["x"]], "adapters: write NAME: PLACE, or a list of NAME=PLACE"),
+            (
+                ["backend": "vllm"],
+                "a deployment on this machine is served by Martlet itself, not by `backend: vllm`"
+            ),
             (["replica": 1], "deploy has no parameter \"replica\"; it has "),
             (["name": "Chat_1"], "\"Chat_1\" is no name of a deployment"),
         ] as [(JSONValue, String)])

@@ -12,14 +12,16 @@ test("children stand below their first parent that is there", () => {
   assert.deepEqual(tree(family).map(({ item, depth }) => [item.id, depth]), [[1, 0], [2, 1], [3, 2], [4, 1], [5, 0], [6, 0]]);
 });
 
-test("each evaluation is a column, each metric a row, and what was not measured stays empty", () => {
-  const { columns, rows } = table([
-    { sha256: "hash-1", adapterSha256: null, template: "before", metrics: { score: 0.5 } },
-    { sha256: "hash-1", adapterSha256: "hash-2", template: "after", metrics: { score: 0.7, loss: 1 } },
-    { sha256: "unknown-model", adapterSha256: null, template: "x", metrics: {} },
-  ], [model(1), model(2)]);
-  assert.deepEqual(columns.map((c) => c.words), ["m:v1 (before)", "m:v2 (after)", "unknown- (x)"]);
-  assert.deepEqual(rows, [{ name: "loss", values: [undefined, 1, undefined] }, { name: "score", values: [0.5, 0.7, undefined] }]);
+test("each evaluation is a row, each metric a column, and what was not measured stays empty", () => {
+  const run = { name: "r" };
+  const { names, rows } = table([
+    { sha256: "hash-1", adapterSha256: null, template: "before", run, metrics: { score: 0.5 } },
+    { sha256: "hash-1", adapterSha256: "hash-2", template: "after", run, metrics: { score: 0.7, loss: 1 } },
+    { sha256: "unknown-model", adapterSha256: null, template: "x", run, metrics: {} },
+  ], [model(1), model(2)], "hash-2");
+  assert.deepEqual(names, ["loss", "score"]);
+  assert.deepEqual(rows.map((r) => [r.words, r.template, r.here]), [["m:v1", "before", false], ["m:v2", "after", true], ["unknown-", "x", false]]);
+  assert.deepEqual(rows.map((r) => r.values), [[undefined, 0.5], [1, 0.7], [undefined, undefined]]);
 });
 
 test("events are taken whole, however the text was cut", () => {

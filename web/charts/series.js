@@ -11,14 +11,19 @@ export function charts(loaded, { axis = "step", node = "", filter = "" } = {}) {
   const named = new Map(), looks = new Map();
   const wanted = filter.toLowerCase();
   for (const { uid, name, metrics } of loaded) {
-    const all = (metrics?.series ?? []).filter((s) => !node || s.nodeName === node);
+    const start = (s) => s.times?.[0] ?? 0;
+    const all = (metrics?.series ?? []).filter((s) => !node || s.nodeName === node).sort((a, b) => start(a) - start(b));
     const origin = Math.min(...all.flatMap((s) => (s.times?.length ? [s.times[0]] : [])));
     const nodes = new Set(all.map((s) => s.node));
+    // A step that was never tried again is called without the number of its attempt: "sft", not "sft(0)".
+    const plain = (name) => name.replace(/\(\d+\)$/, ""), nodesOf = new Map();
+    for (const s of all) nodesOf.set(plain(s.nodeName), (nodesOf.get(plain(s.nodeName)) ?? new Set()).add(s.node));
+    const step = (s) => (nodesOf.get(plain(s.nodeName)).size === 1 ? plain(s.nodeName) : s.nodeName);
     for (const one of all) {
       if (wanted && !one.name.toLowerCase().includes(wanted)) continue;
       const again = all.some((s) => s.node === one.node && s.name === one.name && s.attempt !== one.attempt);
       const id = `${uid} ${one.node} ${again ? one.attempt : ""}`;
-      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 && one.nodeName !== name ? one.nodeName : "",
+      const label = [loaded.length > 1 || nodes.size === 1 ? name : "", nodes.size > 1 && one.nodeName !== name ? step(one) : "",
         again ? `attempt ${one.attempt}` : ""];
       if (!looks.has(id)) looks.set(id, looks.size);
       const xs = axis === "time" ? (one.times ?? []).map((t) => (t - origin) / 1000) : one.steps;

@@ -8,6 +8,7 @@ import { here } from "../lib/router.js";
 import { sheet } from "../lib/sheet.js";
 import { action, calmly, command, list } from "../pipelines/parts.js";
 import { View, empty, h, skeleton } from "../lib/view.js";
+import { label } from "../models/family.js";
 import "./chat.js";
 
 await sheet("/deployments/deployments.css");
@@ -28,8 +29,20 @@ class Deployments extends View {
   name() { return this.state.route.query.get("name"); }
   isMoving() { return ["progressing", "deleting", "degraded", "down"].includes(this.slots.one?.value?.state); }
   fetch() {
-    if (this.name()) this.load("one", (signal) => api.get(at`/deployments/${this.name()}`, {}, signal));
+    if (this.name()) this.load("one", (signal) => api.get(at`/deployments/${this.name()}`, {}, signal), { done: (d) => this.fetchModels(d) });
     else this.load("list", (signal) => api.get("/deployments", { namespace: this.state.namespace }, signal));
+  }
+
+  /** The registry's names of what revisions serve; asked for once for all that are shown. */
+  fetchModels(d) {
+    const sums = d.revisions.map((r) => r.modelHash).join();
+    if (sums === this.sums) return;
+    this.sums = sums;
+    this.load("models", (signal) => api.get("/models", { namespace: d.namespace }, signal));
+  }
+  model(d, { model, modelHash }) {
+    const found = modelHash && this.slots.models?.value?.items.find((m) => m.sha256 === modelHash);
+    return found ? h("a", { href: `/models?model=${encodeURIComponent(`${found.namespace}/${label(found)}`)}` }, label(found)) : model;
   }
 
   draw() {
@@ -65,7 +78,7 @@ class Deployments extends View {
       h("header", null, h("h1", { class: "grow" }, d.name, " ", state(d)), action("Scale", scale, may),
         action("Delete", remove, { ...may, kind: "danger" })),
       d.message && h("p", { class: "problem" }, d.message),
-      h("dl", { class: "facts" }, [["Address", h("code", null, location.origin + d.url)], ["Model", d.model], ["Weights", d.quant],
+      h("dl", { class: "facts" }, [["Address", h("code", null, location.origin + d.url)], ["Model", this.model(d, d)], ["Weights", d.quant],
         ["Ready", `${d.ready} of ${d.replicas}`], ["Revision", this.revision(d)],
         ["Requests", `${count(d.requests)}, ${count(d.inFlight)} now, ${count(d.failures)} failed`]].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
       h("section", null, h("h2", null, "Talk to it"), h("m-chat", { state: { name: d.name, ready: d.ready > 0, done: () => this.fetch() } })),
@@ -73,7 +86,7 @@ class Deployments extends View {
         d.processes.map((p) => ({ key: `${p.revision}-${p.slot}-${p.attempt}`,
           cells: [`${p.slot}-${p.attempt}`, p.revision, p.state, p.port ?? "–", p.inFlight, p.reason ?? ""] })))),
       h("section", null, h("h2", null, "Revisions"), list(["Revision", "Phase", "Model", "Run", "Since", "Why", ""],
-        d.revisions.map((r) => ({ key: r.number, cells: [r.number, r.phase, r.model,
+        d.revisions.map((r) => ({ key: r.number, cells: [r.number, r.phase, this.model(d, r),
           r.run.name ? h("a", { href: at`/runs/${d.namespace}/${r.run.name}` }, r.run.name) : "–", moment(r.changedAt), r.message,
           ["retired", "failed"].includes(r.phase) && action("Roll back", () => back(r.number), may)] })))),
       h("m-command", { state: command(["deployments", "logs", d.name]) }));

@@ -47,6 +47,8 @@ export class Chart extends View {
       y = math.scale(low, top, HEIGHT - BOTTOM, TOP, log);
     for (const line of lines) {
       line.d = math.path(line.xs, line.smooth, x, y);
+      const first = line.ys.findIndex(Number.isFinite);
+      line.only = first >= 0 && first === line.ys.findLastIndex(Number.isFinite) && Number.isFinite(y(line.ys[first])) ? first : -1;
       line.raw = smoothing > 0 ? math.path(line.xs, line.ys, x, y) : "";
     }
     const many = Math.max(2, Math.min(8, Math.floor(this.width / 90)));
@@ -91,7 +93,9 @@ export class Chart extends View {
           h("g", null, h("path", { class: "stem", d: `M${x(m)} ${TOP}V${far}` }),
             h("path", { class: "flag", d: `M${x(m) - 4} ${far}l4 -7l4 7z` }, h("title", null, `checkpoint at ${words(m)}`))))),
         h("g", { class: "lines" }, lines.map((l) => l.raw && h("path", { key: `raw ${l.id}`, class: `raw ${look(l.look)}`, d: l.raw })),
-          lines.map((l) => h("path", { key: l.id, class: look(l.look), d: l.d }))),
+          lines.map((l) => h("path", { key: l.id, class: look(l.look), d: l.d })),
+          // A line of one point is none: its place is shown.
+          lines.map((l) => l.only >= 0 && h("circle", { key: `only ${l.id}`, class: look(l.look), cx: x(l.xs[l.only]), cy: y(l.ys[l.only]), r: 3.5 }))),
         at != null && h("g", { class: "cursor" }, h("path", { d: `M${x(at)} ${TOP}V${far}` }),
           lines.map((l, i) => Number.isFinite(value(l, i)) && Number.isFinite(y(value(l, i))) &&
             h("circle", { key: l.id, class: look(l.look), cx: x(l.xs[read[i]]), cy: y(value(l, i)), r: 3.5 })))),

@@ -15,13 +15,12 @@ export function tree(family) {
   return roots.flatMap((item) => walk(item, 0));
 }
 
-/** Evaluations side by side: a column each, named after what was looked at; a row a metric. */
-export function table(evaluations, family) {
+/** Evaluations side by side: a row each, named after what was looked at, a column a metric; `here` tells the model's own. */
+export function table(evaluations, family, sha256) {
   const bySum = new Map(family.map((m) => [m.sha256, m]));
-  const columns = evaluations.map((e) => {
-    const model = bySum.get(e.adapterSha256) ?? bySum.get(e.sha256);
-    return { words: `${model ? label(model) : e.sha256.slice(0, 8)} (${e.template})`, metrics: e.metrics };
-  });
-  const names = [...new Set(columns.flatMap((c) => Object.keys(c.metrics)))].sort();
-  return { columns, rows: names.map((name) => ({ name, values: columns.map((c) => c.metrics[name]) })) };
+  const names = [...new Set(evaluations.flatMap((e) => Object.keys(e.metrics)))].sort();
+  return { names, rows: evaluations.map((e) => {
+    const sum = e.adapterSha256 ?? e.sha256, model = bySum.get(e.adapterSha256) ?? bySum.get(e.sha256);
+    return { words: model ? label(model) : sum.slice(0, 8), template: e.template, run: e.run, here: sum === sha256, values: names.map((name) => e.metrics[name]) };
+  }) };
 }

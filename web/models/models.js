@@ -43,26 +43,27 @@ class Models extends View {
   }
 
   one(m) {
-    const revision = m.tags[0] ?? `v${m.version}`;
+    const revision = m.tags[0] ?? `v${m.version}`, data = m.inputs.filter((i) => i.role.includes("dataset"));
     const tag = () => ask({ title: `Tag ${label(m)}`, fields: [{ name: "tag", label: "Tag", required: true,
       description: "A tag that another version of the name has moves here." }], action: "Tag",
       command: (v) => command(["models", "tag", label(m), v.tag]),
       act: async (v) => { await api.post(at`/models/${m.namespace}/${m.name}/tags`, { tag: v.tag, reference: `v${m.version}` }); toast("Tagged."); this.fetch(); } });
     const trained = m.family.filter((f) => TRAINED.includes(f.step));
     const runs = [...new Map(trained.map((f) => [f.run.uid, { ...f.run, namespace: f.namespace }])).values()].slice(0, 10);
-    const { columns, rows } = table(m.evaluations, m.family);
+    const { names, rows } = table(m.evaluations, m.family, m.sha256);
     return h("div", { class: "page stack" },
       h("header", null, h("h1", { class: "grow" }, label(m), " ", m.tags.map((t) => h("span", { class: "chip" }, t))), action("Tag", tag, { namespace: m.namespace })),
       h("dl", { class: "facts" }, [["Step", m.step], ["SHA-256", h("code", null, m.sha256)], ["Size", m.deletedAt ? "deleted" : bytes(m.bytes)],
         ["Run", h("a", { href: `${at`/runs/${m.namespace}/${m.run.name}`}?node=${encodeURIComponent(m.node)}` }, m.run.name)],
         ["Deployed as", m.deployments.length ? m.deployments.map((name) => h("a", { href: `/deployments?name=${encodeURIComponent(name)}` }, name)) : "–"],
-        ["Code", m.codeVersion ?? "–"], ["Data", m.inputs.filter((i) => i.role.includes("dataset")).map((i) => h("code", { title: i.sha256 }, `${i.role} ${i.sha256.slice(0, 12)} `))],
+        ["Code", m.codeVersion ?? "–"], ["Data", data.length ? data.map((i) => h("code", { title: i.sha256 }, `${i.role} ${i.sha256.slice(0, 12)} `)) : "–"],
         ["Parameters", h("code", null, JSON.stringify(m.parameters))]].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
       h("section", null, h("h2", null, "Family"), h("ul", { class: "family" }, tree(m.family).map(({ item, depth }) => h("li", { key: item.id,
         class: `${item.id === m.id ? "here" : ""}${item.deletedAt ? " gone" : ""}`, style: { "margin-left": `${depth * 20}px` } },
         this.link(item), h("small", null, ` ${item.step}`), item.tags.map((t) => h("span", { class: "chip" }, t)))))),
-      rows.length > 0 && h("section", null, h("h2", null, "Evaluations"), list(["", ...columns.map((c) => c.words)],
-        rows.map((r) => ({ key: r.name, cells: [r.name, ...r.values.map((v) => (v == null ? "–" : number(v)))] })))),
+      rows.length > 0 && h("section", null, h("h2", null, "Evaluations"), list(["Model", "Evaluation", "Run", ...names],
+        rows.map((r, i) => ({ key: i, class: r.here ? "here" : "", cells: [r.words, r.template, h("a", { href: at`/runs/${m.namespace}/${r.run.name}` }, r.run.name),
+          ...r.values.map((v) => (v == null ? "–" : number(v)))] })), { spare: [2], numbers: names.map((_, i) => i + 3) })),
       runs.length > 0 && h("section", null, h("h2", null, "Training"), h("m-metrics", { state: { runs } })),
       h("section", null, h("h2", null, "Fetch it"), h("m-command", { state: `HF_ENDPOINT=${location.origin}/hf hf download ${m.repository} --revision ${revision}` }),
         h("m-command", { state: command(["models", "export", `${m.name}:${revision}`, "./model"]) })));

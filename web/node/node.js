@@ -82,8 +82,17 @@ class Node extends View {
       this.values("Inputs", more.inputs, "inputs"), this.values("Outputs", more.outputs, "outputs"),
       command && h("section", null, h("h3", null, "Command"), h("m-command", { state: command })),
       more.env?.length > 0 && h("details", null, h("summary", null, `Environment (${more.env.length})`), h("dl", { class: "facts mono" }, more.env.map(({ name, value }) => line(name, value ?? "")))),
+      more.template?.metadata?.annotations?.["martlet.dev/cache"] === "true" && this.reason(),
       more.shell && h("section", null, h("h3", null, "Reproduce it here"), h("m-command", { state: more.shell })),
     ];
+  }
+
+  /** Why it ran although one like it may have finished: asked for when somebody wants to know. */
+  reason() {
+    const { run, node, nodes } = this.state, { head } = attempts(node, nodes);
+    const fetch = (event) => event.target.open && this.load("reason", (signal) => api.get(at`/runs/${run.uid}/nodes/${head.id}/why`, {}, signal));
+    return h("details", { ontoggle: fetch }, h("summary", null, "Why it ran"), this.show("reason", ({ words, fields }) => [h("p", null, words),
+      h("dl", { class: "facts mono" }, fields.map((f) => [h("dt", null, f.name), h("dd", null, long(`${f.before ?? "(absent)"} → ${f.now ?? "(absent)"}`))]))], skeleton(2)));
   }
 
   values(title, { parameters = [], artifacts = [], result } = {}, direction) {

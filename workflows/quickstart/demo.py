@@ -44,7 +44,9 @@ class Program:
     def __init__(self, folder, name, words):
         self.log = os.path.join(folder, name + ".log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env=environment(folder))
+            # In a session of its own: Ctrl-C is the demo's, which still needs the server for taking down what it made.
+            self.process = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=log, env=environment(folder), start_new_session=True)
         watchdog = threading.Timer(60, self.process.kill)
         watchdog.start()
         found = re.search(rb"https?://[^\s,]+", self.process.stdout.readline())
@@ -288,25 +290,29 @@ def main():
         return 0 if options.keep else 130
     finally:
         if len(programs) > 1:
-            end_work(options, folder, programs[1], runs)
+            end_work(options, folder, runs)
         for program in reversed(programs):
             program.stop()
         if not options.folder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_work(options, folder, server, runs):
-    """Steps and deployments outlive a server; those of the demo do not outlive the demo."""
+def end_work(options, folder, runs):
+    """Steps and deployments outlive a server; those of the demo do not outlive the demo, whether the server lives or not."""
     def martlet(*words):
         return subprocess.run(
-            [options.martlet, *words, "--server", server.url], capture_output=True, text=True, env=environment(folder))
+            [options.martlet, *words, "--data-dir", os.path.join(folder, "data")], capture_output=True, text=True,
+            env=environment(folder))
     for run in runs:
         if run.phase not in ENDS:
             martlet("terminate", run.name)
             limit = time.monotonic() + 30
             while run.phase not in ENDS and time.monotonic() < limit:
                 time.sleep(0.3)
-                run.look()
+                try:
+                    run.look()
+                except OSError:
+                    break
     for name in martlet("deployments", "list", "-o", "name").stdout.split():
         martlet("deployments", "delete", name)
 

@@ -60,6 +60,9 @@ package struct ModelRecorder: Sendable {
         guard let template = definition.template(of: node), case .martlet(let step) = template.kind else {
             return
         }
+        // What was taken over from a finished step was recorded when that one ended.
+        let isTakenOver = node.memoization?.hit == true
+        if isTakenOver, step.kind == .evaluate { return }
         let (artifacts, namespace) = (artifacts, definition.namespace)
         let inputs = try await BlockingThreads.run {
             node.inputs.artifacts.compactMap { artifact -> ModelInput? in
@@ -78,9 +81,19 @@ package struct ModelRecorder: Sendable {
                 guard let tree, tree.isDirectory else { continue }
                 var model = model(kind, step, node, template, definition, tree)
                 model.inputs = inputs
+                // Its files may have been collected since: then this is how they come back.
+                if isTakenOver, try await isKept(model, models) { continue }
                 models.append(try await laidOut(model, tree))
             }
         }
+    }
+
+    /// Whether a version of the same name and content has its files.
+    /// - Parameter new: those that are about to be recorded.
+    private func isKept(_ model: NewModel, _ new: [NewModel]) async throws -> Bool {
+        if new.contains(where: { $0.place == model.place && $0.deletedAt == nil }) { return true }
+        return try await store.models(namespaces: [model.namespace], name: model.name, limit: 10_000)
+            .contains { $0.sha256 == model.sha256 && $0.deletedAt == nil }
     }
 
     private static func tree(_ artifact: Artifact, in store: LocalArtifactStore, namespace: String)

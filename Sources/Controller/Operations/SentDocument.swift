@@ -54,8 +54,10 @@ package enum SentDocument {
     package static func refuse(_ diagnostics: [Diagnostic], _ what: String) throws(OperationError) {
         let errors = diagnostics.filter { $0.severity == .error }
         guard !errors.isEmpty else { return }
-        let told = errors.prefix(toldProblems).map {
-            $0.path.isEmpty ? $0.message : "\($0.path): \($0.message)"
+        let told = errors.prefix(toldProblems).map { error in
+            // Argo's clients show the message only, and what to do next must not be lost.
+            (error.path.isEmpty ? error.message : "\(error.path): \(error.message)")
+                + (error.remedy.map { " (\($0))" } ?? "")
         }
         var message =
             "\(what) has \(errors.count == 1 ? "an error" : "\(errors.count) errors"): "

@@ -76,21 +76,6 @@ extension LocalExecutor {
         }
     }
 
-    /// What a step of ours will need, by the size of its model; 0 where nothing is known. Never more than the
-    /// machine has: the estimate is rough, and a step that cannot fit says so better itself.
-    private func estimatedMemory(_ launch: Launch) -> Int {
-        guard case .martlet(let step) = launch.template.kind else { return 0 }
-        var sizes: [String: Int] = [:]
-        for artifact in launch.inputs.artifacts {
-            guard case .key(let key)? = try? ArtifactLocation(artifact),
-                let tree = try? store.resolve(key: key, namespace: launch.namespace)
-            else { continue }
-            sizes[StepParameterTable.canonical(artifact.name)] = tree.bytes
-        }
-        let capacity = state.withLock { $0.admission.capacity.memoryBytes }
-        return min(StepMemory.bytes(step, inputs: sizes), capacity)
-    }
-
     func start(_ key: AttemptKey, gpus: [Int]) {
         let attempt = state.withLock { state -> Attempt? in
             guard let attempt = state.attempts[key], attempt.stage == .queued else { return nil }

@@ -40,7 +40,12 @@ package struct DeploymentSpec: Sendable, Hashable {
     /// - Parameter fallbackName: used where the step gives no name.
     /// - Throws: for unknown fields and values that cannot be.
     package init(parameters: JSONValue, fallbackName: String) throws(DeploymentProblem) {
-        let members = parameters.objectValue ?? [:]
+        var members = parameters.objectValue ?? [:]
+        if let backend = members.removeValue(forKey: "backend")?.scalarText, backend != "martlet" {
+            throw DeploymentProblem(
+                "a deployment on this machine is served by Martlet itself, not by `backend: \(backend.prefix(80))`; "
+                    + "leave backend out, or run the workflow on a cluster that has it")
+        }
         if let unknown = members.keys.filter({ !Self.fields.contains($0) }).min() {
             throw DeploymentProblem(
                 "deploy has no parameter \"\(unknown)\"; it has \(Self.fields.sorted().joined(separator: ", "))"

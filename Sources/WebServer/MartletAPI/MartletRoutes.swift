@@ -29,7 +29,8 @@ struct MartletRoutes: RouteGroup {
     }
 
     var routes: [ServiceRoute] {
-        runRoutes + nodeRoutes + logRoutes + metricRoutes + pipelineRoutes + submissionRoutes + scheduleRoutes
+        runRoutes + nodeRoutes + reasonRoutes + logRoutes + metricRoutes + pipelineRoutes + submissionRoutes
+            + scheduleRoutes
             + deploymentRoutes + modelRoutes + frameRoutes + secretRoutes + streamRoutes + documentRoutes
     }
 

@@ -10,7 +10,7 @@ struct ClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Server whose runs are meant.",
-            discussion: "Default: $MARTLET_SERVER, else the data directory, served or not.",
+            discussion: "Default: $MARTLET_SERVER, else the server of the data directory, else that itself.",
             valueName: "URL"))
     var server: String?
 

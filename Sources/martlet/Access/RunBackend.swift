@@ -80,6 +80,10 @@ protocol RunBackend: Sendable {
     func backfill(_ cron: String, namespace: String, at instant: Timestamp, argument: String?) async throws
         -> RunReference?
 
+    /// Why a node of a run ran, or was taken from the cache.
+    /// - Parameter word: its id, its name, or the name that people see.
+    func reason(of word: String, in run: RunReference) async throws -> ContentReason
+
     func labelKeys() async throws -> [String]
     func labelValues(_ key: String) async throws -> [String]
 }

@@ -25,9 +25,6 @@ struct DeploymentsCommand: AsyncParsableCommand {
         ], aliases: ["deployment"])
 }
 
-/// How a verb shows what it found.
-enum ListingFormat: String, ExpressibleByArgument, CaseIterable { case wide, json, name }
-
 struct DeploymentsList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List deployments with state, revision and address.",
@@ -45,22 +42,16 @@ struct DeploymentsList: AsyncParsableCommand {
 
     func run() async throws {
         let found = try await DeploymentAccess(client).list(allNamespaces ? nil : client.namespace)
-        switch output {
-        case .json: Output.line(JSONValue.array(found).prettyText)
-        case .name: for item in found { Output.line(item["name"]?.stringValue ?? "") }
-        case .wide:
-            if found.isEmpty { return Output.line("No deployments found") }
-            var table = TextTable(padding: 3)
-            table.add(["NAME", "STATE", "READY", "REVISION", "REQUESTS", "MODEL", "URL"])
-            for item in found {
-                func text(_ key: String) -> String { item[key]?.scalarText ?? "" }
-                let rollOut = item["wanted"]?.intValue.map { " -> \($0)" } ?? ""
-                table.add([
-                    text("name"), text("state"), "\(text("ready"))/\(text("replicas"))",
-                    text("active") + rollOut, text("requests"), text("model").printable, text("url"),
-                ])
-            }
-            for line in table.lines { Output.line(line) }
+        Listing.show(
+            found, output, empty: "No deployments found",
+            header: ["NAME", "STATE", "READY", "REVISION", "REQUESTS", "MODEL", "URL"],
+            name: { $0.cell("name") }
+        ) { item in
+            let rollOut = item["wanted"]?.intValue.map { " -> \($0)" } ?? ""
+            return [
+                item.cell("name"), item.cell("state"), "\(item.cell("ready"))/\(item.cell("replicas"))",
+                item.cell("active") + rollOut, item.cell("requests"), item.cell("model"), item.cell("url"),
+            ]
         }
     }
 }
@@ -89,35 +80,26 @@ struct DeploymentsGet: AsyncParsableCommand {
     }
 
     static func show(_ found: JSONValue) {
-        func text(_ key: String) -> String { found[key]?.scalarText ?? "" }
-        for (label, value) in [
-            ("Name", text("name")), ("Namespace", text("namespace")), ("State", text("state")),
-            ("Model", text("model")), ("Ready", "\(text("ready"))/\(text("replicas"))"), ("URL", text("url")),
-            ("Requests", text("requests")), ("Message", text("message")),
-        ] where !value.isEmpty { Output.line((label + ":").padded(toWidth: 16) + value.printable) }
-        var processes = TextTable(padding: 3)
-        processes.add(["PROCESS", "REVISION", "STATE", "PORT", "REQUESTS NOW", "REASON"])
-        for item in found["processes"]?.arrayValue ?? [] {
-            func cell(_ key: String) -> String { item[key]?.scalarText ?? "" }
-            processes.add([
-                "\(cell("slot"))-\(cell("attempt"))", cell("revision"), cell("state"), cell("port"),
-                cell("inFlight"),
-                cell("reason").printable,
-            ])
-        }
+        Listing.facts([
+            ("Name", found.cell("name")), ("Namespace", found.cell("namespace")),
+            ("State", found.cell("state")),
+            ("Model", found.cell("model")), ("Ready", "\(found.cell("ready"))/\(found.cell("replicas"))"),
+            ("URL", found.cell("url")), ("Requests", found.cell("requests")),
+            ("Message", found.cell("message")),
+        ])
         Output.line("")
-        for line in processes.lines { Output.line(line) }
-        var revisions = TextTable(padding: 3)
-        revisions.add(["REVISION", "PHASE", "MODEL", "CREATED", "MESSAGE"])
-        for item in found["revisions"]?.arrayValue ?? [] {
-            func cell(_ key: String) -> String { item[key]?.scalarText ?? "" }
-            revisions.add([
-                cell("number"), cell("phase"), cell("model").printable, cell("createdAt"),
-                cell("message").printable,
-            ])
-        }
+        Listing.table(
+            ["PROCESS", "REVISION", "STATE", "PORT", "REQUESTS NOW", "REASON"],
+            (found["processes"]?.arrayValue ?? []).map { item in
+                ["\(item.cell("slot"))-\(item.cell("attempt"))"]
+                    + ["revision", "state", "port", "inFlight", "reason"].map(item.cell)
+            })
         Output.line("")
-        for line in revisions.lines { Output.line(line) }
+        Listing.table(
+            ["REVISION", "PHASE", "MODEL", "CREATED", "MESSAGE"],
+            (found["revisions"]?.arrayValue ?? []).map { item in
+                ["number", "phase", "model", "createdAt", "message"].map(item.cell)
+            })
     }
 }
 
@@ -144,9 +126,8 @@ struct DeploymentsLogs: AsyncParsableCommand {
 
     func run() async throws {
         for line in try await DeploymentAccess(client).logs(name, revision: revision, tail: tail) {
-            func cell(_ key: String) -> String { line[key]?.scalarText ?? "" }
-            Output.line(
-                "\(cell("t")) \(cell("revision"))/\(cell("slot"))-\(cell("attempt")): \(cell("s").printable)")
+            let process = "\(line.cell("revision"))/\(line.cell("slot"))-\(line.cell("attempt"))"
+            Output.line("\(line.cell("t")) \(process): \(line.cell("s").printable)")
         }
     }
 }

@@ -26,124 +26,6 @@ struct ModelsCommand: AsyncParsableCommand {
         ])
 }
 
-/// The registry of a data directory, or a server's.
-struct ModelAccess: Sendable {
-    private enum Place {
-        case server(ServerConnection)
-        case directory(ModelOperations)
-    }
-
-    private let place: Place
-    private let namespace: String
-
-    init(_ client: ClientOptions) throws {
-        namespace = client.namespace
-        if let endpoint = try client.endpoint() {
-            place = .server(ServerConnection(endpoint))
-        } else {
-            let store = try client.location.openStore()
-            place = .directory(
-                ExecutorFactory.models(
-                    store, try ExecutorFactory.artifactStore(client.location), client.location))
-        }
-    }
-
-    private static func path(_ rest: [String]) -> [String] { ["api", "martlet", "v1", "models"] + rest }
-
-    private func name(_ text: String) throws -> ModelName {
-        guard let name = ModelName(text, namespace: namespace) else {
-            throw CommandError(
-                "\"\(text)\" is no name of a model; write NAME, NAME:TAG or NAMESPACE/NAME", status: 64)
-        }
-        return name
-    }
-
-    func list(_ name: String?, everywhere: Bool) async throws -> [JSONValue] {
-        switch place {
-        case .server(let connection):
-            var query = everywhere ? [] : [("namespace", namespace)]
-            if let name { query.append(("name", name)) }
-            return try await connection.ask("GET", Self.path([]), query)["items"]?.arrayValue ?? []
-        case .directory(let models):
-            return try await models.list(everywhere ? nil : [namespace], name: name).map(\.json)
-        }
-    }
-
-    func show(_ text: String) async throws -> JSONValue {
-        let name = try name(text)
-        switch place {
-        case .server(let connection):
-            return try await connection.ask(
-                "GET", Self.path([name.namespace, name.name]),
-                name.reference.map { [("reference", $0)] } ?? [])
-        case .directory(let models):
-            let row = try await models.model(text, namespace: namespace, mayBeDeleted: true)
-            var members = row.json.objectValue ?? [:]
-            members["family"] = .array(try await models.family(of: row).map(\.json))
-            members["deployments"] = .array(try await models.deployments(of: row).map { .string($0.name) })
-            members["evaluations"] = .array(
-                try await models.evaluations(of: row).map {
-                    [
-                        "template": .string($0.template), "run": ["name": .string($0.workflow)],
-                        "metrics": $0.metrics,
-                    ]
-                })
-            return .object(members)
-        }
-    }
-
-    func tag(_ text: String, _ tag: String) async throws {
-        let name = try name(text)
-        switch place {
-        case .server(let connection):
-            var body: [String: JSONValue] = ["tag": .string(tag)]
-            if let reference = name.reference { body["reference"] = .string(reference) }
-            _ = try await connection.ask(
-                "POST", Self.path([name.namespace, name.name, "tags"]), body: .object(body))
-        case .directory(let models):
-            try await models.tag(try await models.model(text, namespace: namespace), tag)
-        }
-    }
-
-    func untag(_ text: String) async throws {
-        let name = try name(text)
-        guard let tag = name.reference else { throw CommandError("write NAME:TAG", status: 64) }
-        switch place {
-        case .server(let connection):
-            _ = try await connection.ask("DELETE", Self.path([name.namespace, name.name, "tags", tag]))
-        case .directory(let models): try await models.untag(text, namespace: namespace)
-        }
-    }
-
-    func export(_ text: String, to path: String) async throws {
-        switch place {
-        case .server(let connection):
-            let name = try name(text)
-            throw CommandError(
-                "a server's models are fetched as from a hub: martlet download --model \(name.name) --endpoint "
-                    + "\(connection.endpoint.root)/hf", status: 64)
-        case .directory(let models):
-            try await models.export(try await models.model(text, namespace: namespace), to: path)
-        }
-    }
-
-    func collect(_ rule: ModelOperations.Collection) async throws -> (models: [JSONValue], bytes: Int) {
-        switch place {
-        case .server(let connection):
-            let answer = try await connection.ask(
-                "POST", Self.path(["gc"]),
-                body: [
-                    "keep": .int(rule.keep), "ageSeconds": .double(rule.age.inSeconds),
-                    "dryRun": .bool(rule.isDryRun),
-                ])
-            return (answer["items"]?.arrayValue ?? [], answer["bytes"]?.intValue ?? 0)
-        case .directory(let models):
-            let done = try await models.collect(rule)
-            return (done.models.map(\.json), done.bytes)
-        }
-    }
-}
-
 struct ModelsList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List versions, newest first.",
@@ -163,23 +45,17 @@ struct ModelsList: AsyncParsableCommand {
 
     func run() async throws {
         let found = try await ModelAccess(client).list(name, everywhere: allNamespaces)
-        switch output {
-        case .json: Output.line(JSONValue.array(found).prettyText)
-        case .name: for item in found { Output.line(Self.words(item)) }
-        case .wide:
-            if found.isEmpty { return Output.line("No models found") }
-            var table = TextTable(padding: 3)
-            table.add(["MODEL", "KIND", "STEP", "TAGS", "SIZE", "RUN", "CREATED"])
-            for item in found {
-                func text(_ key: String) -> String { item[key]?.scalarText ?? "" }
-                let tags = (item["tags"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ",")
-                let isGone = item["deletedAt"]?.stringValue != nil
-                table.add([
-                    Self.words(item), text("kind"), text("step"), tags, isGone ? "deleted" : text("bytes"),
-                    item["run"]?["name"]?.stringValue ?? "", text("createdAt"),
-                ])
-            }
-            for line in table.lines { Output.line(line) }
+        Listing.show(
+            found, output, empty: "No models found",
+            header: ["MODEL", "KIND", "STEP", "TAGS", "SIZE", "RUN", "CREATED"], name: Self.words
+        ) { item in
+            let isGone = item["deletedAt"]?.stringValue != nil
+            return [
+                Self.words(item), item.cell("kind"), item.cell("step"),
+                item.cells("tags").joined(separator: ","),
+                isGone ? "deleted" : item.cell("bytes"), item["run"]?.cell("name") ?? "",
+                item.cell("createdAt"),
+            ]
         }
     }
 
@@ -208,32 +84,47 @@ struct ModelsShow: AsyncParsableCommand {
         guard output == .wide else {
             return Output.line(output == .json ? found.prettyText : ModelsList.words(found))
         }
-        func text(_ key: String) -> String { found[key]?.scalarText ?? "" }
-        func list(_ key: String) -> String {
-            (found[key]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", ")
-        }
-        for (label, value) in [
-            ("Model", ModelsList.words(found)), ("Kind", text("kind")), ("Step", text("step")),
-            ("SHA-256", text("sha256")), ("Commit", text("commit")), ("Bytes", text("bytes")),
-            ("Tags", list("tags")), ("Deployed as", list("deployments")),
-            ("Run", found["run"]?["name"]?.stringValue ?? ""), ("Node", text("node")),
-            ("Code", text("codeVersion")), ("Created", text("createdAt")), ("Deleted", text("deletedAt")),
-            ("Parameters", found["parameters"]?.compactText ?? ""),
+        Listing.facts([
+            ("Model", ModelsList.words(found)), ("Kind", found.cell("kind")), ("Step", found.cell("step")),
+            ("SHA-256", found.cell("sha256")), ("Commit", found.cell("commit")),
+            ("Bytes", found.cell("bytes")),
+            ("Tags", found.cells("tags").joined(separator: ", ")),
+            ("Deployed as", found.cells("deployments").joined(separator: ", ")),
+            ("Run", found["run"]?.cell("name") ?? ""), ("Node", found.cell("node")),
+            ("Code", found.cell("codeVersion")), ("Created", found.cell("createdAt")),
+            ("Deleted", found.cell("deletedAt")), ("Parameters", found["parameters"]?.compactText ?? ""),
             ("Metrics", found["metrics"]?.compactText ?? ""),
-        ] where !value.isEmpty { Output.line((label + ":").padded(toWidth: 16) + value.printable) }
+        ])
         for input in found["inputs"]?.arrayValue ?? [] {
-            let role = input["role"]?.stringValue ?? ""
-            Output.line("Input:".padded(toWidth: 16) + "\(role) sha256:\(input["sha256"]?.stringValue ?? "")")
+            Listing.facts([("Input", "\(input.cell("role")) sha256:\(input.cell("sha256"))")])
         }
-        for evaluation in found["evaluations"]?.arrayValue ?? [] {
-            Output.line(
-                "Evaluation:".padded(toWidth: 16) + "\(evaluation["template"]?.stringValue ?? "") "
-                    + (evaluation["metrics"]?.compactText ?? ""))
-        }
+        Self.show(evaluations: found["evaluations"]?.arrayValue ?? [])
         Output.line("Family:")
         for line in FamilyTree.lines(found["family"]?.arrayValue ?? [], of: found["id"]?.intValue) {
             Output.line("  " + line)
         }
+    }
+
+    /// Six digits behind the point are enough to compare by; what is no number is shown as it is.
+    private static func figure(_ value: JSONValue?) -> String {
+        guard case .double(let number)? = value, number.isFinite, abs(number) < 1e9 else {
+            return value?.scalarText ?? ""
+        }
+        return JSONValue.double((number * 1e6).rounded() / 1e6).compactText
+    }
+
+    /// The family's evaluations side by side: a line each, a column a metric.
+    private static func show(evaluations: [JSONValue]) {
+        guard !evaluations.isEmpty else { return }
+        let names = Set(evaluations.flatMap { ($0["metrics"]?.objectValue ?? [:]).keys }).sorted()
+        Output.line("Evaluations of the family:")
+        Listing.table(
+            ["  MODEL", "TEMPLATE"] + names.map { $0.uppercased() },
+            evaluations.map { item in
+                let model = item["model"]?.stringValue ?? String(item.cell("sha256").prefix(12))
+                let metrics = names.map { figure(item["metrics"]?[$0]) }
+                return ["  " + model, item.cell("template")] + metrics
+            })
     }
 }
 

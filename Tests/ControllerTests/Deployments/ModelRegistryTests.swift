@@ -3,12 +3,12 @@
 import Artifacts
 import Foundation
 import Persistence
-import Scheduling
 import Testing
 import Text
 import WorkflowLanguage
 
 @testable import Controller
+@testable import Scheduling
 
 /// A data directory in which runs have ended.
 private final class RegistryFixture: Sendable {
@@ -41,7 +41,8 @@ private final class RegistryFixture: Sendable {
     /// A run of one built-in step that has succeeded.
     func run(
         _ name: String, _ step: String, parameters: JSONValue = [:], inputs: [Artifact] = [],
-        outputs: [Artifact] = [], metrics: [String: String] = [:], phase: Phase = .succeeded
+        outputs: [Artifact] = [], metrics: [String: String] = [:], phase: Phase = .succeeded,
+        isTakenOver: Bool = false
     ) async throws {
         let template: JSONValue = [
             "name": .string(step), step: parameters, "inputs": ["parameters": [["name": "rate"]]],
@@ -68,6 +69,7 @@ private final class RegistryFixture: Sendable {
             Parameter(name: $0.key, value: $0.value)
         }
         node.finishedAt = Self.now
+        if isTakenOver { node.memoization = .init(hit: true, key: "k", cacheName: ContentEntry.cacheName) }
         try await store.apply([
             WorkflowChange(
                 uid: name, header: HeaderUpdate(phase: "Succeeded", finishedAt: Self.now), nodes: [node])
@@ -104,10 +106,35 @@ struct ModelRegistryTests {
         #expect(family[0].json["metrics"]?["train_loss"] == 2.5)
         let evaluations = try await fixture.models.evaluations(of: row)
         #expect(evaluations.map(\.metrics) == [["score": 0.75]])
+        let detail = try await fixture.models.detail(of: row)
+        #expect(detail["evaluations"]?.arrayValue?.compactMap { $0["model"] } == ["tune-sft:v1"])
+        #expect(detail["family"]?.arrayValue?.count == 2)
+        let unseen = try await fixture.models.detail(of: row, isVisible: { _ in false })
+        #expect(unseen["family"] == [] && unseen["evaluations"] == [] && unseen["deployments"] == [])
         let file = fixture.models.shelf.path(of: row) + "/config.json"
         #expect(try String(contentsOfFile: file, encoding: .utf8) == "tuned")
         let reference = fixture.models.shelf.directory + "/models--tune-sft/refs/v1"
         #expect(try String(contentsOfFile: reference, encoding: .utf8) == String(row.model.sha256.prefix(40)))
+    }
+
+    @Test(
+        "What a later run took over is no new version and no new evaluation, unless the files were collected")
+    func takenOver() async throws {
+        let fixture = try RegistryFixture()
+        let model = try fixture.artifact("model", key: "a/model", "one")
+        let report = try fixture.artifact("report", key: "b/report", "{}")
+        try await fixture.run("a", "sft", outputs: [model])
+        try await fixture.run("b", "evaluate", inputs: [model], outputs: [report], metrics: ["score": "1"])
+        try await fixture.run("c", "sft", outputs: [model], isTakenOver: true)
+        try await fixture.run(
+            "d", "evaluate", inputs: [model], outputs: [report], metrics: ["score": "1"], isTakenOver: true)
+        let rows = try await fixture.models.list(nil)
+        #expect(rows.map(\.workflow) == ["a"])
+        #expect(try await fixture.models.evaluations(of: rows[0]).map(\.workflow) == ["b"])
+        _ = try await fixture.store.markModelsDeleted(rows.map(\.id), at: RegistryFixture.now)
+        try await fixture.run("e", "sft", outputs: [model], isTakenOver: true)
+        let again = try await fixture.models.model("tune-sft", namespace: "default")
+        #expect(again.version == 2 && again.workflow == "e" && again.deletedAt == nil)
     }
 
     @Test("Recording again, or from the beginning after a crash, records nothing twice")

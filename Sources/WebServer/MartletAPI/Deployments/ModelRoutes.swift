@@ -70,37 +70,6 @@ extension MartletRoutes {
     private func getModel(_ reader: APIReader) async throws -> HTTPReply {
         let row = try await model(reader, try reader.text("reference"))
         let principal = reader.request.principal
-        let family = try await models.family(of: row).filter { principal.may(.viewer, in: $0.namespace) }
-        let evaluations = try await models.familyEvaluations(family)
-        let served = try await models.deployments(of: row).filter { principal.may(.viewer, in: $0.namespace) }
-        var members = row.json.objectValue ?? [:]
-        members["family"] = .array(family.map(\.json))
-        members["evaluations"] = .array(evaluations.map(\.json))
-        members["deployments"] = .texts(served.map(\.name))
-        return .json(.object(members))
-    }
-}
-
-extension ModelOperations {
-    /// The evaluations of all versions of a family, oldest first.
-    func familyEvaluations(_ family: [ModelRow]) async throws -> [EvaluationRow] {
-        var found: [EvaluationRow] = []
-        var seen: Set<String> = []
-        for row in family where seen.insert(row.sha256).inserted {
-            for evaluation in try await evaluations(of: row) where !found.contains(evaluation) {
-                found.append(evaluation)
-            }
-        }
-        return found.sorted { $0.createdAt < $1.createdAt }
-    }
-}
-
-extension EvaluationRow {
-    var json: JSONValue {
-        .object([
-            "sha256": .string(sha256), "adapterSha256": .word(adapterSHA256), "template": .string(template),
-            "run": ["uid": .string(workflowUID), "name": .string(workflow)], "node": .string(nodeID),
-            "metrics": metrics, "createdAt": .moment(createdAt),
-        ])
+        return .json(try await models.detail(of: row) { principal.may(.viewer, in: $0) })
     }
 }

@@ -56,6 +56,7 @@ enum APIOperations {
             ])),
         APIOperation("MartletAPI_GetRunState", answer: .any),
         APIOperation("MartletAPI_GetNode", answer: .named("NodeDetail")),
+        APIOperation("MartletAPI_GetNodeReason", answer: .named("NodeReason")),
         APIOperation("MartletAPI_ListArtifacts", answer: APISchemas.page(.named("Artifact"))),
         APIOperation(
             "MartletAPI_PreviewArtifact",

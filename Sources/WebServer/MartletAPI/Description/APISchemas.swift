@@ -32,6 +32,17 @@ enum APISchemas {
         ]),
         "RunSummary": .answer(runSummary), "Run": .extended("RunSummary", runDetail),
         "Node": .answer(node), "NodeDetail": .answer(nodeDetail),
+        "NodeReason": .answer([
+            APIMember("node", .text()), APIMember("run", .text()), APIMember("words", .text()),
+            APIMember("cached", .flag),
+            APIMember(
+                "fields",
+                .list(
+                    .answer([
+                        APIMember("name", .text()), APIMember("before", .optional(.text())),
+                        APIMember("now", .optional(.text())),
+                    ]))),
+        ]),
         "Attempt": .answer([
             APIMember("number", .integer()), APIMember("startedAt", maybeMoment),
             APIMember("finishedAt", maybeMoment), APIMember("exitCode", maybeInteger),
