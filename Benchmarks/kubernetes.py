@@ -82,7 +82,7 @@ class Cluster:
         manifest = self.folder / "run.yaml"
         manifest.write_text(MANIFEST.format(steps=steps, parallelism=parallelism, span=span))
         return [self.options.martlet, "run", str(manifest), "--executor", "kubernetes", "--kubeconfig",
-                str(self.folder / "kubeconfig"), "--data-dir", str(self.folder / "data"), "-o", "name"]
+                str(self.folder / "kubeconfig"), "--data-dir", str(self.folder / "data"), "-o", "quiet"]
 
 
 def calls(options, verdicts):

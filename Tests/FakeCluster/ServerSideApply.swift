@@ -117,9 +117,15 @@ struct ServerSideApply {
     /// is a field that is owned as a whole.
     private func tree(of value: JSONValue, key: String) -> JSONValue {
         switch value {
-        case .object(let members) where !members.isEmpty:
-            let pairs = members.map { ("f:\($0.key)", tree(of: $0.value, key: $0.key)) }
-            return .object(Dictionary(pairs, uniquingKeysWith: { $1 }))
+        case .object(let members):
+            var steps: [String: JSONValue] = [:]
+            for (name, member) in members {
+                let inner = tree(of: member, key: name)
+                // An object with nothing in it says nothing of what others have in it.
+                if member.objectValue != nil && inner == [:] { continue }
+                steps["f:\(name)"] = inner
+            }
+            return .object(steps)
         case .array(let elements):
             if Self.sets.contains(key) {
                 let pairs = elements.map { ("v:\($0.compactText)", JSONValue.object([:])) }
@@ -151,6 +157,7 @@ struct ServerSideApply {
         key: String = "", steps: [String] = []
     ) -> [Disputed] {
         guard let members = mine.objectValue, let other = theirs.objectValue else { return [] }
+        if members.isEmpty && wanted?.objectValue != nil { return [] }
         if members.isEmpty || other.isEmpty {
             return wanted == current ? [] : [Disputed(steps: steps, path: path)]
         }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Two servers, one Lease: the one that has it is killed again and again while a workflow of many steps runs as pods.
 
-    kubernetes_failover.py [--martlet PATH] [--cluster PATH] [--seed N] [--steps N] [--kills N] [--short]
+    kubernetes_failover.py [--martlet PATH] [--cluster PATH] [--seed N] [--steps N] [--kills N] [--freezes N] [--short]
 
 The cluster is the API server of the tests with a node that only plays, under the Role that is shipped. At the end the
 workflow must be Succeeded, each step's pod must have been created exactly once, and at no time may two servers have
-been ready. A standby must say in its health answers that it is one. A server may also end by itself when the machine
-is so slow that it cannot renew its Lease in time; that is told, and counts as a kill.
+been ready. A standby must say in its health answers that it is one. Some servers are stopped (SIGSTOP) for longer than
+the Lease instead: when they go on they must end by themselves, with status 3. A server may do so, too, when the machine
+is so slow that it cannot renew its Lease in time; that is told.
 """
 
 import argparse
@@ -198,13 +199,18 @@ def fail_over(world, draw):
     world.servers.append(Server(world))
     check_standby(world)
     world.command("submit", str(manifest))
-    moments = sorted(draw.uniform(0, 0.95) * options.steps for _ in range(options.kills))
-    for moment in moments:
+    count = options.kills + options.freezes
+    moments = sorted(draw.uniform(0, 0.95) * options.steps for _ in range(count))
+    frozen = set(draw.sample(range(count), options.freezes))
+    for number, moment in enumerate(moments):
         world.until("a server that is ready", world.holder)
         world.until("progress", lambda: len(world.created()) >= moment)
         # Somewhere in the work that follows, not only right after a create.
         time.sleep(draw.uniform(0, 0.3))
         victim = world.until("a server that is ready", world.holder)
+        if number in frozen:
+            freeze(world, victim)
+            continue
         victim.kill()
         killed_at = time.monotonic()
         world.servers.remove(victim)
@@ -230,6 +236,21 @@ def fail_over(world, draw):
     return used, follower.ready_at - given_up
 
 
+def freeze(world, victim):
+    """Stops a holder for longer than its Lease; going on, it must end before it does anything."""
+    before = world.lost_by_itself
+    victim.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    victim.process.send_signal(signal.SIGCONT)
+    try:
+        victim.process.wait(20)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{victim.name} stood still for 4 s and goes on\n{world.tails()}") from None
+    world.until("another server after one stood still", world.holder)
+    if world.lost_by_itself == before:
+        raise Failure(f"{victim.name} stood still for 4 s and ended with {victim.process.returncode}")
+
+
 def ended(world):
     run = json.loads(world.command("get", "failover", "-o", "json"))
     if run.get("status", {}).get("phase") in ("Succeeded", "Failed", "Error"):
@@ -245,12 +266,13 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--freezes", type=int, default=3)
     parser.add_argument("--milliseconds", type=int, default=300, help="how long a pod runs")
-    parser.add_argument("--short", action="store_true", help="60 steps, 3 kills")
+    parser.add_argument("--short", action="store_true", help="60 steps, 3 kills, 1 freeze")
     options = parser.parse_args()
     options.cluster = options.cluster or str(pathlib.Path(options.martlet).resolve().parent / "FakeCluster")
     if options.short:
-        options.steps, options.kills = 60, 3
+        options.steps, options.kills, options.freezes = 60, 3, 1
     world, began = World(options), time.monotonic()
     try:
         used, handed_over = fail_over(world, random.Random(options.seed))
@@ -260,7 +282,7 @@ def main():
     finally:
         world.close()
     took = sorted(world.took)
-    own = f"; {world.lost_by_itself} ended by themselves" if world.lost_by_itself else ""
+    own = f"; {world.lost_by_itself} ended by themselves, {options.freezes} of them frozen"
     print(f"ok   failover: {options.kills} kills, {options.steps} pods created once each, all Succeeded, "
           f"{time.monotonic() - began:.0f} s; another was ready after {took[len(took) // 2]:.1f} s "
           f"({took[0]:.1f} to {took[-1]:.1f}), after an orderly stop {handed_over:.1f} s{own}; seed {options.seed}")

@@ -97,7 +97,12 @@ package struct ResourceWatch: Sendable {
             case .deleted:
                 news.forget(event.object)
                 await tell(.deleted(event.object))
-            case .bookmark, .error: break
+            case .bookmark:
+                // They come when nothing else does.
+                if client.calls.isRestDue(after: FreedMemory.requestsBetween) {
+                    try await BlockingCall.run { FreedMemory.giveBack() }
+                }
+            case .error: break
             }
             // Only what was told is behind us.
             if let version = event.resourceVersion { place = version }

@@ -6,6 +6,8 @@ import WorkflowLanguage
 
 /// One server's part in the election. `acquire` comes first, then `keep` runs beside everything else.
 package final class LeaseKeeper: Sendable {
+    private static let releaseTries = 3
+
     package let settings: LeaseSettings
     package let fence: LeaseFence
     private let client: KubernetesClient
@@ -64,9 +66,20 @@ package final class LeaseKeeper: Sendable {
 
     /// Gives the Lease back, so that another need not wait for it to run out.
     package func release() async {
-        guard let record = election.withLock({ $0.release() }) else { return }
+        guard var record = election.withLock({ $0.release() }) else { return }
         fence.open(until: nil)
-        _ = try? await write(record)
+        for _ in 0..<Self.releaseTries {
+            do {
+                _ = try await write(record)
+                return
+            } catch {
+                // The last renewal may have been cut short, and carried out all the same.
+                guard (error as? KubernetesError)?.isConflict == true, let current = try? await read(),
+                    current.holder == settings.identity
+                else { return }
+                record.resourceVersion = current.resourceVersion
+            }
+        }
     }
 
     private func handle(_ event: LeaseElection.Event) -> LeaseElection.Step {
