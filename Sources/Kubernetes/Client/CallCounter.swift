@@ -4,6 +4,7 @@ import Synchronization
 
 package final class CallCounter: Sendable {
     private let counts = Mutex<[String: Int]>([:])
+    private let sinceRest = Mutex(0)
 
     init() {}
 
@@ -14,6 +15,16 @@ package final class CallCounter: Sendable {
         let kind = parts.indices.contains(place) ? parts[place] : parts.last ?? ""
         let part = parts.last.map { parts.count > place + 2 && $0 != kind ? "/\($0)" : "" } ?? ""
         counts.withLock { $0["\(method) \(kind)\(part)", default: 0] += 1 }
+        sinceRest.withLock { $0 += 1 }
+    }
+
+    /// Whether there were so many calls since this was last true.
+    func isRestDue(after count: Int) -> Bool {
+        sinceRest.withLock { calls in
+            guard calls >= count else { return false }
+            calls = 0
+            return true
+        }
     }
 
     /// By verb and kind, such as `POST pods` and `GET pods/log`.

@@ -16,7 +16,8 @@ package final class KubernetesExecutor: Executor {
     }
 
     struct Attempt: Sendable {
-        var launch: Launch
+        let held: HeldLaunch
+        var launch: Launch { held.launch }
         var podName: String
         var work: Set<String>
         var stage = Stage.creating
@@ -120,7 +121,8 @@ package final class KubernetesExecutor: Executor {
         let place = Self.place(launch.namespace, name)
         let (isNew, isNewNamespace) = state.withLock { state -> (Bool, Bool) in
             guard !state.isShutDown, state.attempts[key] == nil else { return (false, false) }
-            state.attempts[key] = Attempt(launch: launch, podName: name, work: Self.work(of: launch.template))
+            state.attempts[key] = Attempt(
+                held: HeldLaunch(launch), podName: name, work: Self.work(of: launch.template))
             state.keys[place] = key
             return (true, state.namespaces.insert(launch.namespace).inserted)
         }

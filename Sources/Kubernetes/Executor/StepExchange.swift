@@ -60,7 +60,8 @@ package final class StepExchange: Sendable {
     private let launches = Mutex<[AttemptKey: Expected]>([:])
 
     private struct Expected: Sendable {
-        var launch: Launch
+        let held: HeldLaunch
+        var launch: Launch { held.launch }
         var values: LaunchValues
     }
 
@@ -88,7 +89,7 @@ package final class StepExchange: Sendable {
     // MARK: Who asks
 
     func expect(_ launch: Launch, _ values: LaunchValues) {
-        launches.withLock { $0[launch.key] = Expected(launch: launch, values: values) }
+        launches.withLock { $0[launch.key] = Expected(held: HeldLaunch(launch), values: values) }
     }
 
     func forget(_ key: AttemptKey) {
