@@ -84,8 +84,9 @@ def check(martlet, path, versions, counts):
                 kubernetes_validate.validate(thing, version, strict=True)
             except kubernetes_validate.ValidationError as error:
                 problems.append(f"{place} ({version}): {'.'.join(map(str, error.path))}: {error.message[:300]}")
-        if thing["kind"] == "Pod" and level == "restricted":
-            problems += [f"{place}: not restricted: {what}" for what in restricted(thing)]
+        pod = thing if thing["kind"] == "Pod" else thing.get("spec", {}).get("template")
+        if pod and level == "restricted":
+            problems += [f"{place}: not restricted: {what}" for what in restricted(pod)]
     return problems
 
 
