@@ -87,6 +87,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/hub_faults.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/kubernetes_failover.py --martlet "$(MARTLET)" --short
 	python3 workflows/quickstart/demo.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 	# Of the server what needs no more than Python and openssl; `make test-service` has the rest.
@@ -124,6 +125,7 @@ test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed
 	python3 Tests/Faults/hub_faults.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/deploy_check.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(RELEASED)"
+	python3 Tests/Faults/kubernetes_failover.py --martlet "$(RELEASED)" $(ARGS)
 
 # An environment for the clients and readers that others wrote; benchmarks have theirs beside it.
 INTEROP := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/interop
@@ -140,6 +142,15 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	"$(INTEROP)/bin/python" Tests/Interop/quantized_check.py --martlet "$(RELEASED)"
 	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
 	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"
+
+# Another's imitation of Kubernetes, to compare the API server of the tests with; needs Python 3.11.
+KMOCK := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/kmock
+
+.PHONY: test-kmock
+test-kmock: build ## The API server of the tests against kmock (PyPI): the same requests, the same answers.
+	[ -x "$(KMOCK)/bin/python" ] || python3 -m venv "$(KMOCK)"
+	"$(KMOCK)/bin/pip" install -q kmock
+	"$(KMOCK)/bin/python" Tests/Interop/kmock_check.py
 
 # The clients that others wrote for what the server speaks; megabytes, unlike those above.
 CLIENTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/clients
@@ -216,6 +227,10 @@ bench-modules: release ## Download against curl, evaluation against lm-eval and 
 .PHONY: bench-pipeline
 bench-pipeline: release ## What the engine itself takes of the quickstart pipeline's time, and how long a step takes to start.
 	python3 Benchmarks/pipeline.py --martlet "$(RELEASED)" $(ARGS)
+
+.PHONY: bench-kubernetes
+bench-kubernetes: release ## Requests, overhead and memory of the controller with 1,000 and 5,000 pods, on the cluster of the tests.
+	python3 Benchmarks/kubernetes.py --martlet "$(RELEASED)" $(ARGS)
 
 .PHONY: bench-service
 bench-service: release clients ## Lists, watchers, submissions and idle cost of the server, beside Prefect's.

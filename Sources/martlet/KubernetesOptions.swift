@@ -50,6 +50,8 @@ struct KubernetesSettings: Sendable, Hashable {
     var context: String?
     var stepListen: String?
     var pods = PodSettings(stepImage: "martlet:\(BuildInfo.version)")
+    /// Closed while another server may act; nil: there is no other.
+    var fence: LeaseFence?
 }
 
 /// The executor for a cluster with the door that its pods come to.
@@ -69,7 +71,8 @@ enum ClusterExecution {
                 pods.serverURL = pods.serverURL ?? opened.url
                 door = opened
             }
-            let client = try KubernetesClient(access, now: Environment.now)
+            let client = try KubernetesClient(
+                access, now: Environment.now, mayAct: { [fence = settings.fence] in fence?.isOpen ?? true })
             let executor = try KubernetesExecutor(
                 client: client, settings: pods, store: store, dataDirectory: dataDirectory,
                 now: Environment.now)

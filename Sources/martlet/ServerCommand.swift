@@ -24,6 +24,7 @@ struct ServerCommand: AsyncParsableCommand {
               martlet server --listen 127.0.0.1:0 --data-dir /tmp/trial
               martlet token create me --role admin && martlet server --listen 0.0.0.0:2746
               martlet server --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+              martlet server --executor kubernetes --lease-duration 30s --lease-renew-deadline 20s
             """)
 
     @Option(
@@ -32,6 +33,7 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var data: DataOptions
     @OptionGroup var execution: ExecutionOptions
+    @OptionGroup(title: "With --executor kubernetes: who drives") var leaseOptions: LeaseOptions
     @OptionGroup(title: "Access") var access: ServerAccessOptions
     @OptionGroup(title: "Notifications") var notify: NotificationOptions
     @OptionGroup(title: "Operation") var operation: ServerOperationOptions
@@ -51,25 +53,37 @@ struct ServerCommand: AsyncParsableCommand {
                 "--log-level: \"\(operation.logLevel)\" is none of trace, debug, info, notice, warning, error",
                 status: 64)
         }
+        let lease = try await ServerLease.take(leaseOptions, execution.settings, settings)
+        try await ServerLease.whileHeld(lease) {
+            try await begin(settings, lease, log, observability)
+        }
+    }
+
+    /// Opens the database, which nobody else may be writing to.
+    private func begin(
+        _ settings: ServiceSettings, _ lease: ServerLease?, _ log: ServiceLog,
+        _ observability: ServiceObservability
+    ) async throws {
         let store = try data.openStore()
-        let lock = try ServerLock.take(data.path)
+        let lock = try await ServerLease.lock(data.path, isPatient: lease != nil)
         if settings.needsTokens, try await !store.hasUsableToken(at: Environment.now()) {
             throw CommandError(
                 "\(settings.host) can be reached by others, and there is no token yet that opens anything: make one "
                     + "by `martlet token create NAME --role admin --data-dir \(data.path)`, or say --auth none outright",
                 status: 64)
         }
-        try await serve(settings, store, lock, log, observability)
+        try await serve(settings, store, (lock, lease), log, observability)
     }
 
     private func serve(
-        _ settings: ServiceSettings, _ store: Store, _ lock: ServerLock, _ log: ServiceLog,
-        _ observability: ServiceObservability
+        _ settings: ServiceSettings, _ store: Store, _ held: (lock: ServerLock, lease: ServerLease?),
+        _ log: ServiceLog, _ observability: ServiceObservability
     ) async throws {
         var observability = observability
         let feed = RunFeed(store: store)
         let notifications = try notify.settings()
-        let controller = try controller(store, feed, observability.observers(notifications: notifications))
+        let observers = observability.observers(notifications: notifications)
+        let controller = try controller(store, feed, observers, held.lease)
         let operations = WorkflowOperations(
             store: store, artifacts: try ExecutorFactory.artifactStore(data.location),
             dataDirectory: data.path,
@@ -99,12 +113,14 @@ struct ServerCommand: AsyncParsableCommand {
             .memory(store, log),
         ]
         try await run(
-            ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log
+            ServerParts(service: service, controller: controller, parts: parts, log: log), settings,
+            held.lock,
+            log
         )
     }
 
     private func controller(
-        _ store: Store, _ feed: RunFeed, _ observers: ControllerObservers
+        _ store: Store, _ feed: RunFeed, _ observers: ControllerObservers, _ lease: ServerLease?
     ) throws -> WorkflowController {
         var settings = ControllerSettings()
         settings.servesAll = true
@@ -112,7 +128,9 @@ struct ServerCommand: AsyncParsableCommand {
             parallelism: operation.parallelism, namespaceParallelism: operation.namespaceParallelism)
         settings.onSaved = { feed.signal() }
         settings.observers = observers
-        return try ExecutorFactory.controller(store, execution.settings, data.location, settings: settings)
+        var execution = execution.settings
+        execution.kubernetes.fence = lease?.fence
+        return try ExecutorFactory.controller(store, execution, data.location, settings: settings)
     }
 
     private func run(

@@ -1,6 +1,5 @@
-// A cluster's API over HTTP: verbs, watches, rights by role, logs. Faults can be put in between.
+// A cluster's API over HTTP: verbs, rights by role, patches, discovery. Faults can be put in between.
 
-import Artifacts
 import Glibc
 import Kubernetes
 import Synchronization
@@ -14,9 +13,16 @@ package final class FakeAPIServer: Sendable {
         package var path: String
         package var query: [String: String]
         package var token: String
+        package var contentType: String
         package var body: [UInt8]
 
         package var place: ObjectPlace? { ObjectPlace(path: path) }
+
+        /// `v1`, `batch/v1`: the beginning of the path.
+        var apiVersion: String {
+            let parts = path.split(separator: "/").map(String.init)
+            return parts.first == "api" ? parts[1] : parts.count > 2 ? "\(parts[1])/\(parts[2])" : ""
+        }
 
         /// The verb as roles name it.
         package var verb: String {
@@ -36,30 +42,35 @@ package final class FakeAPIServer: Sendable {
         case refuse(Refusal, retryAfter: Int?)
         /// The request is carried out and the connection cut before the answer.
         case loseAnswer
+        /// The request is carried out and answered as if it was not.
+        case failAfterwards(Refusal)
         /// A watch ends after so many events.
         case cutWatch(afterEvents: Int)
+        /// A watch whose events come twice, late or in another order, and which may be cut.
+        case noisyWatch(WatchNoise, cutAfter: Int?)
     }
 
     package let objects: FakeObjects
-    /// `VERB RESOURCE` that the restricted token has used, and what it may use; nil: anything.
-    private let role: JSONValue?
-    private let used = Mutex<[String: Int]>([:])
+    /// What the token `martlet` may do and has done; other tokens may do anything.
+    private let rules: RoleRules
     private let fault: Mutex<@Sendable (Request) -> Fault?>
     private let logPath: Mutex<@Sendable (_ uid: String, _ container: String) -> String?>
     private let listener: LineListener
 
-    /// - Parameter role: a Role whose rules bind the token `martlet`; other tokens may do anything.
-    package init(role: JSONValue? = nil, now: @escaping @Sendable () -> Timestamp) throws {
+    /// - Parameters:
+    ///   - role: a Role whose rules bind the token `martlet`; other tokens may do anything.
+    ///   - port: 0 takes a free one.
+    package init(role: JSONValue? = nil, port: Int = 0, now: @escaping @Sendable () -> Timestamp) throws {
         objects = FakeObjects(now: now)
-        self.role = role
+        rules = RoleRules(role)
         fault = Mutex { _ in nil }
         logPath = Mutex { _, _ in nil }
-        listener = try LineListener()
+        listener = try LineListener(port: port)
     }
 
     package var url: String { "http://127.0.0.1:\(listener.port)" }
-    /// Requests by verb and resource.
-    package var usedVerbs: [String: Int] { used.withLock { $0 } }
+    /// Requests of the token `martlet` by verb and resource.
+    package var usedVerbs: [String: Int] { rules.counts }
 
     package func setFaults(_ judge: @escaping @Sendable (Request) -> Fault?) {
         fault.withLock { $0 = judge }
@@ -68,6 +79,10 @@ package final class FakeAPIServer: Sendable {
     /// Where a container's log lies, as its node knows.
     package func setLogs(_ find: @escaping @Sendable (_ uid: String, _ container: String) -> String?) {
         logPath.withLock { $0 = find }
+    }
+
+    func logFile(uid: String, container: String) -> String? {
+        logPath.withLock { $0 }(uid, container)
     }
 
     package func start() { listener.start { [weak self] connection in self?.serve(connection) } }
@@ -84,6 +99,9 @@ package final class FakeAPIServer: Sendable {
 
     /// - Returns: whether the connection goes on.
     private func answer(_ request: Request, _ connection: LineConnection) -> Bool {
+        if let known = KnownKinds.discovery(request.path) ?? tally(request.path) {
+            return connection.send(200, known)
+        }
         let judge = fault.withLock { $0 }
         let fault = judge(request)
         if case .refuse(let refusal, let seconds)? = fault {
@@ -91,13 +109,11 @@ package final class FakeAPIServer: Sendable {
         }
         do throws(Refusal) {
             guard let place = request.place else {
-                throw Refusal(404, "NotFound", "no such path \(request.path)")
+                throw Refusal(404, "NotFound", "the server could not find the requested resource")
             }
-            try authorize(request, place)
+            if request.token == "martlet" { try rules.check(request.verb, place) }
             if request.verb == "watch" {
-                var limit = Int.max
-                if case .cutWatch(let events)? = fault { limit = events }
-                try watch(place, request, connection, limit: limit)
+                try watch(place, request, connection, fault: fault)
                 return false
             }
             if place.subresource == "log" {
@@ -105,50 +121,59 @@ package final class FakeAPIServer: Sendable {
                 return false
             }
             let (status, object) = try carryOut(request, place)
-            if case .loseAnswer? = fault { return false }
-            return connection.send(status, object)
+            switch fault {
+            case .loseAnswer?: return false
+            case .failAfterwards(let refusal)?: return connection.send(refusal.status, refusal.json)
+            default: return connection.send(status, object)
+            }
         } catch {
             return connection.send(error.status, error.json)
         }
     }
 
-    private func authorize(_ request: Request, _ place: ObjectPlace) throws(Refusal) {
-        let resource = place.subresource.isEmpty ? place.resource : "\(place.resource)/\(place.subresource)"
-        guard request.token == "martlet" else { return }
-        used.withLock { $0["\(request.verb) \(resource)", default: 0] += 1 }
-        guard let role else { return }
-        let isAllowed = Fields(role).list("rules").contains { rule in
-            let rule = Fields(rule)
-            return rule.strings("apiGroups").contains(place.group)
-                && rule.strings("resources").contains(resource)
-                && rule.strings("verbs").contains(request.verb)
-        }
-        guard isAllowed else {
-            throw Refusal(
-                403, "Forbidden",
-                "\(resource) is forbidden: User \"system:serviceaccount:default:martlet\" cannot \(request.verb) "
-                    + "resource \"\(resource)\" in API group \"\(place.group)\"")
+    /// What tests ask about the cluster itself.
+    private func tally(_ path: String) -> JSONValue? {
+        switch path {
+        case "/fake/requests": return .object(usedVerbs.mapValues(JSONValue.int))
+        case "/fake/creates":
+            let pairs = objects.createCounts.map { place, count in
+                ("\(place.resource)/\(place.namespace)/\(place.name)", JSONValue.int(count))
+            }
+            return .object(Dictionary(pairs, uniquingKeysWith: { $1 }))
+        default: return nil
         }
     }
 
+    // MARK: Verbs
+
     private func carryOut(_ request: Request, _ place: ObjectPlace) throws(Refusal) -> (Int, JSONValue) {
+        if place.subresource == "status" && !place.hasStatus {
+            throw Refusal(404, "NotFound", "the server could not find the requested resource")
+        }
         switch request.verb {
         case "get": return (200, try objects.get(place))
         case "list": return (200, try list(place, request))
         case "create" where place.subresource == "binding":
             return (201, try bind(place, try body(of: request)))
-        case "create": return (201, try objects.create(place, try body(of: request)))
+        case "create": return (201, try objects.create(place, try newObject(request, place)))
         case "update":
             let wanted = try body(of: request)
+            try checkVersion(of: wanted, request)
             return (200, try objects.update(place) { _ in wanted })
-        case "patch":
-            let patch = try body(of: request)
-            return (200, try objects.update(place) { StrategicMerge.apply(patch, to: $0) })
+        case "patch": return try patch(request, place)
         case "delete":
             let options = request.body.isEmpty ? JSONValue.object([:]) : try body(of: request)
             try objects.delete(place, options: options)
-            return (200, ["kind": "Status", "apiVersion": "v1", "status": "Success"])
-        default: throw Refusal(405, "MethodNotAllowed", "the server does not allow \(request.method) here")
+            return (200, ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"])
+        case "deletecollection":
+            let doomed = try list(place, request)
+            for object in doomed["items"]?.arrayValue ?? [] {
+                var one = place
+                one.name = object["metadata"]?["name"]?.stringValue ?? ""
+                try objects.delete(one, options: [:])
+            }
+            return (200, doomed)
+        default: throw Refusal(405, "MethodNotAllowed", "the server does not allow this method here")
         }
     }
 
@@ -159,89 +184,101 @@ package final class FakeAPIServer: Sendable {
         return json
     }
 
+    private func checkVersion(of object: JSONValue, _ request: Request) throws(Refusal) {
+        guard let version = object["apiVersion"]?.stringValue, version != request.apiVersion else { return }
+        throw Refusal(
+            400, "BadRequest",
+            "the API version in the data (\(version)) does not match the expected API version "
+                + "(\(request.apiVersion))")
+    }
+
+    private func newObject(_ request: Request, _ place: ObjectPlace) throws(Refusal) -> JSONValue {
+        var object = try body(of: request)
+        try checkVersion(of: object, request)
+        guard object["kind"] != nil || place.isBuiltIn else {
+            throw Refusal(400, "BadRequest", "Object 'Kind' is missing in the body")
+        }
+        if object["apiVersion"] == nil {
+            object = object.setting(["apiVersion"], to: .string(request.apiVersion))
+        }
+        if object["kind"] == nil {
+            let kind = KnownKinds.name(place.resource, in: request.apiVersion)
+            object = object.setting(["kind"], to: kind.map(JSONValue.string))
+        }
+        return place.hasStatus ? object.setting(["status"], to: nil) : object
+    }
+
+    private func patch(_ request: Request, _ place: ObjectPlace) throws(Refusal) -> (Int, JSONValue) {
+        guard request.contentType == KubernetesClient.PatchKind.apply.rawValue else {
+            return (
+                200,
+                try objects.update(place) { (object) throws(Refusal) in
+                    let patched = try ObjectPatch.apply(
+                        request.body, type: request.contentType, to: object, at: place)
+                    // A patch that names no version holds for whichever is there.
+                    let version = ["metadata", "resourceVersion"]
+                    return patched.at(version) == nil
+                        ? patched.setting(version, to: object.at(version)) : patched
+                }
+            )
+        }
+        let wanted = try applied(request)
+        let apply = ServerSideApply(
+            place: place, manager: request.query["fieldManager"] ?? "",
+            isForced: request.query["force"] == "true", moment: objects.now())
+        do throws(Refusal) {
+            let result = try objects.update(place) { (object) throws(Refusal) in
+                try apply.apply(wanted, to: object)
+            }
+            return (200, result)
+        } catch {
+            guard error.status == 404 && place.subresource.isEmpty else { throw error }
+            var kind = place
+            kind.name = ""
+            let named = wanted.setting(["metadata", "name"], to: .string(place.name))
+            return (201, try objects.create(kind, try apply.apply(named, to: nil)))
+        }
+    }
+
+    /// An applied configuration is YAML, of which JSON is a part.
+    private func applied(_ request: Request) throws(Refusal) -> JSONValue {
+        if let json = try? JSONValue(parsingUTF8: request.body), json.objectValue != nil { return json }
+        let (documents, _) = ManifestReader.read(request.body, file: "body")
+        guard let first = documents.first?.json, first.objectValue != nil else {
+            throw Refusal(400, "BadRequest", "error decoding YAML: the body is no object")
+        }
+        return first
+    }
+
     private func bind(_ place: ObjectPlace, _ binding: JSONValue) throws(Refusal) -> JSONValue {
         let node = binding["target"]?["name"] ?? .null
-        var target = place
-        target.subresource = ""
-        return try objects.update(target) { pod throws(Refusal) in
+        return try objects.update(place.withoutSubresource, isBinding: true) { pod throws(Refusal) in
             guard pod["spec"]?["nodeName"] == nil else {
                 throw Refusal(409, "Conflict", "pod \(place.name) is already assigned to a node")
             }
-            return StrategicMerge.apply(["spec": ["nodeName": node]], to: pod)
+            return pod.setting(["spec", "nodeName"], to: node)
         }
     }
 
     private func list(_ place: ObjectPlace, _ request: Request) throws(Refusal) -> JSONValue {
-        let labels = LabelTerms(request.query["labelSelector"] ?? "")
-        let (items, version) = objects.list(place, labels: labels)
-        let start = Int(request.query["continue"] ?? "0") ?? 0
-        let limit = Int(request.query["limit"] ?? "") ?? Int.max
-        let page = items.dropFirst(start).prefix(limit)
-        var metadata: [String: JSONValue] = ["resourceVersion": .string(String(version))]
-        if start + page.count < items.count { metadata["continue"] = .string(String(start + page.count)) }
+        let page = try objects.page(
+            place, labels: LabelTerms(request.query["labelSelector"] ?? ""),
+            fields: try FieldTerms(request.query["fieldSelector"] ?? "", for: place.resource),
+            limit: Int(request.query["limit"] ?? "").flatMap { $0 > 0 ? $0 : nil } ?? Int.max,
+            from: request.query["continue"] ?? "")
+        var metadata: [String: JSONValue] = ["resourceVersion": .string(String(page.version))]
+        if let next = page.next {
+            metadata["continue"] = .string(next)
+            metadata["remainingItemCount"] = .int(page.remaining)
+        }
+        let kind = KnownKinds.name(place.resource, in: request.apiVersion) ?? ""
+        // The list says what its items are; of Kubernetes' own kinds each one by itself does not.
+        let items = page.items.map { item in
+            place.isBuiltIn ? item.setting(["kind"], to: nil).setting(["apiVersion"], to: nil) : item
+        }
         return [
-            "kind": "List", "apiVersion": "v1", "metadata": .object(metadata), "items": .array(Array(page)),
+            "kind": .string(kind + "List"), "apiVersion": .string(request.apiVersion),
+            "metadata": .object(metadata), "items": .array(items),
         ]
-    }
-
-    // MARK: Streams
-
-    private func watch(
-        _ place: ObjectPlace, _ request: Request, _ connection: LineConnection, limit: Int
-    ) throws(Refusal) {
-        let labels = LabelTerms(request.query["labelSelector"] ?? "")
-        var version = Int(request.query["resourceVersion"] ?? "") ?? objects.version
-        let seconds = Double(request.query["timeoutSeconds"] ?? "") ?? 300
-        let end = ContinuousClock.now + .seconds(seconds)
-        var sent = 0
-        _ = try objects.changes(of: place, after: version, labels: labels)
-        guard connection.beginStream() else { return }
-        while ContinuousClock.now < end {
-            let found: (events: [(kind: String, object: JSONValue)], version: Int)
-            do throws(Refusal) {
-                found = try objects.changes(of: place, after: version, labels: labels)
-            } catch {
-                _ = connection.sendLine(["type": "ERROR", "object": error.json])
-                break
-            }
-            for event in found.events {
-                if sent >= limit { return }
-                sent += 1
-                guard connection.sendLine(["type": .string(event.kind), "object": event.object]) else {
-                    return
-                }
-            }
-            if found.events.isEmpty && found.version > version && connection.isIdle {
-                let bookmark: JSONValue = ["metadata": ["resourceVersion": .string(String(found.version))]]
-                guard connection.sendLine(["type": "BOOKMARK", "object": bookmark]) else { return }
-            }
-            version = found.version
-            if connection.isGone { return }
-            usleep(10_000)
-        }
-        connection.endStream()
-    }
-
-    private func sendLog(
-        _ place: ObjectPlace, _ request: Request, _ connection: LineConnection
-    ) throws(Refusal) {
-        var pod = place
-        pod.subresource = ""
-        let uid = try objects.get(pod)["metadata"]?["uid"]?.stringValue ?? ""
-        let find = logPath.withLock { $0 }
-        guard let path = find(uid, request.query["container"] ?? "main") else {
-            throw Refusal(400, "BadRequest", "the container is waiting to start")
-        }
-        guard connection.beginStream() else { return }
-        let bytes = (try? Disk.read(path, limitBytes: 1 << 30)) ?? []
-        // The node's file has stream and mark behind the time, which the API leaves out.
-        var text: [UInt8] = []
-        for line in bytes.split(separator: 10, omittingEmptySubsequences: true) {
-            let parts = line.split(separator: 32, maxSplits: 3, omittingEmptySubsequences: false)
-            guard parts.count >= 3 else { continue }
-            text += parts[0] + [32] + (parts.count > 3 ? parts[3] : []) + [10]
-        }
-        _ = connection.sendPiece(text)
-        connection.endStream()
     }
 }

@@ -5,9 +5,32 @@ import Artifacts
 import Glibc
 import Kubernetes
 import Text
+import WorkflowLanguage
 
 @main
 enum FakeClusterCommand {
+    private static let usage = """
+        usage: FakeCluster DIR PROGRAMS [KUBECONFIG] [option]...
+          --role FILE     the token `martlet` may do only what the first Role in FILE says
+          --played        pods run without processes, for the milliseconds of their annotation
+                          \(PlayedNode.annotation), or for ever
+          --no-node       nobody runs pods
+          --faults SEED   requests and watches go wrong by this seed
+          --port N        listen there
+
+        """
+
+    private struct Options {
+        var directory = ""
+        var programs = ""
+        var kubeconfig: String?
+        var role: JSONValue?
+        var isPlayed = false
+        var hasNode = true
+        var seed: UInt64?
+        var port = 0
+    }
+
     @Sendable static func now() -> Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -16,33 +39,82 @@ enum FakeClusterCommand {
 
     static func main() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let words = CommandLine.arguments
-        guard words.count >= 3 else {
-            FileHandleText.error("usage: FakeCluster DIR PROGRAMS [KUBECONFIG]\n")
+        guard let options = try options(Array(CommandLine.arguments.dropFirst())) else {
+            FileHandleText.error(usage)
             exit(64)
         }
-        let (directory, programs) = (words[1], words[2])
-        try Disk.makeDirectories(directory)
-        var access: ClusterAccess
-        var server: FakeAPIServer?
-        if words.count > 3 {
-            access = try Kubeconfig(paths: [words[3]]).access(context: nil)
-        } else {
-            let fake = try FakeAPIServer(now: now)
-            fake.start()
-            server = fake
-            access = ClusterAccess(server: fake.url)
-            access.credentials.token = "kubelet"
-            try Disk.replace(
-                directory + "/kubeconfig", with: Array(kubeconfig(fake.url).utf8), durable: false)
-        }
-        let client = try KubernetesClient(access, now: now)
-        var settings = FakeKubelet.Settings(directory: directory + "/pods", programs: programs)
-        settings.schedules = server != nil
-        let kubelet = try FakeKubelet(client: client, settings: settings)
-        server?.setLogs { kubelet.logPath(uid: $0, container: $1) }
+        try Disk.makeDirectories(options.directory)
+        guard let path = options.kubeconfig else { return try await runCluster(options) }
+        let access = try Kubeconfig(paths: [path]).access(context: nil)
+        let kubelet = try kubelet(access, options, schedules: false)
         FileHandleText.error("ready: \(access.server)\n")
         await kubelet.run()
+    }
+
+    private static func options(_ words: [String]) throws -> Options? {
+        var options = Options()
+        var plain: [String] = []
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            switch word {
+            case "--played": options.isPlayed = true
+            case "--no-node": options.hasNode = false
+            case "--role":
+                guard let path = rest.popFirst() else { return nil }
+                options.role = try role(path)
+            case "--faults": options.seed = rest.popFirst().flatMap { UInt64($0) }
+            case "--port": options.port = rest.popFirst().flatMap { Int($0) } ?? 0
+            case _ where word.hasPrefix("--"): return nil
+            default: plain.append(word)
+            }
+        }
+        guard (2...3).contains(plain.count) else { return nil }
+        (options.directory, options.programs) = (plain[0], plain[1])
+        if plain.count > 2 { options.kubeconfig = plain[2] }
+        return options
+    }
+
+    private static func role(_ path: String) throws -> JSONValue? {
+        let (documents, _) = ManifestReader.read(try Disk.read(path, limitBytes: 1 << 20), file: path)
+        return documents.first { $0.kind == "Role" }?.json
+    }
+
+    private static func runCluster(_ options: Options) async throws {
+        let server = try FakeAPIServer(role: options.role, port: options.port, now: now)
+        if let seed = options.seed {
+            let layer = FaultLayer(seed: seed)
+            // The node's own requests would only make the same test slower.
+            server.setFaults { $0.token == "martlet" ? layer.judge($0) : nil }
+        }
+        server.start()
+        var access = ClusterAccess(server: server.url)
+        access.credentials.token = "kubelet"
+        try Disk.replace(
+            options.directory + "/kubeconfig", with: Array(kubeconfig(server.url).utf8), durable: false)
+        if options.isPlayed || !options.hasNode {
+            if options.isPlayed { PlayedNode(server.objects).start() }
+            let log = options.directory + "/log"
+            try Disk.write(Array("2026-01-01T00:00:00Z stdout F played\n".utf8), to: log)
+            server.setLogs { _, _ in log }
+            FileHandleText.error("ready: \(access.server)\n")
+            // Nothing is left to do here; the threads of the server do the rest.
+            while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+            return
+        }
+        let kubelet = try kubelet(access, options, schedules: true)
+        server.setLogs { kubelet.logPath(uid: $0, container: $1) }
+        FileHandleText.error("ready: \(access.server)\n")
+        await kubelet.run()
+    }
+
+    private static func kubelet(_ access: ClusterAccess, _ options: Options, schedules: Bool) throws
+        -> FakeKubelet
+    {
+        let client = try KubernetesClient(access, now: now)
+        var settings = FakeKubelet.Settings(
+            directory: options.directory + "/pods", programs: options.programs)
+        settings.schedules = schedules
+        return try FakeKubelet(client: client, settings: settings)
     }
 
     static func kubeconfig(_ url: String) -> String {

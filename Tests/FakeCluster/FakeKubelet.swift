@@ -62,7 +62,8 @@ package final class FakeKubelet: Sendable {
                     client: client, path: "/api/v1/pods", labelSelector: "", onTrouble: { _ in })
                 await watch.run { change in
                     switch change {
-                    case .all(let list): for pod in list { inlet.yield(pod) }
+                    case .part(let list): for pod in list { inlet.yield(pod) }
+                    case .all: break
                     case .changed(let pod): inlet.yield(pod)
                     case .deleted(let pod):
                         if let uid = pod["metadata"]?["uid"]?.stringValue { self.end(uid, grace: 0) }

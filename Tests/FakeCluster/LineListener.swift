@@ -10,11 +10,15 @@ package final class LineListener: Sendable {
     private let socket: Int32
     private let isStopped = Mutex(false)
 
-    package init() throws {
+    /// - Parameter wanted: the port; 0 takes a free one.
+    package init(port wanted: Int = 0) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        address.sin_port = UInt16(wanted).bigEndian
+        var on: Int32 = 1
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let socket = socket
         let isReady = withUnsafeMutablePointer(to: &address) { pointer in
@@ -80,7 +84,6 @@ package final class LineConnection {
     private static let bodyLimitBytes = 32 << 20
     private let socket: Int32
     private var pending: [UInt8] = []
-    private var quietTurns = 0
 
     init(_ socket: Int32) { self.socket = socket }
 
@@ -113,7 +116,10 @@ package final class LineConnection {
         pending.removeFirst(length)
         let (path, query) = Self.split(words[1])
         let token = headers["authorization"].map { String($0.dropFirst("Bearer ".count)) } ?? ""
-        return .init(method: words[0], path: path, query: query, token: token, body: body)
+        // Parameters such as the character set change nothing.
+        let type = headers["content-type"].map { String($0.split(separator: ";").first ?? "") } ?? ""
+        return .init(
+            method: words[0], path: path, query: query, token: token, contentType: type, body: body)
     }
 
     private static func find(_ mark: [UInt8], in bytes: [UInt8]) -> Int? {
@@ -174,8 +180,7 @@ package final class LineConnection {
     }
 
     func sendLine(_ object: JSONValue) -> Bool {
-        quietTurns = 0
-        return sendPiece(Array((object.compactText + "\n").utf8))
+        sendPiece(Array((object.compactText + "\n").utf8))
     }
 
     func sendPiece(_ bytes: [UInt8]) -> Bool {
@@ -184,12 +189,6 @@ package final class LineConnection {
     }
 
     func endStream() { _ = write(Array("0\r\n\r\n".utf8)) }
-
-    /// Whether nothing was sent for a while.
-    var isIdle: Bool {
-        quietTurns += 1
-        return quietTurns % 100 == 0
-    }
 
     /// Whether the client has closed its end.
     var isGone: Bool {

@@ -163,7 +163,8 @@ struct KubernetesClientTests {
         let (server, client) = try world()
         let path = "/api/v1/namespaces/ml/configmaps"
         let first = try await client.create(path, ["metadata": ["name": "a"], "data": ["x": "1"]])
-        _ = try await client.replace(path + "/a", first)
+        let next = StrategicMerge.apply(["data": ["x": "2"]], to: first)
+        _ = try await client.replace(path + "/a", next)
         await #expect {
             try await client.replace(path + "/a", first)
         } throws: { ($0 as? KubernetesError)?.isConflict == true }
@@ -200,7 +201,7 @@ struct KubernetesClientTests {
         try world.setStatus("w-step-1", ExecutorWorld.succeeded)
         #expect(await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome?.phase == .succeeded)
         await world.executor.removeWorkingFiles(workflowUID: "u-1", nodeID: "w-1")
-        for _ in 0..<6000 where !world.podNames.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+        await world.server.objects.wait { world.podNames.isEmpty }
         #expect(world.podNames.isEmpty)
         var allowed: Set<String> = []
         for rule in Fields(role).list("rules").map({ Fields($0) }) {
@@ -208,6 +209,7 @@ struct KubernetesClientTests {
                 for verb in rule.strings("verbs") { allowed.insert("\(verb) \(resource)") }
             }
         }
+        for scenario in RoleScenarios.all { try await scenario(world) }
         #expect(Set(world.server.usedVerbs.keys) == allowed)
         await world.close()
     }

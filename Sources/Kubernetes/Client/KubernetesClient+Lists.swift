@@ -31,7 +31,7 @@ package struct WatchEvent: Sendable, Hashable {
 }
 
 extension KubernetesClient {
-    private static let pageSize = 500
+    private static let pageSize = 250
     /// The API ends a watch by itself after so long; then the next begins where it stood.
     static let watchSeconds = 290
     /// An object may have 1.5 MiB, an event holds one.
@@ -41,10 +41,25 @@ extension KubernetesClient {
     package func list(
         _ path: String, labelSelector: String = "", fieldSelector: String = ""
     ) async throws -> (items: [JSONValue], resourceVersion: String) {
+        var items: [JSONValue] = []
+        let version = try await pages(path, labelSelector: labelSelector, fieldSelector: fieldSelector) {
+            part, isFirst in
+            items = isFirst ? part : items + part
+        }
+        return (items, version)
+    }
+
+    /// Hands out a list page by page, since thousands of objects at a time take much memory.
+    /// - Parameter each: told of a page, and whether it is the first: where the rest of a list is too old, it
+    ///   begins anew.
+    /// - Returns: where a watch of the list begins.
+    package func pages(
+        _ path: String, labelSelector: String = "", fieldSelector: String = "",
+        each: ([JSONValue], _ isFirst: Bool) async throws -> Void
+    ) async throws -> String {
         var query: [(String, String)] = [("limit", String(Self.pageSize))]
         if !labelSelector.isEmpty { query.append(("labelSelector", labelSelector)) }
         if !fieldSelector.isEmpty { query.append(("fieldSelector", fieldSelector)) }
-        var items: [JSONValue] = []
         var place = ""
         var restarts = 0
         while true {
@@ -53,14 +68,12 @@ extension KubernetesClient {
                 page = try await get(path, place.isEmpty ? query : query + [("continue", place)])
             } catch let error as KubernetesError where error.isExpired && !place.isEmpty && restarts < 3 {
                 // The pages that are left are too old: from the beginning.
-                (items, place, restarts) = ([], "", restarts + 1)
+                (place, restarts) = ("", restarts + 1)
                 continue
             }
-            items += page["items"]?.arrayValue ?? []
+            try await each(page["items"]?.arrayValue ?? [], place.isEmpty)
             place = page["metadata"]?["continue"]?.stringValue ?? ""
-            if place.isEmpty {
-                return (items, page["metadata"]?["resourceVersion"]?.stringValue ?? "")
-            }
+            if place.isEmpty { return page["metadata"]?["resourceVersion"]?.stringValue ?? "" }
         }
     }
 

@@ -28,10 +28,16 @@ package final class KubernetesClient: Sendable {
     private let http: HTTPClient
     private let credentials: CredentialSource
     private let tls: TLSConfiguration
+    private let mayAct: @Sendable () -> Bool
     let calls = CallCounter()
 
-    package init(_ access: ClusterAccess, now: @escaping @Sendable () -> Timestamp) throws {
+    /// - Parameter mayAct: asked before each request that changes something; without leave it is not sent.
+    package init(
+        _ access: ClusterAccess, now: @escaping @Sendable () -> Timestamp,
+        mayAct: @escaping @Sendable () -> Bool = { true }
+    ) throws {
         self.access = access
+        self.mayAct = mayAct
         credentials = CredentialSource(access, now: now)
         tls = try Self.tlsConfiguration(access)
         var settings = HTTPClient.Configuration(tlsConfiguration: tls)
@@ -160,6 +166,10 @@ package final class KubernetesClient: Sendable {
         request.headers.add(name: "Accept", value: "application/json")
         request.headers.add(name: "User-Agent", value: "martlet")
         let credential = try await credentials.current()
+        guard method == "GET" || mayAct() else {
+            throw KubernetesError(
+                status: 0, message: "another server may have taken over, so nothing is changed")
+        }
         if let authorization = credential.authorization {
             request.headers.add(name: "Authorization", value: authorization)
         }

@@ -1,12 +1,14 @@
 // A list that stays true: listed once, then watched, watched again from where it stood when the connection
-// ends, and listed anew when that place is too old.
+// breaks, and listed anew when that place is too old, or when a watch has had its time.
 
 package import Text
 
 /// What a list's keeper is told.
 package enum ListChange: Sendable {
-    /// All there is; what is not in it has gone.
-    case all([JSONValue])
+    /// Some of what there is; all of it comes before `all`.
+    case part([JSONValue])
+    /// The names of all there is; what is not among them has gone.
+    case all(Set<String>)
     case changed(JSONValue)
     case deleted(JSONValue)
 }
@@ -35,16 +37,15 @@ package struct ResourceWatch: Sendable {
     /// Goes on until the task is cancelled.
     package func run(_ tell: @Sendable (ListChange) async -> Void) async {
         var version: String?
+        var seen = SeenVersions()
         var pause = Self.firstPause
         while !Task.isCancelled {
             do {
                 if version == nil {
-                    let (items, current) = try await client.list(path, labelSelector: labelSelector)
-                    await tell(.all(items))
-                    version = current
+                    version = try await list(&seen, tell)
                     onTrouble(nil)
                 }
-                try await watch(from: &version, pause: &pause, tell)
+                try await watch(from: &version, &seen, pause: &pause, tell)
             } catch is CancellationError {
                 return
             } catch let error as KubernetesError where error.isExpired {
@@ -58,25 +59,70 @@ package struct ResourceWatch: Sendable {
         }
     }
 
+    private func list(
+        _ seen: inout SeenVersions, _ tell: @Sendable (ListChange) async -> Void
+    ) async throws -> String {
+        var names: Set<String> = []
+        var fresh = SeenVersions()
+        let version = try await client.pages(path, labelSelector: labelSelector) { items, isFirst in
+            if isFirst { names = [] }
+            for item in items {
+                if let name = item["metadata"]?["name"]?.stringValue { names.insert(name) }
+                _ = fresh.isNew(item)
+            }
+            await tell(.part(items))
+        }
+        seen = fresh
+        await tell(.all(names))
+        return version
+    }
+
     private func watch(
-        from version: inout String?, pause: inout Duration, _ tell: @Sendable (ListChange) async -> Void
+        from version: inout String?, _ seen: inout SeenVersions, pause: inout Duration,
+        _ tell: @Sendable (ListChange) async -> Void
     ) async throws {
         var place = version ?? ""
         var wasHeard = false
+        var news = seen
         defer {
-            version = place
+            version = place.isEmpty ? nil : place
+            seen = news
             if wasHeard { pause = Self.firstPause }
         }
+        let start = ContinuousClock.now
         try await client.watch(path, labelSelector: labelSelector, from: place) { event in
             wasHeard = true
             switch event.kind {
-            case .added, .modified: await tell(.changed(event.object))
-            case .deleted: await tell(.deleted(event.object))
+            case .added, .modified: if news.isNew(event.object) { await tell(.changed(event.object)) }
+            case .deleted:
+                news.forget(event.object)
+                await tell(.deleted(event.object))
             case .bookmark, .error: break
             }
             // Only what was told is behind us.
             if let version = event.resourceVersion { place = version }
         }
         onTrouble(nil)
+        // Some minutes have passed, after which one list costs little and mends whatever a watch has missed.
+        if ContinuousClock.now - start > .seconds(KubernetesClient.watchSeconds / 2) { place = "" }
+    }
+}
+
+/// The newest version told of each object: events that come twice, or after a newer one, say nothing.
+struct SeenVersions: Sendable {
+    private var versions: [String: UInt64] = [:]
+
+    /// Versions that are no numbers cannot be compared, and count as new.
+    mutating func isNew(_ object: JSONValue) -> Bool {
+        guard let uid = object["metadata"]?["uid"]?.stringValue,
+            let version = object["metadata"]?["resourceVersion"]?.stringValue.flatMap({ UInt64($0) })
+        else { return true }
+        if let known = versions[uid], version <= known { return false }
+        versions[uid] = version
+        return true
+    }
+
+    mutating func forget(_ object: JSONValue) {
+        if let uid = object["metadata"]?["uid"]?.stringValue { versions[uid] = nil }
     }
 }

@@ -117,16 +117,14 @@ extension KubernetesExecutor {
             switch change {
             case .changed(let pod): take(pod, isGone: false)
             case .deleted(let pod): take(pod, isGone: true)
-            case .all(let pods):
-                for pod in pods { take(pod, isGone: false) }
-                lookForMissing(among: pods, namespace)
+            case .part(let pods): for pod in pods { take(pod, isGone: false) }
+            case .all(let names): lookForMissing(among: names, namespace)
             }
         }
     }
 
     /// A list does not say what has gone. It may also be older than what was just made, so each is asked for.
-    private func lookForMissing(among pods: [JSONValue], _ namespace: String) {
-        let names = Set(pods.compactMap { $0["metadata"]?["name"]?.stringValue })
+    private func lookForMissing(among names: Set<String>, _ namespace: String) {
         let missing = state.withLock { state in
             state.attempts.filter { _, attempt in
                 attempt.stage == .watching && attempt.launch.namespace == namespace

@@ -119,9 +119,8 @@ extension GroupExecutor {
                     switch change {
                     case .changed(let job): self?.take(job: job, isGone: false)
                     case .deleted(let job): self?.take(job: job, isGone: true)
-                    case .all(let jobs):
-                        for job in jobs { self?.take(job: job, isGone: false) }
-                        self?.lookForMissing(among: jobs, namespace)
+                    case .part(let jobs): for job in jobs { self?.take(job: job, isGone: false) }
+                    case .all(let names): self?.lookForMissing(among: names, namespace)
                     }
                 }
             }
@@ -133,7 +132,8 @@ extension GroupExecutor {
                     switch change {
                     case .changed(let pod): self?.take(pod: pod, isGone: false)
                     case .deleted(let pod): self?.take(pod: pod, isGone: true)
-                    case .all(let list): self?.take(allPods: list, namespace)
+                    case .part(let pods): for pod in pods { self?.take(pod: pod, isGone: false) }
+                    case .all(let names): self?.noteGone(allPods: names, namespace)
                     }
                 }
             }
@@ -173,28 +173,26 @@ extension GroupExecutor {
     }
 
     /// A list does not say what has gone.
-    private func take(allPods list: [JSONValue], _ namespace: String) {
-        let uids = Set(list.compactMap { $0["metadata"]?["uid"]?.stringValue })
+    private func noteGone(allPods names: Set<String>, _ namespace: String) {
         let changed = state.withLock { state in
             var keys: [AttemptKey] = []
             for (key, attempt) in state.attempts where attempt.launch.namespace == namespace {
-                for (uid, member) in attempt.members where !member.isGone && !uids.contains(uid) {
+                for (uid, member) in attempt.members where !member.isGone {
+                    if names.contains(member.pod["metadata"]?["name"]?.stringValue ?? "") { continue }
                     state.attempts[key]?.members[uid]?.isGone = true
                     keys.append(key)
                 }
             }
             return Set(keys)
         }
-        for pod in list { take(pod: pod, isGone: false) }
         for key in changed { judge(key) }
     }
 
-    private func lookForMissing(among jobs: [JSONValue], _ namespace: String) {
-        let uids = Set(jobs.compactMap { $0["metadata"]?["uid"]?.stringValue })
+    private func lookForMissing(among names: Set<String>, _ namespace: String) {
         let missing = state.withLock { state in
             state.attempts.filter { _, attempt in
                 attempt.stage == .watching && attempt.launch.namespace == namespace
-                    && !uids.contains(attempt.jobUID)
+                    && !names.contains(attempt.jobName)
             }.map(\.key)
         }
         for key in missing { orders.yield(.look(key)) }

@@ -1,0 +1,176 @@
+// The API server of the tests as a client sees it: patches, applied configurations, fields, kinds, bookmarks.
+
+import FakeCluster
+import Glibc
+import Synchronization
+import Testing
+import Text
+
+@testable import Kubernetes
+
+@Suite("The API server of the tests over HTTP", .timeLimit(.minutes(5)))
+struct FakeServerTests {
+    private static let deployments = "/apis/apps/v1/namespaces/ml/deployments"
+    private static let deployment: JSONValue = [
+        "metadata": ["name": "d"],
+        "spec": [
+            "replicas": 1,
+            "template": [
+                "spec": ["containers": [["name": "a", "image": "x"], ["name": "b", "image": "y"]]]
+            ],
+        ],
+    ]
+
+    private func withServer(_ body: (FakeAPIServer, KubernetesClient) async throws -> Void) async throws {
+        let server = try FakeAPIServer(now: { Timestamp(seconds: 0) })
+        server.start()
+        let client = try KubernetesClient(ClusterAccess(server: server.url), now: { Timestamp(seconds: 0) })
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body(server, client))
+        } catch {
+            outcome = .failure(error)
+        }
+        await client.shutDown()
+        server.stop()
+        try outcome.get()
+    }
+
+    private func status(_ body: () async throws -> Void) async -> Int {
+        do {
+            try await body()
+            return 200
+        } catch {
+            return (error as? KubernetesError)?.status ?? -1
+        }
+    }
+
+    private func containers(_ object: JSONValue) -> [JSONValue] {
+        object["spec"]?["template"]?["spec"]?["containers"]?.arrayValue ?? []
+    }
+
+    @Test("Each kind of patch does what it says")
+    func patches() async throws {
+        try await withServer { _, client in
+            _ = try await client.create(Self.deployments, Self.deployment)
+            let path = Self.deployments + "/d"
+            let images: JSONValue = [
+                "spec": ["template": ["spec": ["containers": [["name": "b", "image": "z"]]]]]
+            ]
+            let strategic = try await client.patch(path, .strategic, images)
+            #expect(containers(strategic) == [["name": "a", "image": "x"], ["name": "b", "image": "z"]])
+            let merge = try await client.patch(path, .merge, images)
+            #expect(containers(merge) == [["name": "b", "image": "z"]])
+            let operations: JSONValue = [
+                ["op": "test", "path": "/spec/replicas", "value": 1],
+                ["op": "replace", "path": "/spec/replicas", "value": 3],
+                ["op": "add", "path": "/spec/template/spec/containers/0", "value": ["name": "n"]],
+                ["op": "remove", "path": "/spec/template/spec/containers/1/image"],
+            ]
+            let listed = try await client.patch(path, .json, operations)
+            #expect(listed["spec"]?["replicas"] == 3)
+            #expect(containers(listed) == [["name": "n"], ["name": "b"]])
+            // The first operation no longer holds, so nothing is done.
+            #expect(await status { _ = try await client.patch(path, .json, operations) } == 422)
+            let custom = "/apis/jobset.x-k8s.io/v1alpha2/namespaces/ml/jobsets"
+            _ = try await client.create(custom, ["kind": "JobSet", "metadata": ["name": "j"], "spec": [:]])
+            #expect(
+                await status { _ = try await client.patch(custom + "/j", .strategic, ["spec": [:]]) } == 415)
+            #expect(await status { _ = try await client.create(custom, ["metadata": ["name": "k"]]) } == 400)
+            let wrong: JSONValue = ["apiVersion": "v1", "kind": "JobSet", "metadata": ["name": "k"]]
+            #expect(await status { _ = try await client.create(custom, wrong) } == 400)
+        }
+    }
+
+    @Test("Fields belong to who applied them; another's are a conflict, and what is no longer applied goes")
+    func serverSideApply() async throws {
+        try await withServer { server, client in
+            func apply(_ manager: String, _ spec: JSONValue, force: Bool = false) async throws -> JSONValue {
+                let query = [("fieldManager", manager), ("force", force ? "true" : "false")]
+                let body: JSONValue = [
+                    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "d"], "spec": spec,
+                ]
+                let bytes = try await client.bytes(
+                    "PATCH", Self.deployments + "/d", query, body: body, type: "application/apply-patch+yaml",
+                    mayRepeat: false)
+                return try JSONValue(parsingUTF8: bytes)
+            }
+            func pods(_ list: JSONValue) -> JSONValue { ["template": ["spec": ["containers": list]]] }
+            _ = try await apply("one", ["replicas": 1, "paused": true])
+            let second = try await apply("two", pods([["name": "a", "image": "x"]]))
+            #expect(second["spec"]?["replicas"] == 1 && containers(second).count == 1)
+            #expect(await status { _ = try await apply("two", ["replicas": 5]) } == 409)
+            let forced = try await apply("two", ["replicas": 5], force: true)
+            #expect(forced["spec"]?["replicas"] == 5)
+            // The container was only its own, and it applies it no more.
+            #expect(containers(forced).isEmpty)
+            // What it lost is not taken away with the rest.
+            let less = try await apply("one", [:])
+            #expect(less["spec"]?["replicas"] == 5 && less["spec"]?["paused"] == nil)
+            let again = try await apply("one", [:])
+            #expect(again["metadata"]?["resourceVersion"] == less["metadata"]?["resourceVersion"])
+            // What somebody made in another way is owned by nobody who applies.
+            _ = try await client.create(
+                Self.deployments, ["metadata": ["name": "e"], "spec": ["replicas": 2]])
+            let body: JSONValue = ["metadata": ["name": "e"], "spec": ["replicas": 3]]
+            let taken = await status {
+                _ = try await client.bytes(
+                    "PATCH", Self.deployments + "/e", [("fieldManager", "one")], body: body,
+                    type: "application/apply-patch+yaml", mayRepeat: false)
+            }
+            #expect(taken == 409)
+        }
+    }
+
+    @Test("Fields select where they can, and others are refused")
+    func fields() async throws {
+        try await withServer { _, client in
+            for name in ["a", "b"] {
+                _ = try await client.create(
+                    "/api/v1/namespaces/ml/pods", ["metadata": ["name": .string(name)]])
+            }
+            let path = "/api/v1/pods"
+            #expect(try await client.list(path, fieldSelector: "metadata.name=a").items.count == 1)
+            #expect(try await client.list(path, fieldSelector: "status.phase!=Pending").items.isEmpty)
+            #expect(await status { _ = try await client.list(path, fieldSelector: "spec.image=x") } == 400)
+        }
+    }
+
+    @Test("Kinds can be looked up, a list says what it is, and its items do not")
+    func kinds() async throws {
+        try await withServer { _, client in
+            let found = try await client.get("/apis/batch/v1")
+            let names = found["resources"]?.arrayValue?.compactMap { $0["name"]?.stringValue } ?? []
+            #expect(names.contains("jobs"))
+            _ = try await client.create("/api/v1/namespaces/ml/configmaps", ["metadata": ["name": "a"]])
+            let list = try await client.get("/api/v1/namespaces/ml/configmaps")
+            #expect(list["kind"] == "ConfigMapList" && list["items"]?.arrayValue?.first?["kind"] == nil)
+            let one = try await client.get("/api/v1/namespaces/ml/configmaps/a")
+            #expect(one["kind"] == "ConfigMap" && one["apiVersion"] == "v1")
+            #expect(
+                await status { _ = try await client.get("/api/v1/namespaces/ml/configmaps/a/status") } == 404)
+        }
+    }
+
+    @Test("A watch begins with what is there, goes on with what comes, and quiet ones get bookmarks")
+    func watches() async throws {
+        try await withServer { server, client in
+            let path = "/api/v1/namespaces/ml/configmaps"
+            _ = try await client.create(path, ["metadata": ["name": "a"]])
+            let kinds = Mutex<[String]>([])
+            struct Enough: Error {}
+            await #expect(throws: Enough.self) {
+                try await client.watch(path, from: "") { event in
+                    let name = event.object["metadata"]?["name"]?.stringValue ?? ""
+                    let count = kinds.withLock { kinds in
+                        kinds.append("\(event.kind.rawValue) \(name)")
+                        return kinds.count
+                    }
+                    if count == 1 { _ = try await client.create(path, ["metadata": ["name": "b"]]) }
+                    if event.kind == .bookmark { throw Enough() }
+                }
+            }
+            #expect(kinds.withLock { $0 } == ["ADDED a", "ADDED b", "BOOKMARK "])
+        }
+    }
+}
