@@ -49,6 +49,9 @@ struct ContainerPlan {
     /// The one container of the usual step, which may take the whole tree with it when it ends.
     var isSingle: Bool { items.count == 1 && items[0].role == .main && items[0].retriesLeft == 0 }
 
+    /// Whether main is one of several nodes, which end with the first that fails.
+    var isGroup: Bool { items.contains { $0.role == .rank } }
+
     /// Marks as running what may start now, and returns it.
     mutating func takeStarts(at now: Int) -> [Int] {
         if isStopping { return [] }
@@ -115,7 +118,7 @@ struct ContainerPlan {
         // A sidecar's own end decides nothing: it may well finish early, or die of the signal that ends it.
         if items[index].role == .sidecar && didStart { return }
         if failure == nil { failure = index }
-        if items[index].role == .initial || items[index].role == .sidecar { stop() }
+        if items[index].role == .initial || items[index].role == .sidecar || isGroup { stop() }
     }
 
     mutating func stop() {

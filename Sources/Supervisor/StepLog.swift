@@ -1,6 +1,7 @@
 // Writes D/log in the format of the Kubernetes container log: time, stream, F or P, text. P marks a piece
 // that the next line of the same stream goes on with, so the bytes come back exactly. The stream is `stdout`
-// or `stderr` for main, and `stdout:NAME` or `stderr:NAME` for another container.
+// or `stderr` for main, and `stdout:NAME` or `stderr:NAME` for another container. Nodes of a group are all main's, as
+// `stdout#RANK`, and each of their lines begins with `[rank RANK] `.
 
 import Glibc
 
@@ -10,12 +11,19 @@ struct LogStream {
     static let pieceLimit = 16 << 10
 
     /// " stdout F " for main, " stdout:NAME F " for another container.
-    let fullTag: [UInt8]
-    let partialTag: [UInt8]
+    private let fullTag: [UInt8]
+    private let partialTag: [UInt8]
+    /// Stands before each line, not before each piece of one.
+    private let prefix: [UInt8]
+    /// Whether the last piece left its line open.
+    private var isInLine = false
     private(set) var pending: [UInt8] = []
 
-    init(name: String, container: String) {
-        let stream = container == "main" ? name : name + ":" + container
+    /// - Parameter rank: of a node in a group, whose lines show it.
+    init(name: String, container: String, rank: Int? = nil) {
+        var stream = container == "main" ? name : name + ":" + container
+        if let rank { stream = "\(name)#\(rank)" }
+        prefix = rank.map { Array("[rank \($0)] ".utf8) } ?? []
         fullTag = Array(" \(stream) F ".utf8)
         partialTag = Array(" \(stream) P ".utf8)
     }
@@ -27,11 +35,11 @@ struct LogStream {
             let window = min(rest.count, room)
             if let newline = memchr(start, 10, window) {
                 let length = UnsafeRawPointer(newline) - start
-                log.write(fullTag, pending, UnsafeRawBufferPointer(rebasing: rest[0..<length]))
+                log.write(tag(isWhole: true), pending, UnsafeRawBufferPointer(rebasing: rest[0..<length]))
                 pending.removeAll(keepingCapacity: true)
                 rest = UnsafeRawBufferPointer(rebasing: rest[(length + 1)...])
             } else if window == room {
-                log.write(partialTag, pending, UnsafeRawBufferPointer(rebasing: rest[0..<window]))
+                log.write(tag(isWhole: false), pending, UnsafeRawBufferPointer(rebasing: rest[0..<window]))
                 pending.removeAll(keepingCapacity: true)
                 rest = UnsafeRawBufferPointer(rebasing: rest[window...])
             } else {
@@ -44,8 +52,14 @@ struct LogStream {
     /// Shows what has no end of line yet: a progress bar, a prompt, the last words of a program.
     mutating func flushPartial(to log: inout StepLog) {
         if pending.isEmpty { return }
-        log.write(partialTag, pending, UnsafeRawBufferPointer(start: nil, count: 0))
+        log.write(tag(isWhole: false), pending, UnsafeRawBufferPointer(start: nil, count: 0))
         pending.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func tag(isWhole: Bool) -> [UInt8] {
+        let tag = isWhole ? fullTag : partialTag
+        defer { isInLine = !isWhole }
+        return prefix.isEmpty || isInLine ? tag : tag + prefix
     }
 }
 

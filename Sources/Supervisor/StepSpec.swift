@@ -13,7 +13,7 @@ struct StepSpec {
     typealias CString = UnsafeMutablePointer<CChar>
 
     struct Container {
-        enum Role { case initial, main, sidecar, member }
+        enum Role { case initial, main, sidecar, member, rank }
 
         var name: CString
         var role = Role.main
@@ -154,6 +154,7 @@ struct StepSpec {
             case "main": containers[last].role = .main
             case "sidecar": containers[last].role = .sidecar
             case "set": containers[last].role = .member
+            case "rank": containers[last].role = .rank
             default: throw SpecError(text: "spec: unknown role")
             }
         case "argument": containers[last].arguments.append(try fields.value(of: key))

@@ -74,17 +74,25 @@ final class Supervision {
     }
 
     private func makePipes() {
+        var ranks = 0
         for (index, container) in spec.containers.enumerated() {
             let name = String(cString: container.name)
             let (output, error) = launch.outputs[index]
             let isMain = container.role == .main
+            var rank: Int?
+            if plan?.isGroup == true, isMain || container.role == .rank {
+                rank = ranks
+                ranks += 1
+            }
             pipes.append(
                 Pipe(
-                    descriptor: output, stream: LogStream(name: "stdout", container: name), feedsTail: isMain,
+                    descriptor: output, stream: LogStream(name: "stdout", container: name, rank: rank),
+                    feedsTail: isMain,
                     mask: SecretMask(spec.covered)))
             pipes.append(
                 Pipe(
-                    descriptor: error, stream: LogStream(name: "stderr", container: name), feedsTail: false,
+                    descriptor: error, stream: LogStream(name: "stderr", container: name, rank: rank),
+                    feedsTail: false,
                     mask: SecretMask(spec.covered)))
         }
     }
@@ -238,11 +246,11 @@ final class Supervision {
             if plan?.nextRetry != nil, case .delayed = plan?.items[index].state {
                 records[index].retries += 1
             }
-            if !didStart && plan?.failure == index { stopAfterFailure() }
+            if plan?.failure == index, !didStart || plan?.isGroup == true { stopAfterFailure() }
         }
     }
 
-    /// A sidecar that cannot be started leaves main without what it needs.
+    /// A sidecar that cannot be started leaves main without what it needs, and so does a node of a group that fails.
     private func stopAfterFailure() {
         guard let plan, plan.isStopping, plan.isAnyRunning, stopReason == nil, killAt == nil else { return }
         launch.order(signal: SIGTERM)

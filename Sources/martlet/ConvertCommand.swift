@@ -42,6 +42,12 @@ struct ConvertCommand: ParsableCommand {
             Output.note(diagnostic.shown(colored: Output.colorsStandardError))
         }
         if manifests.diagnostics.contains(where: { $0.severity == .error }) { throw ExitCode(2) }
+        let groups = manifests.documents.flatMap { NodeGroup.names(in: $0.json) }
+        if let name = groups.first {
+            throw CommandError(
+                "template \"\(name)\" runs on several nodes (\(NodeGroup.nodesAnnotation)), which Argo would pass over and "
+                    + "run it on one; use a resource template with a JobSet or PyTorchJob there", status: 1)
+        }
         let stepImage = image ?? Environment.value("MARTLET_STEP_IMAGE") ?? "martlet:\(BuildInfo.version)"
         let converted = manifests.documents.map { MartletStep.loweringAll(in: $0.json, image: stepImage) }
         switch output {

@@ -1,6 +1,7 @@
 // What the step image runs in the pods of steps: before their command, and beside it.
 
 import ArgumentParser
+import Artifacts
 import Glibc
 import Kubernetes
 
@@ -15,10 +16,10 @@ struct InternalStepCommand: ParsableCommand {
             """, shouldDisplay: false)
 
     enum Task: String, ExpressibleByArgument, CaseIterable {
-        case prepare, save
+        case prepare, save, model
     }
 
-    @Argument(help: "prepare or save.")
+    @Argument(help: "prepare, save or model.")
     var task: Task
 
     @Option(help: "The volume that the pod's containers share.")
@@ -38,9 +39,18 @@ struct InternalStepCommand: ParsableCommand {
             switch task {
             case .prepare:
                 try companion.prepare(inputs: input.compactMap(RunWordPair.init).map { ($0.name, $0.value) })
+            case .model:
+                let inputs = input.compactMap(RunWordPair.init).map { (name: $0.name, path: $0.value) }
+                try ModelPlace.fill(directory, companion, inputs: inputs)
             case .save:
                 EndRequest.listen()
-                try companion.save(main: main)
+                // Of a group the outputs are those of rank 0: others let their command go at once.
+                if Environment.value("NODE_RANK").map({ $0 != "0" }) == true {
+                    try Disk.makeDirectories(directory + "/run", mode: 0o777)
+                    try Disk.write([], to: directory + "/run/saved")
+                } else {
+                    try companion.save(main: main)
+                }
                 // The kubelet ends a sidecar after the work; one that ended by itself would be started again.
                 while !EndRequest.wasMade { usleep(100_000) }
             }

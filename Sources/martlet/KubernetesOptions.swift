@@ -59,7 +59,7 @@ enum ClusterExecution {
     static func executor(
         _ settings: KubernetesSettings, grace: Int, local: LocalExecutor, store: LocalArtifactStore,
         dataDirectory: String
-    ) throws -> SplitExecutor {
+    ) throws -> DeployExecutor {
         var pods = settings.pods
         pods.graceSeconds = grace
         do {
@@ -77,7 +77,9 @@ enum ClusterExecution {
                 client: client, settings: pods, store: store, dataDirectory: dataDirectory,
                 now: Environment.now)
             door?.open(for: executor.exchange)
-            return SplitExecutor(pods: executor, local: local, keeping: door)
+            let single = SplitExecutor(pods: executor, local: local, keeping: door)
+            let groups = GroupExecutor(base: single, pods: executor)
+            return DeployExecutor(base: groups, pods: executor)
         } catch {
             throw CommandError("\(error)", status: 2)
         }

@@ -102,17 +102,19 @@ CASES = [
                 "selector": {"matchLabels": SELECTOR},
                 "endpoints": [{"port": "http", "path": "/metrics", "interval": "30s"}]}}}),
     ("metrics by a token and TLS", {"tls": {"secretName": "cert"}, "metrics": {"serviceMonitor": {
-        "enabled": True, "interval": "1m", "tokenSecret": {"name": "viewer"}}}}, {
+        "enabled": True, "interval": "1m", "tokenSecret": {"name": "viewer", "key": "t"}, "insecureSkipVerify": True}}}, {
             **TLS,
             "ServiceMonitor/martlet": {"spec": {
                 "jobLabel": "app.kubernetes.io/part-of", "namespaceSelector": {"matchNames": ["martlet"]},
                 "selector": {"matchLabels": SELECTOR},
                 "endpoints": [{
                     "port": "https", "path": "/metrics", "interval": "1m", "scheme": "https",
-                    "tlsConfig": {"insecureSkipVerify": False},
-                    "authorization": {"credentials": {"name": "viewer", "key": "token"}}}]}}}),
-    ("alert rules", {"metrics": {"rules": {"enabled": True}}}, {"PrometheusRule/martlet": {}}),
-    ("a dashboard", {"metrics": {"dashboard": {"enabled": True}}}, {"ConfigMap/martlet-dashboard": {}}),
+                    "tlsConfig": {"insecureSkipVerify": True},
+                    "authorization": {"credentials": {"name": "viewer", "key": "t"}}}]}}}),
+    ("alert rules", {"metrics": {"rules": {"enabled": True, "labels": {"team": "x"}}}}, {
+        "PrometheusRule/martlet": {}}),
+    ("a dashboard", {"metrics": {"dashboard": {"enabled": True, "labels": {"grafana_dashboard": "2"}}}}, {
+        "ConfigMap/martlet-dashboard": {}}),
     ("no server for now", {"replicaCount": 0}, {"Deployment/martlet:spec.replicas": 0}),
     ("tokens of one's own", {"auth": {"token": TOKEN, "secretKey": KEY}}, {
         "Secret/martlet:data.token": base64.b64encode(TOKEN.encode()).decode(),

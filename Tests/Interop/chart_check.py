@@ -196,6 +196,15 @@ def kustomize_checks(checks, default, versions):
     checks("team: claims that are used are there", claims == {f"PersistentVolumeClaim/{name}:kind" for name in wanted})
 
 
+def keys_of(values, free=("resources", "podSecurityContext", "securityContext")):
+    """Places of all values that can be set; maps that are handed on as they are count as one."""
+    found = set()
+    for key, value in values.items():
+        inside = keys_of(value) if isinstance(value, dict) and key not in free else set()
+        found |= {f"{key}.{name}" for name in inside} or {key}
+    return found
+
+
 def readme_checks(checks, versions):
     """Commands of the guide that need no cluster do what they say."""
     text = (DEPLOY / "kubernetes" / "README.md").read_text(encoding="utf-8")
@@ -231,6 +240,23 @@ def other_chart_checks(checks, default, versions):
         "replicaCount", "image", "resources", "env", "service", "persistence", "ingress", "serviceAccount",
         "securityContext", "nodeSelector", "tolerations", "affinity"}
     checks("the usual keys are there", usual <= known, str(usual - known))
+    set_somewhere = set().union(*(keys_of(values) for _, values, _ in CASES))
+    # These change more than a table shows, and have checks of their own below.
+    elsewhere = {"workflowNamespaces", "nameOverride", "fullnameOverride"}
+    untried = {key for key in keys_of(documents((chart / "values.yaml").read_text())[0]) - elsewhere if not any(
+        other == key or other.startswith(key + ".") or key.startswith(other + ".") for other in set_somewhere)}
+    checks("each value that can be set is set by a case", not untried, str(sorted(untried)))
+    named = Renderer(chart).objects({"fullnameOverride": "tool"})
+    checks.list("a full name of one's own: valid, and everywhere", validated(named, versions) + selected(named) + [
+        f"{thing['kind']} {thing['metadata']['name']}" for thing in named
+        if not thing["metadata"]["name"].startswith("tool")])
+    checks("a full name of one's own: the address of steps and the instance follow", {
+        "--instance=tool", "--step-url=http://tool-steps.$(POD_NAMESPACE).svc:2747"} <= set(next(
+            thing for thing in named if thing["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]))
+    short = Renderer(chart, release="a").objects({"nameOverride": "m"})
+    checks.list("another name: valid, and behind the release's", validated(short, versions) + selected(short) + [
+        f"{thing['kind']} {thing['metadata']['name']}" for thing in short
+        if not thing["metadata"]["name"].startswith("a-m")])
     more = Renderer(chart).objects({"workflowNamespaces": ["a", "martlet"]})
     checks.list("more namespaces: every object is valid", validated(more, versions))
     got = [(thing["kind"], thing["metadata"]["namespace"]) for thing in more if thing not in default]

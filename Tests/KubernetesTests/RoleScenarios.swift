@@ -8,7 +8,7 @@ import Text
 
 enum RoleScenarios {
     /// Each acts as the token that the role binds.
-    static let all: [@Sendable (ExecutorWorld) async throws -> Void] = [lease]
+    static let all: [@Sendable (ExecutorWorld) async throws -> Void] = [lease, groups, deploys]
 
     static func client(_ world: ExecutorWorld) throws -> KubernetesClient {
         var access = ClusterAccess(server: world.server.url)

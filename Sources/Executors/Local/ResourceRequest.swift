@@ -33,9 +33,13 @@ struct ResourceRequest: Sendable, Hashable {
     init(_ template: Template) {
         var beside = template.sidecars
         switch template.kind {
-        case .container(let container), .script(let container, _): beside.append(container)
+        // Each node of a group asks for as much.
+        case .container(let container), .script(let container, _):
+            beside += Array(repeating: container, count: NodeGroup.nodes(of: template))
         case .containerSet(let set): beside += set.containers
-        case .martlet: beside.append(Container(["resources": template.raw["podResources"] ?? .null]))
+        case .martlet:
+            let container = Container(["resources": template.raw["podResources"] ?? .null])
+            beside += Array(repeating: container, count: NodeGroup.nodes(of: template))
         default: break
         }
         var sum = ResourceRequest()

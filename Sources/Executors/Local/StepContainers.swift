@@ -9,12 +9,15 @@ struct StepContainers {
     let plan: StepPlan
     let values: LaunchValues
     let gpus: [Int]
+    /// Which node of a group the containers are for; nil for a step of its own.
+    let member: GroupMember?
     private let facts: PodFacts
 
     /// Longer texts would not fit into a process's environment.
     private static let templateLimit = 64 << 10
 
-    init(plan: StepPlan, values: LaunchValues, gpus: [Int]) {
+    init(plan: StepPlan, values: LaunchValues, gpus: [Int], member: GroupMember? = nil) {
+        self.member = member
         self.plan = plan
         self.values = values
         self.gpus = gpus
@@ -125,9 +128,6 @@ struct StepContainers {
         environment.set("PATH", "\(directory)/bin:\(plan.host.searchPath)")
         environment.set("VIRTUAL_ENV", directory)
         environment.set("MARTLET_OUTPUT_DIR", shown(StepPlan.outputsTarget))
-        if let processes = plan.template.metadata.annotations["martlet.dev/procs-per-node"] {
-            environment.set("NPROC_PER_NODE", processes)
-        }
         if !gpus.isEmpty { set(gpus, in: &environment) }
         var words = command.containerWords(of: step, places: places)
         words[0] = directory + "/bin/python"
@@ -151,6 +151,7 @@ struct StepContainers {
             "MARTLET_CHECKPOINT_DIR", plan.host.isPlain ? plan.checkpoints : StepPlan.checkpointTarget)
         environment.set("MARTLET_METRICS_FILE", shown("\(StepPlan.martletDirectory)/metrics.jsonl"))
         environment.set("ARGO_PROGRESS_FILE", shown("\(StepPlan.martletDirectory)/progress"))
+        setMember(&environment)
         environment.set("ARGO_CONTAINER_NAME", containerName)
         environment.set("ARGO_NODE_ID", launch.key.nodeID)
         environment.set("ARGO_WORKFLOW_NAME", launch.workflowName)
@@ -158,6 +159,16 @@ struct StepContainers {
         let template = launch.template.raw.compactText
         if template.utf8.count <= Self.templateLimit { environment.set("ARGO_TEMPLATE", template) }
         return environment
+    }
+
+    /// Metrics and progress are the group's, and rank 0 tells them: others' would come once more for each rank.
+    private func setMember(_ environment: inout StepEnvironment) {
+        guard let member else { return }
+        for (name, value) in member.variables { environment.set(name, value) }
+        guard member.rank > 0 else { return }
+        let own = "\(StepPlan.martletDirectory)/rank-\(member.rank)"
+        environment.set("MARTLET_METRICS_FILE", shown(own + "-metrics.jsonl"))
+        environment.set("ARGO_PROGRESS_FILE", shown(own + "-progress"))
     }
 
     /// A step with GPUs sees its own. One that asks for none sees what the machine shows, unless it says 0.

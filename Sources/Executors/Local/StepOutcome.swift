@@ -97,11 +97,13 @@ struct StepOutcome {
     }
 
     private var failedName: String {
-        let failed = result.containers.first { container in
+        let failed = result.containers.filter { container in
             container.exitCode == result.exitCode && container.exitCode != 0
                 && !plan.template.sidecars.contains { $0.name == container.name }
         }
-        return failed?.name ?? "main"
+        // What ended first decided; others of a group may end with the same code when they are ended.
+        let name = failed.min { $0.finishedAt < $1.finishedAt }?.name ?? "main"
+        return plan.group != nil && name.hasPrefix("rank-") ? "rank \(name.dropFirst(5))" : name
     }
 
     /// What our own steps' exit codes mean.

@@ -13,6 +13,8 @@ struct StepPlan {
     /// The attempt's own directory.
     let directory: String
     let volumes: StepVolumes
+    /// The nodes that the step's command runs on; nil for the usual step.
+    let group: NodeGroup?
     private(set) var view: StepView
     /// Mounts of volumes, the outer before the inner.
     private(set) var volumeMounts: [VolumePlace] = []
@@ -41,11 +43,15 @@ struct StepPlan {
         )
     }
 
-    /// - Throws: `StepVolumes.Problem` for volumes that cannot be had here.
+    /// - Throws: `StepVolumes.Problem` for what cannot be had here, `NodeGroup.Problem` for a group that is none.
     init(_ launch: Launch, host: HostSetup) throws {
         self.launch = launch
         self.host = host
         directory = AttemptPaths.attempt(host.dataDirectory, key: launch.key)
+        group = try NodeGroup(launch.template)
+        if let problem = group.flatMap(StepContainers.groupProblem) {
+            throw StepVolumes.Problem(description: problem)
+        }
         view = StepView(root: directory + "/root", isPlain: host.isPlain)
         volumes = try StepVolumes(launch, dataDirectory: host.dataDirectory)
         let programs = programs

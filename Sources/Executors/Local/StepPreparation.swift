@@ -135,7 +135,7 @@ struct StepPreparation {
 
     private func spec(_ inputs: [SupervisorSpec.Bind], _ memory: String?) throws -> SupervisorSpec {
         var spec = SupervisorSpec(
-            containers: try StepContainers(plan: plan, values: values, gpus: gpus).all())
+            containers: try StepContainers.containers(plan: plan, values: values, gpus: gpus))
         spec.sandbox = plan.host.sandbox
         spec.root = plan.root
         spec.grace = .seconds(plan.host.settings.graceSeconds)

@@ -46,6 +46,8 @@ package struct SupervisorSpec: Sendable {
         case sidecar
         /// One of a container set.
         case member = "set"
+        /// Another node of main's group: all begin together, and the first that fails ends the others.
+        case rank
     }
 
     package struct Container: Sendable {

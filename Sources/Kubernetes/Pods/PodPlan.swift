@@ -133,8 +133,8 @@ struct PodPlan {
         }
         if launch.annotations["martlet.dev/nodes"] != nil {
             throw PodProblem(
-                "the annotation martlet.dev/nodes asks for a group of pods, which does not exist yet; use a resource "
-                    + "template with a JobSet or PyTorchJob on another engine, or run on one node")
+                "the annotation martlet.dev/nodes asks for a group of pods, which one pod is not; write the number of "
+                    + "nodes, such as \"2\", where it is known before the step is launched")
         }
         if let unwrapped = work.first(where: { !$0.isWrapped }) {
             let wants = hasOutputs && unwrapped.isMain ? "outputs are to be taken from it" : nil

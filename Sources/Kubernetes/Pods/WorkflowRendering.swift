@@ -62,8 +62,8 @@ package struct WorkflowRendering: Sendable {
         case .plugin: problems.append("template \"\(launch.template.name)\": executor plugins cannot be run")
         case .container, .script, .containerSet, .martlet:
             do {
-                objects.append(
-                    try PodRenderer(settings).pod(for: launch, owner: owner, token: Self.placeholderToken))
+                objects += try GroupRenderer(settings).rendered(
+                    launch, owner: owner, token: Self.placeholderToken)
             } catch {
                 problems.append("template \"\(launch.template.name)\": \(error)")
             }

@@ -186,6 +186,7 @@ extension ValidationContext {
     func checkAnnotations(of template: Template, at path: FieldPath, into findings: inout Findings) {
         let annotations = template.metadata.annotations
         let place = path["metadata"]["annotations"]
+        checkGroup(of: template, at: path, into: &findings)
         for (name, words) in [
             ("martlet.dev/oom", ["adapt", "fail"]), ("martlet.dev/cache", ["true", "false"]),
         ] {

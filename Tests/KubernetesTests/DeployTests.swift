@@ -1,0 +1,297 @@
+// Models served in a cluster: the objects of a deploy step, what a roll-out's status means, and roll-outs against an API
+// server that enforces the shipped role.
+
+import Executors
+import FakeCluster
+import Scheduling
+import Testing
+import Text
+import WorkflowLanguage
+
+@testable import Kubernetes
+
+@Suite("Deployments as objects", .timeLimit(.minutes(5)))
+struct DeployTests {
+    private static let settings: PodSettings = {
+        var settings = PodRendererTests.settings
+        settings.modelCacheClaim = "models"
+        return settings
+    }()
+
+    static func launch(
+        _ deploy: JSONValue, annotations: JSONValue = [:], attempt: Int = 0, bringsModel: Bool = false
+    ) -> Launch {
+        var template: [String: JSONValue] = [
+            "name": "serve", "metadata": ["annotations": annotations], "deploy": deploy,
+        ]
+        if bringsModel { template["inputs"] = ["artifacts": [["name": "model", "raw": ["data": "x"]]]] }
+        return GroupRendererTests.launch(.object(template), attempt: attempt)
+    }
+
+    private func objects(_ launch: Launch, _ settings: PodSettings = DeployTests.settings) throws
+        -> [JSONValue]
+    {
+        try DeployRenderer(settings).objects(for: launch, token: "t")
+    }
+
+    private func kinds(_ objects: [JSONValue]) -> [String] { objects.compactMap { $0["kind"]?.stringValue } }
+
+    @Test("A model is a Deployment that replaces pods only by ready ones, and a Service before them")
+    func shape() throws {
+        let all = try objects(Self.launch(["name": "chat", "model": "Qwen/Qwen3-0.6B"]))
+        #expect(kinds(all) == ["Deployment", "Service"])
+        let deployment = all[0]
+        #expect(deployment["metadata"]?["ownerReferences"] == nil, "it outlives its run")
+        #expect(deployment["spec"]?["strategy"]?["rollingUpdate"] == ["maxUnavailable": 0, "maxSurge": 1])
+        let selector = deployment["spec"]?["selector"]?["matchLabels"]
+        #expect(selector == all[1]["spec"]?["selector"])
+        let pod = try #require(deployment["spec"]?["template"])
+        for (key, value) in selector?.objectValue ?? [:] {
+            #expect(pod["metadata"]?["labels"]?[key] == value)
+        }
+        let main = pod["spec"]?["containers"]?.arrayValue?.first
+        #expect(pod["spec"]?["restartPolicy"] == "Always" && pod["spec"]?["initContainers"] == nil)
+        #expect(main?["args"]?.arrayValue?.prefix(2) == ["serve", "Qwen/Qwen3-0.6B"])
+        #expect(main?["args"]?.arrayValue?.contains("--no-auth") == true)
+        #expect(main?["readinessProbe"]?["httpGet"]?["path"] == "/health")
+        #expect(PodSecurity.violations(of: pod["spec"] ?? .null, level: .restricted).isEmpty)
+        let again = try objects(Self.launch(["name": "chat", "model": "Qwen/Qwen3-0.6B"]))
+        #expect(again.map(\.compactText) == all.map(\.compactText))
+    }
+
+    @Test(
+        "What is asked for beside it is there: an Ingress with a key, an autoscaler, a budget for several pods"
+    )
+    func beside() throws {
+        let all = try objects(
+            Self.launch(
+                ["name": "chat", "model": "m", "replicas": 2],
+                annotations: [
+                    "martlet.dev/ingress-host": "chat.example.com", "martlet.dev/api-key-secret": "keys",
+                    "martlet.dev/max-replicas": "5", "martlet.dev/target-cpu": "60",
+                ]))
+        #expect(
+            kinds(all) == [
+                "Deployment", "Service", "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget",
+            ])
+        #expect(all[2]["spec"]?["rules"]?.arrayValue?.first?["host"] == "chat.example.com")
+        #expect(all[3]["spec"]?["minReplicas"] == 2 && all[3]["spec"]?["maxReplicas"] == 5)
+        #expect(all[4]["spec"]?["maxUnavailable"] == 1)
+        let main = all[0]["spec"]?["template"]?["spec"]?["containers"]?.arrayValue?.first
+        let key = main?["env"]?.arrayValue?.first { $0["name"] == "MARTLET_API_KEY" }
+        #expect(key?["valueFrom"]?["secretKeyRef"]?["name"] == "keys")
+        #expect(main?["args"]?.arrayValue?.contains("--no-auth") == false)
+    }
+
+    @Test("A model of the run is laid into the claim for models, each launch's at a place of its own")
+    func model() throws {
+        func place(_ attempt: Int) throws -> String {
+            let launch = Self.launch(["name": "chat"], attempt: attempt, bringsModel: true)
+            let spec = try objects(launch)[0]["spec"]?["template"]?["spec"]
+            let fetch = spec?["initContainers"]?.arrayValue?.first
+            #expect(fetch?["volumeMounts"]?.arrayValue?.first?["name"] == "martlet-models")
+            let volumes = spec?["volumes"]?.arrayValue ?? []
+            #expect(volumes.contains { $0["persistentVolumeClaim"]?["claimName"] == "models" })
+            let path = spec?["containers"]?.arrayValue?.first?["args"]?.arrayValue?[1].stringValue ?? ""
+            #expect(fetch?["command"]?.arrayValue?.last?.stringValue == "model=\(path)")
+            return path
+        }
+        #expect(try place(0).hasPrefix("/.martlet-models/deployments/chat/"))
+        #expect(try place(0) != place(1))
+    }
+
+    @Test("Another program serves with its own image and words")
+    func foreign() throws {
+        let launch = Self.launch([
+            "name": "chat", "backend": "vllm", "model": "m", "vllm_max_model_len": 4096,
+        ])
+        let main = try objects(launch)[0]["spec"]?["template"]?["spec"]?["containers"]?.arrayValue?.first
+        #expect(main?["image"] == "vllm/vllm-openai")
+        #expect(main?["args"]?.arrayValue?.contains("--max-model-len") == true)
+    }
+
+    @Test(
+        "What cannot be served in a cluster is refused with what to do",
+        arguments: [
+            (["name": "chat"], [:], "deploy has no model"),
+            (["name": "9lives", "model": "m"], [:], "no name of a deployment in a cluster"),
+            (
+                ["name": "chat", "model": "m"], ["martlet.dev/ingress-host": "h"],
+                "martlet.dev/api-key-secret"
+            ),
+            (
+                ["name": "chat", "model": "m", "replicas": 3], ["martlet.dev/max-replicas": "2"],
+                "less than replicas"
+            ),
+            (["name": "chat", "model": "m"], ["martlet.dev/max-replicas": "many"], "is no number from 1"),
+        ] as [(JSONValue, JSONValue, String)])
+    func refused(_ deploy: JSONValue, _ annotations: JSONValue, _ words: String) {
+        do {
+            _ = try objects(Self.launch(deploy, annotations: annotations))
+            Issue.record("it was rendered")
+        } catch {
+            #expect("\(error)".contains(words), "\(error)")
+        }
+    }
+
+    @Test("A model of the run needs a volume that outlives the step")
+    func claimless() {
+        let launch = Self.launch(["name": "chat"], bringsModel: true)
+        do {
+            _ = try objects(launch, PodRendererTests.settings)
+            Issue.record("it was rendered")
+        } catch {
+            #expect("\(error)".contains("--model-cache-claim"))
+        }
+    }
+
+    @Test(
+        "Each status of a roll-out has its meaning",
+        arguments: [
+            ([:], .progressing("the cluster has not seen the new revision yet")),
+            (
+                ["observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2],
+                .progressing("1 of 2 replicas are new, 2 available")
+            ),
+            (
+                ["observedGeneration": 3, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3],
+                .progressing("2 of 2 replicas are new, 3 available")
+            ),
+            (
+                ["observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2],
+                .complete
+            ),
+            (
+                ["observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2],
+                .progressing("the cluster has not seen the new revision yet")
+            ),
+            (
+                [
+                    "observedGeneration": 3,
+                    "conditions": [
+                        [
+                            "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+                            "message": "timed out",
+                        ]
+                    ],
+                ], .failed("it was not ready in time: timed out")
+            ),
+            (
+                [
+                    "observedGeneration": 3,
+                    "conditions": [
+                        ["type": "ReplicaFailure", "status": "True", "message": "exceeded quota"]
+                    ],
+                ], .progressing("0 of 2 replicas are new, 0 available; exceeded quota")
+            ),
+        ] as [(JSONValue, RolloutVerdict)])
+    func verdict(_ status: JSONValue, _ expected: RolloutVerdict) {
+        let deployment: JSONValue = [
+            "metadata": ["generation": 3], "spec": ["replicas": 2], "status": status,
+        ]
+        #expect(RolloutVerdict(deployment) == expected)
+    }
+
+    // MARK: Roll-outs
+
+    /// A cluster in which pods come up unless their command names a model that is bad.
+    private func withWorld(_ body: @Sendable (ExecutorWorld, DeployExecutor) async throws -> Void)
+        async throws
+    {
+        let world = try ExecutorWorld(role: GroupExecutorTests.role())
+        let deploys = DeployExecutor(base: world.executor, pods: world.executor, pause: .milliseconds(5))
+        let controller = FakeDeploymentController(objects: world.server.objects) { template in
+            !template.compactText.contains("\"bad\"")
+        }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await controller.run() }
+            try await body(world, deploys)
+            tasks.cancelAll()
+        }
+        await deploys.shutDown()
+        await world.close()
+    }
+
+    private func deployment(_ world: ExecutorWorld) throws -> JSONValue {
+        try world.server.objects.get(
+            ObjectPlace(group: "apps", resource: "deployments", namespace: "ml", name: "chat"))
+    }
+
+    private func model(_ world: ExecutorWorld) throws -> String? {
+        try deployment(world)["spec"]?["template"]?["spec"]?["containers"]?.arrayValue?.first?["args"]?
+            .arrayValue?[1]
+            .stringValue
+    }
+
+    private func run(
+        _ deploys: DeployExecutor, _ reports: inout AsyncStream<ExecutorReport>.Iterator, _ launch: Launch
+    ) async -> AttemptOutcome? {
+        await deploys.launch(launch, values: LaunchValues())
+        return await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
+    }
+
+    @Test(
+        "A roll-out ends with its address; one that does not come up is taken back, and what served goes on")
+    func rollsBack() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let first = await run(deploys, &reports, Self.launch(["name": "chat", "model": "good"]))
+            #expect(first?.phase == .succeeded, "\(first?.message ?? "")")
+            #expect(first?.outputs.parameter("url")?.value == "http://chat.ml.svc:8000/v1")
+            #expect(first?.outputs.parameter("revision")?.value == "1")
+            let bad = Self.launch(["name": "chat", "model": "bad", "replicas": 2], attempt: 1)
+            let second = await run(deploys, &reports, bad)
+            #expect(second?.phase == .failed)
+            #expect(second?.message.contains("revision 2 of deployment chat was rolled back") == true)
+            #expect(second?.message.contains("what was served before goes on") == true)
+            let served = try model(world)
+            #expect(served == "good")
+            // Asked again, as after a crash, it is the same failure and no other roll-out.
+            #expect(await run(deploys, &reports, bad)?.message == second?.message)
+            let third = await run(
+                deploys, &reports, Self.launch(["name": "chat", "model": "better"], attempt: 2))
+            #expect(third?.outputs.parameter("revision")?.value == "3")
+            let replaced = try model(world)
+            #expect(replaced == "better")
+        }
+    }
+
+    @Test("A first revision that does not come up is taken down to no pods")
+    func firstFails() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let outcome = await run(deploys, &reports, Self.launch(["name": "chat", "model": "bad"]))
+            #expect(
+                outcome?.phase == .failed && outcome?.message.contains("nothing was served before") == true)
+            let replicas = try deployment(world)["spec"]?["replicas"]
+            #expect(replicas == 0)
+        }
+    }
+
+    @Test("What a later revision does not want any more goes, and what is not Martlet's is left alone")
+    func leftovers() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let wide = Self.launch(
+                ["name": "chat", "model": "a", "replicas": 2], annotations: ["martlet.dev/max-replicas": "4"])
+            #expect(await run(deploys, &reports, wide)?.phase == .succeeded)
+            func count(_ group: String, _ resource: String) -> Int {
+                world.server.objects.list(
+                    ObjectPlace(group: group, resource: resource, namespace: "ml"), labels: LabelTerms("")
+                ).items.count
+            }
+            #expect(count("autoscaling", "horizontalpodautoscalers") == 1)
+            #expect(count("policy", "poddisruptionbudgets") == 1)
+            let narrow = Self.launch(["name": "chat", "model": "b"], attempt: 1)
+            #expect(await run(deploys, &reports, narrow)?.phase == .succeeded)
+            #expect(count("autoscaling", "horizontalpodautoscalers") == 0)
+            #expect(count("policy", "poddisruptionbudgets") == 0)
+            _ = try world.server.objects.create(
+                ObjectPlace(group: "apps", resource: "deployments", namespace: "ml"),
+                ["metadata": ["name": "other"], "spec": ["replicas": 1]])
+            let taken = await run(
+                deploys, &reports, Self.launch(["name": "other", "model": "a"], attempt: 2))
+            #expect(taken?.phase == .failed && taken?.message.contains("not Martlet's") == true)
+        }
+    }
+}
