@@ -143,6 +143,7 @@ PARTS = {
         "get run", "get run -o name", "get run -o short", "get run -o wide", "get run -o json", "get run -o yaml",
         "get run third", "get nobody", "get run --status Failed", "get run --node-field-selector displayName=one",
         "get @uid run -o name", "get -n elsewhere run", "get @latest -o name",
+        "why one run", "why one run -o json", "why on run", "why one nobody", "why run",
     ],
     "logs": [
         "logs run", "logs run one", "logs run --grep hello", "logs run --grep nothing", "logs run --grep (",

@@ -67,6 +67,13 @@ test("a column that most lines lack is joined; one that sometimes lacks a value 
   assert.deepEqual([rare.series[0].xs, rare.series[0].ys], [[1, 5], [7, 8]]);
 });
 
+test("steps come in the order in which they began, and one that was not tried again is called without a number", () => {
+  const at = (node, nodeName, time) => series(node, "loss", [1], [1], { nodeName, times: [time] });
+  const names = (...list) => charts([loaded("a", list)])[0].series.map((s) => s.name);
+  assert.deepEqual(names(at("z", "dpo(0)", 3000), at("y", "pretrain(0)", 1000), at("x", "sft(0)", 2000)), ["pretrain", "sft", "dpo"]);
+  assert.deepEqual(names(at("x", "sft(1)", 2000), at("y", "sft(0)", 1000), at("z", "try(0:a)", 3000)), ["sft(0)", "sft(1)", "try(0:a)"]);
+});
+
 test("charts may be of one step or of names with a word; attempts and steps are told apart", () => {
   const list = [series("n", "loss", [1], [1]), series("n", "loss", [1], [1], { attempt: 2 }), series("m", "acc", [1], [1])];
   assert.deepEqual(charts([loaded("a", list)]).find((c) => c.name === "loss").series.map((s) => s.name), ["n · attempt 1", "n · attempt 2"]);

@@ -154,6 +154,9 @@ struct ModelRegistryTests {
         let made = try fixture.artifact("model", key: "a/model", "one")
         try await fixture.run("a", "sft", outputs: [made], phase: .failed)
         try await fixture.run("b", "generate", outputs: [made])
+        // Served elsewhere, or refused here: either way it made nothing.
+        try await fixture.run("c", "deploy", parameters: ["backend": "vllm"], inputs: [made], phase: .error)
+        try await fixture.run("d", "deploy", inputs: [made], outputs: [made])
         #expect(try await fixture.models.list(nil).isEmpty)
     }
 

@@ -204,10 +204,12 @@ struct QuantizationRunTests {
         var filed = request
         filed.activationLimitBytes = 0
         try tiny.run(filed, to: "two", threads: 3)
-        let (one, two) = try ["one", "two"].map {
-            try SmallFile.read("\(tiny.path)/\($0)/model.safetensors", limitBytes: 1 << 24)
-        }.withUnsafeBufferPointer { ($0[0], $0[1]) }
-        #expect(one == two)
+        for file in ["model.safetensors", "quantization_report.json"] {
+            let (one, two) = try ["one", "two"].map {
+                try SmallFile.read("\(tiny.path)/\($0)/\(file)", limitBytes: 1 << 24)
+            }.withUnsafeBufferPointer { ($0[0], $0[1]) }
+            #expect(one == two, "\(file)")
+        }
     }
 
     @Test("Without texts, methods that need none work, and the others say so")
