@@ -14,7 +14,7 @@ struct Migration: Sendable {
         Migration(PackageResources.v0003_lock_sql), Migration(PackageResources.v0004_record_sql),
         Migration(PackageResources.v0005_revision_sql), Migration(PackageResources.v0006_service_sql),
         Migration(PackageResources.v0007_search_sql, fill: { try $0.fillArguments() }),
-        Migration(PackageResources.v0008_deployment_sql),
+        Migration(PackageResources.v0008_deployment_sql), Migration(PackageResources.v0009_suspended_sql),
     ]
 
     private init(_ file: [UInt8], fill: (@Sendable (Database) throws -> Void)? = nil) {

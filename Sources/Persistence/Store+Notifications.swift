@@ -96,6 +96,31 @@ extension Store {
         }
     }
 
+    /// Nothing was tried, and nothing is before that moment.
+    package func holdNotifications(_ ids: [Int64], until next: Timestamp) async throws {
+        guard !ids.isEmpty else { return }
+        try await writeTogether { database in
+            for id in ids {
+                try database.run(
+                    "UPDATE notifications SET next_attempt_at = ? WHERE id = ? AND done_at IS NULL",
+                    [next.nanoseconds, id])
+            }
+        }
+    }
+
+    /// Has what waits of a run, and what was given up, tried at once, and again for as long as anew.
+    /// - Returns: how many there are.
+    package func retryNotifications(of workflowUID: String, at now: Timestamp) async throws -> Int {
+        try await write { database in
+            try database.run(
+                """
+                UPDATE notifications SET done_at = NULL, attempts = 0, created_at = ?1, next_attempt_at = ?1
+                WHERE workflow_uid = ?2 AND (done_at IS NULL OR last_error IS NOT NULL)
+                """, [now.nanoseconds, workflowUID])
+            return database.changesCount
+        }
+    }
+
     /// It was told, or with an error it is given up.
     package func finishNotification(_ id: Int64, at now: Timestamp, error: String? = nil) async throws {
         try await writeTogether { database in

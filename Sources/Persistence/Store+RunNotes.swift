@@ -37,15 +37,14 @@ extension Store {
             for uid in uids {
                 let row = try database.row(
                     """
-                    SELECT workflows.id, json_extract(state, '$.suspended'), phase FROM workflows
-                    JOIN workflow_states ON workflow_states.workflow = workflows.id WHERE uid = ?
+                    SELECT id, finished_at IS NULL AND (suspended OR EXISTS
+                        (SELECT 1 FROM nodes WHERE workflow = workflows.id AND type = 'Suspend'
+                            AND phase = 'Running'))
+                    FROM workflows WHERE uid = ?
                     """, [uid])
                 guard let row else { continue }
                 var notes = RunNotes()
-                notes.isSuspended = row[1] as Bool? ?? false
-                if !notes.isSuspended, row[2] == "Running" {
-                    notes.isSuspended = try database.waitsAtNode(row[0])
-                }
+                notes.isSuspended = row[1]
                 try database.noteMetric(of: row[0], names: Self.tellingNames, in: &notes)
                 all[uid] = notes
             }
@@ -88,6 +87,19 @@ extension Store {
         }
     }
 
+    /// The pods of a run that run, the oldest first.
+    /// - Parameter limit: at most 1,000.
+    package func runningPods(_ uid: String, limit: Int) async throws -> [NodeID] {
+        try await read { database in
+            try database.rows(
+                """
+                SELECT node_id FROM nodes JOIN workflows ON workflows.id = nodes.workflow
+                WHERE uid = ? AND nodes.phase = 'Running' AND type = 'Pod' ORDER BY sequence LIMIT ?
+                """, [uid, min(max(limit, 0), 1_000)]
+            ).map { $0[0] }
+        }
+    }
+
     /// The newest point of each curve of a run, by node, name and attempt.
     package func metricHeads(_ uid: String) async throws -> [MetricHead] {
         try await read { database in
@@ -110,13 +122,6 @@ extension Store {
 }
 
 extension Database {
-    /// Looks through the nodes of one run, which few lists have many of that go on.
-    fileprivate func waitsAtNode(_ workflow: Int64) throws -> Bool {
-        try integer(
-            "SELECT 1 FROM nodes WHERE workflow = ? AND type = 'Suspend' AND phase = 'Running' LIMIT 1",
-            [workflow]) != nil
-    }
-
     fileprivate func noteMetric(of workflow: Int64, names: [String], in notes: inout RunNotes) throws {
         let series = try rows(
             "SELECT id, name FROM metric_series WHERE workflow = ? ORDER BY attempt, id LIMIT 1000",

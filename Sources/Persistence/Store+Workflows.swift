@@ -101,6 +101,7 @@ struct PreparedWorkflow: Sendable {
     var annotations: String
     var manifest: String
     var state: String
+    var isSuspended: Bool
     var parameters: [(name: String, value: String)]
     var lifetime: TimeToLive?
 
@@ -110,9 +111,15 @@ struct PreparedWorkflow: Sendable {
         annotations = JSONValue(labels: row.annotations).compactText
         manifest = row.manifest.compactText
         state = row.state.compactText
+        isSuspended = row.state.saysSuspended
         parameters = RunArguments.parameters(of: row.manifest)
         lifetime = TimeToLive(manifest: row.manifest)
     }
+}
+
+extension JSONValue {
+    /// Whether a run's stored state says that a person has suspended it.
+    var saysSuspended: Bool { self["suspended"]?.boolValue ?? false }
 }
 
 extension WorkflowSummary {
@@ -170,14 +177,15 @@ extension Database {
         try run(
             """
             INSERT INTO workflows (uid, namespace, name, phase, message, created_at, started_at, finished_at,
-                priority, labels, annotations, driver_epoch, archived, progress, revision)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                priority, labels, annotations, driver_epoch, archived, progress, revision, suspended)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 summary.uid, summary.namespace, summary.name, summary.phase, summary.message,
                 summary.createdAt.nanoseconds, summary.startedAt?.nanoseconds,
                 summary.finishedAt?.nanoseconds, summary.priority, new.labels, new.annotations,
                 summary.driverEpoch, summary.archived, summary.progress, next(.runRevision),
+                new.isSuspended,
             ])
         let key = lastInsertedRowID
         try run("INSERT INTO workflow_manifests (workflow, manifest) VALUES (?, ?)", [key, new.manifest])

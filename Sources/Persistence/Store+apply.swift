@@ -48,6 +48,7 @@ private struct PreparedChange: Sendable {
     var effectBodies: [String]
     var manifest: String?
     var state: String?
+    var isSuspended: Bool?
     var labels: String?
     var annotations: String?
     var parameters: [(name: String, value: String)]?
@@ -61,6 +62,7 @@ private struct PreparedChange: Sendable {
         parameters = change.manifest.map(RunArguments.parameters)
         lifetime = change.manifest.flatMap(TimeToLive.init(manifest:))
         state = change.header?.state?.compactText
+        isSuspended = change.header?.state?.saysSuspended
         labels = (change.header?.labels).map { JSONValue(labels: $0).compactText }
         annotations = (change.header?.annotations).map { JSONValue(labels: $0).compactText }
     }
@@ -140,12 +142,12 @@ extension Database {
                 """
                 UPDATE workflows SET message = ?, started_at = ?, labels = ifnull(?, labels),
                     annotations = ifnull(?, annotations), progress = ifnull(?, progress), revision = ?,
-                    reset_revision = ifnull(?, reset_revision)
+                    reset_revision = ifnull(?, reset_revision), suspended = ifnull(?, suspended)
                 WHERE id = ?
                 """,
                 [
                     header.message, header.startedAt?.nanoseconds, prepared.labels, prepared.annotations,
-                    header.progress ?? change.progress, revision, reset, key,
+                    header.progress ?? change.progress, revision, reset, prepared.isSuspended, key,
                 ])
             if header.phase != stored.phase || header.finishedAt?.nanoseconds != stored.finishedAt {
                 try run(

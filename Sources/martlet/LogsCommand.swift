@@ -143,29 +143,17 @@ struct LogsCommand: AsyncParsableCommand {
     }
 
     private func show(_ state: WorkflowState, _ printer: LogPrinter) {
-        let files = wanted(state).map { file($0, state) }
-        guard let tail else {
-            var merge = LogMerge(files)
-            while let (pod, line) = merge.next() { printer.print(line, pod: pod) }
-            return
+        var merge = LogMerge()
+        for node in wanted(state) {
+            var log = file(node, state)
+            if let tail {
+                let lines = log.last(tail, isOver: true, where: printer.shows)
+                merge.add(log, isOver: true, lines: lines, isRead: true)
+            } else {
+                merge.add(log, isOver: true)
+            }
         }
-        for (pod, line) in files.flatMap({ lastLines(of: $0, tail, printer) }).sorted(by: {
-            $0.1.time < $1.1.time
-        }) {
-            printer.print(line, pod: pod)
-        }
-    }
-
-    private func lastLines(of file: LogFile, _ count: Int, _ printer: LogPrinter) -> [(String, LogLine)] {
-        var merge = LogMerge([file])
-        var kept: [(String, LogLine)] = []
-        while let (pod, line) = merge.next() {
-            guard printer.shows(line) else { continue }
-            kept.append((pod, line))
-            // Dropping the old lines in bulk costs less than one by one.
-            if kept.count > 2 * count + 1_000 { kept.removeFirst(kept.count - count) }
-        }
-        return kept.suffix(count)
+        while let (pod, line) = merge.next() { printer.print(line, pod: pod) }
     }
 
     /// The server's log stream: what it holds, and with `--follow` what comes.
@@ -190,10 +178,11 @@ struct LogsCommand: AsyncParsableCommand {
         async throws
     {
         var state = first
-        var files: [NodeID: LogFile] = [:]
-        var done: Set<NodeID> = []
+        var merge = LogMerge()
+        var places: [NodeID: Int] = [:]
         var version = -1
-        if let tail { skipToTail(tail, wanted(state), state, printer, &files) }
+        // Only of what is there now the last lines are chosen; what begins later is shown whole.
+        var tail = tail
         let run = RunReference(uid: state.uid, namespace: state.definition.namespace, name: state.name)
         while true {
             let newest = try await access.store.dataVersion()
@@ -202,42 +191,27 @@ struct LogsCommand: AsyncParsableCommand {
                 state = try await access.state(run)
             }
             let nodes = wanted(state)
-            var lines: [(String, LogLine)] = []
-            for node in nodes where !done.contains(node.id) {
-                var log = files[node.id] ?? file(node, state)
+            let isLast =
+                state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled))
+            // Later lines wait for the next look, when no other log can get an earlier one any more.
+            let horizon = isLast ? nil : LogPrinter.logTime(Environment.now())
+            for node in nodes where node.phase != .pending || state.isFinished {
                 // The phase was read before the log, so that an ended node's log is complete by now.
-                while case let piece = log.next(), !piece.isEmpty { lines += piece.map { (log.podName, $0) } }
-                if node.phase.isFulfilled {
-                    lines += log.finish().map { (log.podName, $0) }
-                    done.insert(node.id)
+                let isOver = node.phase.isFulfilled || state.isFinished
+                if let place = places[node.id] {
+                    if isOver { merge.end(place) }
+                    continue
                 }
-                files[node.id] = log
+                var log = file(node, state)
+                let lines = tail.map { log.last($0, isOver: false, where: printer.shows) } ?? []
+                places[node.id] = merge.add(log, isOver: isOver, lines: lines)
             }
-            for (pod, line) in lines.sorted(by: { $0.1.time < $1.1.time }) { printer.print(line, pod: pod) }
-            if state.isFinished || (node != nil && !nodes.isEmpty && nodes.allSatisfy(\.phase.isFulfilled)) {
-                return
-            }
+            tail = nil
+            merge.refresh()
+            while let (pod, line) = merge.next(notAfter: horizon) { printer.print(line, pod: pod) }
+            if isLast { return }
             try await Task.sleep(for: DirectoryBackend.pollInterval)
         }
-    }
-
-    /// Shows the last lines that there are and leaves the files behind them.
-    private func skipToTail(
-        _ count: Int, _ nodes: [Node], _ state: WorkflowState, _ printer: LogPrinter,
-        _ files: inout [NodeID: LogFile]
-    ) {
-        var shown: [(String, LogLine)] = []
-        for node in nodes {
-            var log = file(node, state)
-            var kept: [(String, LogLine)] = []
-            while case let piece = log.next(), !piece.isEmpty {
-                kept += piece.filter(printer.shows).map { (log.podName, $0) }
-                kept = kept.suffix(count)
-            }
-            shown += kept
-            files[node.id] = log
-        }
-        for (pod, line) in shown.sorted(by: { $0.1.time < $1.1.time }) { printer.print(line, pod: pod) }
     }
 }
 
@@ -250,6 +224,13 @@ struct LogPrinter {
     let pattern: RegularExpression?
     /// Lines before this moment are left out; RFC 3339, so that texts compare as moments do.
     let earliest: String?
+
+    /// A moment as log files have it: with nine digits always, so that texts compare as moments do.
+    static func logTime(_ moment: Timestamp) -> String {
+        let fraction = (moment.nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000
+        let second = moment.rfc3339.prefix { $0 != "." && $0 != "Z" }
+        return String(second) + "." + String(1_000_000_000 + fraction).dropFirst() + "Z"
+    }
 
     func shows(_ line: LogLine) -> Bool {
         // The fraction of a line's time makes it later than the same second without one, as it should.

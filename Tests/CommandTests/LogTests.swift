@@ -98,6 +98,80 @@ struct LogTests {
         #expect(texts == (0..<60_000).map { "\($0 % 3)-\($0 / 3)" })
     }
 
+    @Test(
+        "The last lines of a log are found from its end, and reading goes on behind them",
+        arguments: [0, 1, 3, 500, 5_000, 90_000])
+    func last(count: Int) throws {
+        let directory = try TemporaryDirectory()
+        var run = SyntheticRun("w")
+        let id = run.add("w", .pod, .running)
+        let state = run.state(.running)
+        let node = try #require(state.nodes[id])
+        // Lines in two records, others between their halves, and one at the end that was only begun.
+        let text = (0..<30_000).map { number in
+            let time = "2026-01-01T\(Self.clock(number)).000000000Z"
+            return "\(time) stdout P \(number)-\n\(time) stderr F e\(number)\n\(time) stdout F end\n"
+        }.joined()
+        let path = "runs/\(state.uid)/\(id)/0/log"
+        let begun = "2026-01-02T00:00:00.000000000Z stdout P begun\n"
+        try directory.write(path, text + begun)
+        func file() -> LogFile {
+            LogFile(node: node, state: state, dataDirectory: directory.path, containers: ["main"])
+        }
+        var plain = file()
+        var all: [String] = []
+        while case let lines = plain.next(), !lines.isEmpty { all += lines.map(\.text) }
+        #expect(all.count == 60_000)
+        var log = file()
+        #expect(log.last(count, isOver: false) { _ in true }.map(\.text) == all.suffix(count))
+        #expect(log.next().isEmpty)
+        try directory.write(path, text + begun + "2026-01-02T00:00:01.000000000Z stdout F ended\n")
+        #expect(log.next().map(\.text) == ["begunended"])
+        var over = file()
+        try directory.write(path, text + begun)
+        #expect(over.last(count, isOver: true) { _ in true }.map(\.text) == (all + ["begun"]).suffix(count))
+        var chosen = file()
+        let wanted = all.filter { $0.hasPrefix("e7") }.suffix(count)
+        #expect(chosen.last(count, isOver: false) { $0.text.hasPrefix("e7") }.map(\.text) == Array(wanted))
+    }
+
+    @Test("Later lines wait for one look, in case another log gets an earlier one, but no longer")
+    func settling() throws {
+        let directory = try TemporaryDirectory()
+        var run = SyntheticRun("w")
+        let root = run.add("w", .dag, .running)
+        let ids = ["a", "b"].map { run.add("w.\($0)", .pod, .running, in: root) }
+        let state = run.state(.running)
+        var merge = LogMerge()
+        func write(_ index: Int, _ lines: [(second: Int, text: String)]) throws {
+            let text = lines.map { "2026-01-01T\(Self.clock($0.second)).000000000Z stdout F \($0.text)\n" }
+            try directory.write("runs/\(state.uid)/\(ids[index])/0/log", text.joined())
+        }
+        func look(at second: Int) -> [String] {
+            merge.refresh()
+            var texts: [String] = []
+            while let (_, line) = merge.next(notAfter: "2026-01-01T\(Self.clock(second)).000000000Z") {
+                texts.append(line.text)
+            }
+            return texts
+        }
+        for node in ids.compactMap({ state.nodes[$0] }) {
+            merge.add(
+                LogFile(node: node, state: state, dataDirectory: directory.path, containers: ["main"]),
+                isOver: false)
+        }
+        #expect(look(at: 0).isEmpty)
+        try write(0, [(1, "a1"), (5, "a5")])
+        #expect(look(at: 3) == ["a1"])
+        try write(1, [(2, "b2"), (4, "b4"), (6, "b6")])
+        #expect(look(at: 4) == ["b2", "b4", "a5"])
+        #expect(look(at: 4) == ["b6"], "clocks of other machines may be ahead")
+        try write(1, [(2, "b2"), (4, "b4"), (6, "b6"), (7, "b7")])
+        merge.end(1)
+        #expect(look(at: 9) == ["b7"])
+        #expect(look(at: 9).isEmpty)
+    }
+
     @Test("A log that grows is read on from where it was; one that is not there yet is empty")
     func growing() throws {
         let directory = try TemporaryDirectory()

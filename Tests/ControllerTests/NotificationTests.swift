@@ -15,14 +15,30 @@ import WorkflowLanguage
 /// Answers as it is told, and keeps what it was given.
 private final class ScriptedDelivery: NotificationDelivery {
     private let state: Mutex<(outcomes: [NotificationOutcome], rows: [NotificationRow])>
+    private let failing: JSONValue?
+    private let failure: Mutex<NotificationOutcome?>
 
-    init(_ outcomes: [NotificationOutcome]) { state = Mutex((outcomes, [])) }
+    init(_ outcomes: [NotificationOutcome]) {
+        state = Mutex((outcomes, []))
+        failing = nil
+        failure = Mutex(nil)
+    }
+
+    /// One target fails, the others do not.
+    init(failing: JSONValue, _ outcome: NotificationOutcome) {
+        state = Mutex(([], []))
+        self.failing = failing
+        failure = Mutex(outcome)
+    }
+
+    func fail(with outcome: NotificationOutcome?) { failure.withLock { $0 = outcome } }
 
     var rows: [NotificationRow] { state.withLock { $0.rows } }
 
     func deliver(_ row: NotificationRow, at now: Timestamp) -> NotificationOutcome {
         state.withLock { state in
             state.rows.append(row)
+            if row.target["to"] == failing, let outcome = failure.withLock({ $0 }) { return outcome }
             return state.outcomes.isEmpty ? .delivered : state.outcomes.removeFirst()
         }
     }
@@ -163,6 +179,40 @@ struct NotificationTests {
         _ = try await runner.pass()
         #expect(try await store.notifications(of: "u").last?.lastError == "gone")
         #expect(try await store.notificationBacklog().waiting == 0)
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("A webhook that fails holds up nobody but itself, and the run's events say how it goes")
+    func lanes() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let clock = CronClock(Self.start)
+        let uid = try await run(store, ControllerObservers())
+        let dead: JSONValue = ["kind": "webhook", "url": "https://dead.example.com/secret"]
+        let delivery = ScriptedDelivery(failing: dead, .failed("answered 503", wait: .seconds(30)))
+        let runner = NotificationRunner(store: store, delivery: delivery, now: { clock.now }, sleep: { _ in })
+        let targets = [dead, dead, dead, ["kind": "global-webhook"], ["kind": "global-webhook"]]
+        try await store.enqueueNotifications(
+            targets.enumerated().map { index, target in
+                NewNotification(workflowUID: uid, key: "\(index)", target: ["to": target], at: Self.start)
+            })
+        #expect(try await runner.pass() == 2)
+        #expect(delivery.rows.filter { $0.target["to"] == dead }.count == 1)
+        #expect(try await store.dueNotifications(at: Self.start + .seconds(29)).isEmpty)
+        #expect(try await store.dueNotifications(at: Self.start + .seconds(30)).count == 3)
+        delivery.fail(with: .rejected("answered 410"))
+        clock.now = Self.start + .seconds(30)
+        #expect(try await runner.pass() == 0)
+        #expect(try await store.notificationBacklog().waiting == 0)
+        let events = try await store.events(uid).map(\.event).filter { $0.kind.hasPrefix("Notification") }
+        #expect(
+            events.map(\.kind) == ["NotificationDelayed"] + Array(repeating: "NotificationGivenUp", count: 3))
+        #expect(
+            events.allSatisfy { $0.message.contains("dead.example.com") && !$0.message.contains("secret") })
+        // Asked to, it is told after all.
+        delivery.fail(with: nil)
+        #expect(try await store.retryNotifications(of: uid, at: clock.now) == 3)
+        #expect(try await runner.pass() == 3)
+        #expect(try await store.retryNotifications(of: uid, at: clock.now) == 0)
         try FileManager.default.removeItem(atPath: directory)
     }
 

@@ -344,6 +344,36 @@ def a_million_lines_stay_fluid(page):
 
 
 @check
+def the_log_of_all_steps_goes_on_and_back(page):
+    tab = page.go("/runs/default/finetune-done?tab=logs")
+    first = tab.locator("m-log .line").first
+    expect(first).to_contain_text("step 0 ")
+    expect(tab.locator("m-log .toolbar")).to_contain_text("1,000 lines here")
+    tab.locator("m-log .scroll").focus()
+    tab.keyboard.press("End")
+    last = tab.locator("m-log .line").last
+    expect(last).to_contain_text("step 3199 ")
+    for _ in range(36):
+        tab.keyboard.press("PageUp")
+    # What is before the lines that are here is fetched, and nothing jumps: the numbers go on without a gap.
+    expect(tab.locator("m-log .toolbar")).to_contain_text(re.compile("[2-3],[0-9]00 lines"))
+    seen = tab.evaluate("[...document.querySelectorAll('m-log .line .text')].map((one) => Number(/step (\\d+)/.exec(one.textContent)?.[1] ?? NaN)).filter((n) => n === n)")
+    assert seen == sorted(seen) and len(seen) > 10, seen
+    tab.keyboard.press("Home")
+    expect(first).to_contain_text("step 0 ")
+    first.locator("a").click()
+    expect(tab).to_have_url(re.compile("node=.*line=1"))
+
+
+@check
+def who_could_not_be_told_is_told_again(page):
+    tab = page.go("/runs/default/finetune-failed?tab=events")
+    expect(tab.get_by_text("given up, 29 tries: the webhook answered 503")).to_be_visible()
+    tab.get_by_role("button", name="Tell again").click()
+    expect(tab.get_by_text("given up")).to_have_count(0)
+
+
+@check
 def artifacts_are_looked_into(page):
     tab = page.go("/runs/default/finetune-done?tab=artifacts")
     tab.get_by_role("link", name="model", exact=True).click()

@@ -170,11 +170,16 @@ export function routes(fake) {
       return { total, capped: false, matches };
     }),
     route("GET", `${OWN}/runs/:uid/nodes/:id/log/raw`, ({ params }) => ({ raw: Array.from({ length: 100 }, (_, n) => line(...params, n)?.s).join("\n") })),
+    route("GET", `${OWN}/runs/:uid/notifications`, ({ params }) => ({ items: find(params[0]).name !== "finetune-failed" || fake.toldAgain ? [] : [
+      { id: 1, to: "the webhook at hooks.example.com", state: "given up", attempts: 29, createdAt: new Date().toISOString(), nextAttemptAt: null, doneAt: new Date().toISOString(), error: "the webhook answered 503" }] })),
+    route("POST", `${OWN}/runs/:uid/notifications/retry`, () => (fake.toldAgain = true, { retried: 1 })),
     route("GET", `${OWN}/runs/:uid/log`, ({ params, query }) => {
-      const from = Number(query.from ?? 0);
       const nodes = find(params[0]).nodes.filter(({ hasLog }) => hasLog).slice(0, 5);
-      const lines = Array.from({ length: 200 }, (_, index) => ({ ...logLine(from + index, 0), node: nodes[index % nodes.length]?.id })).filter(({ node }) => node);
-      return { lines, next: from < 1000 ? String(from + 200) : null };
+      const [all, count] = [nodes.length ? 3200 : 0, Number(query.count ?? 500)];
+      const end = query.to == null ? null : query.to === "end" ? all : Number(query.to);
+      const from = end == null ? (query.from == null ? 0 : Number(query.from) + 1) : Math.max(0, end - count);
+      const lines = Array.from({ length: Math.max(0, Math.min(count, (end ?? all) - from)) }, (_, index) => ({ ...logLine(from + index, 0), node: nodes[index % nodes.length].id }));
+      return { lines, first: lines.length ? String(from) : null, next: lines.length ? String(from + lines.length - 1) : query.from ?? null };
     }),
     route("GET", "/api/v1/workflows/:ns/:name", ({ params }) => ({ metadata: { uid: named(...params).uid } })),
     verb("suspend", (run) => (run.suspended = true)),

@@ -61,7 +61,7 @@ fake.tell = ({ runs = [], nodes = {}, deleted = [], logs = [], metrics = [] }) =
       send(stream, "run", { uid: run, revision: item.revision, whole: false, summary: fake.world.summary(item), nodes: told });
     }
     for (const told of metrics) if (run === told.uid) send(stream, "metrics", told);
-    for (const told of logs) if (log && told.node === log) send(stream, "log", told);
+    for (const told of logs) if (log === "*" || (log && told.node === log)) send(stream, "log", log === "*" ? { ...told, node: "*" } : told);
   }
 };
 

@@ -116,6 +116,19 @@ struct MartletAPILogTests {
             guard let next = page["next"]?.stringValue, !lines.isEmpty else { break }
             cursor = "&from=\(next)"
         }
+        // From the end back the same lines come in the same order.
+        var back: [String] = []
+        cursor = "end"
+        while true {
+            let count = Int.random(in: 1..<90, using: &random)
+            let page = try await fixture.get(
+                "/runs/uid-w/log?count=\(count)&to=\(cursor)", "MartletAPI_GetRunLog")
+            let lines = page["lines"]?.arrayValue?.compactMap { $0["s"]?.stringValue } ?? []
+            back = lines + back
+            guard let first = page["first"]?.stringValue, !lines.isEmpty else { break }
+            cursor = first
+        }
+        #expect(back == seen)
         #expect(seen.count == expected.count)
         #expect(Set(seen) == Set(expected.map { "\($0.node)-\($0.number)" }))
         for node in 0..<5 {

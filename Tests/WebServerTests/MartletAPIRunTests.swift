@@ -258,6 +258,42 @@ struct MartletAPIRunTests {
         let node = MartletAPIFixture.node("w.approve", of: "w", .suspend, .succeeded)
         try await fixture.store.apply([WorkflowChange(uid: uid, nodes: [node])])
         #expect(try await isSuspended() == false)
+        for isSuspended in [true, false] {
+            let state: JSONValue = ["suspended": .bool(isSuspended)]
+            let header = HeaderUpdate(phase: "Running", startedAt: MartletAPIFixture.start, state: state)
+            try await fixture.store.apply([WorkflowChange(uid: uid, header: header)])
+            // What says nothing of it leaves it.
+            let other = HeaderUpdate(phase: "Running", startedAt: MartletAPIFixture.start)
+            try await fixture.store.apply([WorkflowChange(uid: uid, header: other)])
+            let item = try await fixture.get("/runs", "MartletAPI_ListRuns")["items"]?.arrayValue?.first
+            #expect(item?["suspended"] == .bool(isSuspended))
+        }
+    }
+
+    @Test("Who is told of a run's end is shown with what went wrong, and told again when a person asks")
+    func notifications() async throws {
+        let fixture = try MartletAPIFixture()
+        let uid = try await fixture.add("w", nodes: [])
+        let target: JSONValue = ["to": ["kind": "webhook", "url": "https://hooks.example.com/canary-token"]]
+        let now = MartletAPIFixture.start
+        try await fixture.store.enqueueNotifications(
+            ["a", "b", "c"].map { NewNotification(workflowUID: uid, key: $0, target: target, at: now) })
+        let ids = try await fixture.store.notifications(of: uid).map(\.id)
+        try await fixture.store.finishNotification(ids[0], at: now)
+        try await fixture.store.postponeNotification(ids[1], to: now + .seconds(10), error: "answered 503")
+        try await fixture.store.finishNotification(ids[2], at: now, error: "answered 410")
+        func states() async throws -> [String] {
+            let list = try await fixture.get("/runs/\(uid)/notifications", "MartletAPI_ListNotifications")
+            #expect(!list.compactText.contains("canary") && list.compactText.contains("hooks.example.com"))
+            return list["items"]?.arrayValue?.compactMap { $0["state"]?.stringValue } ?? []
+        }
+        #expect(try await states() == ["delivered", "retrying", "given up"])
+        let path = MartletRoutes.prefix + "/runs/\(uid)/notifications/retry"
+        #expect(try await fixture.service.send("POST", path).json == ["retried": 2])
+        #expect(try await states() == ["delivered", "retrying", "retrying"])
+        #expect(
+            try await fixture.store.dueNotifications(at: fixture.service.clock.now).map(\.id)
+                == Array(ids[1...]))
     }
 
     @Test("Who may see one namespace finds nothing of another, and is not told that it is there")

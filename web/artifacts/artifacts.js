@@ -51,9 +51,9 @@ class Artifacts extends View {
   list(items) {
     const names = new Map(this.state.nodes.map(({ id, displayName }) => [id, displayName]));
     return h("div", { class: "wide" }, h("table", null, h("thead", null, h("tr", null, ["Artifact", "Step", "Size", "Files", "sha256"].map((word) => h("th", { class: word === "Size" || word === "Files" ? "num" : "" }, word)))),
-      h("tbody", null, items.map(({ node, name, bytes: size, sha256, files, deleted }) => h("tr", { key: `${node}/${name}`, "aria-selected": String(this.chosen === `${node}/${name}`) },
+      h("tbody", null, items.map(({ node, name, bytes: size, sha256, files, deleted, place }) => h("tr", { key: `${node}/${name}`, "aria-selected": String(this.chosen === `${node}/${name}`) },
         h("td", null, deleted ? h("span", { class: "dim", title: "Deleted" }, h("s", null, name)) : h("a", { href: here({ artifact: `${node}/${name}` }) }, name)),
-        h("td", null, h("a", { href: here({ node }) }, names.get(node) ?? node)), h("td", { class: "num" }, bytes(size)), h("td", { class: "num" }, count(files)),
+        h("td", null, h("a", { href: here({ node }) }, names.get(node) ?? node)), size == null && place ? h("td", { class: "dim cut", colSpan: 2, title: place }, place) : [h("td", { class: "num" }, bytes(size)), h("td", { class: "num" }, count(files))],
         h("td", null, sha256 && h("button", { class: "plain mono", title: sha256, onclick: () => copy(sha256, "Hash") }, sha256.slice(0, 12))))))));
   }
 

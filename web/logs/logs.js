@@ -14,12 +14,15 @@ import { Pages } from "./pages.js";
 
 await sheet("/logs/logs.css");
 const ROW = 20;
-const MERGED = 50_000; // lines of all nodes that are held
+const PAGE = 1000; // lines of all nodes in one answer
+const HELD = 50_000; // lines of all nodes that are held
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 class Log extends View {
   pages = new Pages((from, count, signal) => api.get(`${this.base}/lines`, { from, count, attempt: this.state.attempt }, signal), () => this.update(), (error) => this.trouble(error));
-  merged = []; // lines of all nodes, as far as they were read
+  parts = []; // answers with lines of all nodes, one behind the other
+  merged = []; // their lines
+  whole = {}; // whether their first line is the very first, and the last one the last
   top = 0; // the row on top, with fraction
   options = { wrap: false, times: false, ...saved("log") };
   find = null; // {text, regex, level, matches, total, capped, at}
@@ -30,18 +33,18 @@ class Log extends View {
     sizes.observe(this);
     this.ends(() => sizes.disconnect());
     this.ends(() => this.pages.stop());
-    this.line = this.state.line == null ? null : Number(this.state.line) - 1;
-    this.follow = this.line == null && (this.state.compact || (this.state.node && !this.state.node.finishedAt));
+    this.line = this.state.line == null || !this.state.node ? null : Number(this.state.line) - 1;
+    this.follow = this.line == null && (this.state.compact || this.running);
     if (this.state.node) this.load("size", (signal) => api.get(this.base, { attempt: this.state.attempt }, signal), { done: (size) => this.sized(size) });
     else {
-      this.further();
-      this.listen("run", () => this.next != null || this.further());
+      this.read(this.follow ? "end" : "start");
+      this.listen("run", () => this.whole.end && this.read("on"));
     }
   }
 
   changed(old) {
     const { told, node } = this.state;
-    if (!node && told !== old.told) this.further();
+    if (!node && told !== old.told && (this.whole.end || this.follow)) this.read("on");
     if (told !== old.told && told?.node === node?.id && told && (!this.state.attempt || told.attempt === this.state.attempt)) {
       this.slots.size = { value: { ...this.slots.size?.value, ...told } };
       this.pages.total = Math.max(this.pages.total, told.lines);
@@ -57,7 +60,7 @@ class Log extends View {
     return {
       "s": ["search in the log", () => this.querySelector("[type=search]").focus()], "N": ["previous match", () => this.match(-1)], "n": ["next match", () => this.find ? this.match(1) : false],
       "e": ["follow the end", () => this.set({ follow: true })], "w": ["wrap lines", () => this.set({ wrap: !this.options.wrap })], "t": ["times", () => this.set({ times: !this.options.times })],
-      "j": ["line down", () => this.by(1)], "k": ["line up", () => this.by(-1)], "g g": ["to the first line", () => this.jump(0)], "G": ["to the last line", () => this.set({ follow: true })],
+      "j": ["line down", () => this.by(1)], "k": ["line up", () => this.by(-1)], "g g": ["to the first line", () => this.home()], "G": ["to the last line", () => this.set({ follow: true })],
     };
   }
 
@@ -80,15 +83,28 @@ class Log extends View {
     this.update();
   }
 
-  /** The next piece of the merged log. */
-  further() {
-    if (this.slots.merged?.loading || this.merged.length >= MERGED) return;
-    const from = this.cursor;
-    this.load("merged", (signal) => api.get(at`/runs/${this.state.run.uid}/log`, { from, count: 1000 }, signal), { done: ({ lines, next }) => {
-      this.merged.push(...lines);
-      this.cursor = next ?? this.cursor;
-      this.next = next && lines.length ? next : null;
-      if (this.follow) this.next == null ? this.toEnd() : this.further();
+  /** Lines of all nodes: `on` behind those that are here, `back` before them, or anew from the `start` or the `end`. */
+  read(way) {
+    if (this.slots.merged?.loading) return void (this.again = way);
+    const { parts, whole } = this;
+    const place = { on: { from: parts.at(-1)?.next }, back: { to: parts[0]?.first }, end: { to: "end" } }[way];
+    this.load("merged", (signal) => api.get(at`/runs/${this.state.run.uid}/log`, { ...place, count: PAGE }, signal), { done: (part) => {
+      const full = part.lines.length >= PAGE;
+      const sum = () => parts.reduce((total, { lines }) => total + lines.length, 0);
+      if (way === "start" || way === "end") parts.splice(0, Infinity), Object.assign(whole, { start: way === "start", end: way === "end" });
+      if (part.lines.length) way === "back" ? (parts.unshift(part), (this.top += part.lines.length)) : parts.push(part);
+      if (way === "on" || way === "start") whole.end = !full;
+      if (way === "back" || way === "end") whole.start = !full;
+      while (sum() > HELD) {
+        if (way === "back") parts.pop(), (whole.end = false);
+        else (this.top = Math.max(0, this.top - parts.shift().lines.length)), (whole.start = false);
+      }
+      this.merged = parts.flatMap(({ lines }) => lines);
+      this.placed = false;
+      if (this.find) this.seek(0);
+      if (this.follow) whole.end ? this.toEnd() : this.read("end");
+      else if (this.again) this.read(this.again);
+      this.again = null;
     } });
   }
 
@@ -101,9 +117,13 @@ class Log extends View {
   set({ follow, ...options }) {
     if (Object.keys(options).length) save("log", (this.options = { ...this.options, ...options }));
     if (follow != null) this.follow = follow;
-    if (follow) this.toEnd();
+    if (follow) this.finish();
     this.update();
   }
+
+  /** To the very first or the very last line, which of the merged log may not be here. */
+  home = () => (this.state.node || this.whole.start ? this.jump(0) : ((this.top = 0), (this.follow = false), this.read("start")));
+  finish = () => (this.state.node || this.whole.end ? this.toEnd() : ((this.follow = true), this.read("end")));
 
   get view() {
     return Math.min(this.scroller?.clientHeight || 400, 4000);
@@ -133,7 +153,7 @@ class Log extends View {
     if (this.set_ != null && Math.abs(scrollTop - this.set_) < 1.5) return;
     this.top = topAt(scrollTop, this.rows, ROW, this.view);
     this.set_ = null;
-    this.follow = this.top >= extent(this.rows, ROW, this.view).last - 0.5 && this.running;
+    this.follow = this.top >= extent(this.rows, ROW, this.view).last - 0.5 && this.running && Boolean(this.state.node || this.whole.end);
     this.update();
   }
 
@@ -216,11 +236,11 @@ class Log extends View {
         onkeydown: (event) => {
           const pages = { PageDown: 1, PageUp: -1 }[event.key];
           if (pages) event.preventDefault(), this.by(pages * (this.view / ROW - 2));
-          else if (event.key === "Home" || event.key === "End") event.preventDefault(), event.key === "Home" ? this.jump(0) : this.set({ follow: true });
+          else if (event.key === "Home" || event.key === "End") event.preventDefault(), event.key === "Home" ? this.home() : this.set({ follow: true });
         } },
       h("div", { class: "space", style: { height: `${Math.max(height, 1)}px` } }), h("div", { class: "lines" }, this.lines())),
       this.total > 0 && this.rows === 0 && h("p", { class: "none dim" }, "No line matches."),
-      this.total === 0 && !this.slots.size?.loading && h("p", { class: "none dim" }, this.running ? "Nothing written yet." : "This step wrote nothing."),
+      this.total === 0 && !this.slots.size?.loading && !this.slots.merged?.loading && !failed && h("p", { class: "none dim" }, this.running ? "Nothing written yet." : node ? "This step wrote nothing." : "No step wrote anything."),
     ];
   }
 
@@ -231,15 +251,19 @@ class Log extends View {
     const rows = Array.from({ length: end - this.first }, (_, index) => this.first + index);
     const numbers = rows.map(this.number);
     if (this.state.node) this.pages.want(numbers);
-    else if (this.next != null && end >= this.rows - 50) this.further();
+    else if (this.parts.length && !this.only) {
+      if (end >= this.rows - 50 && !this.whole.end) this.read("on");
+      else if (first < 50 && !this.whole.start) this.read("back");
+    }
     if (this.only && this.find?.matches && end >= this.rows - 20 && this.rows < this.find.total && !this.find.done && !this.slots.search?.loading) this.seek(this.find.matches.at(-1) + 1);
     const names = !this.state.node && new Map(this.state.nodes.map(({ id, displayName }) => [id, displayName]));
     const current = this.find?.matches?.[this.find.at] ?? this.line;
     return numbers.map((n) => {
       const line = this.lineOf(n);
       const style = line ? `${level(line.s)}${line.e ? " err" : ""}` : "absent";
+      const link = names ? line && { node: line.node, line: line.n + 1 } : { node: this.state.node.id, line: n + 1 };
       return h("div", { key: n, class: `line ${style}${n === current || n === this.line ? " on" : ""}` },
-        !this.state.compact && h("a", { class: "n", href: here({ tab: "logs", node: this.state.node?.id, line: n + 1 }), tabIndex: -1, "aria-label": `Link to line ${n + 1}` }, n + 1),
+        !this.state.compact && link && h("a", { class: "n", href: here({ tab: "logs", ...link }), tabIndex: -1, "aria-label": `Link to line ${link.line}` }, link.line),
         line && this.options.times && !this.state.compact && h("time", { title: `${local(line.t)}\n${utc(line.t)}` }, clock(line.t)),
         names && line && h("span", { class: "of cut" }, names.get(line.node) ?? line.node),
         h("span", { class: "text" }, line ? marked(ansi(line.s), this.find?.mark).map(({ text, style, mark }) => (mark ? h("mark", { class: style }, text) : style ? h("span", { class: style }, text) : text)) : "", line?.cut && h("small", null, " … cut")));
@@ -293,7 +317,7 @@ class Log extends View {
         [["", "All levels"], ["warning", "Warnings"], ["error", "Errors"]].map(([value, words]) => h("option", { value }, words))),
       this.running && toggle("Follow", this.follow, () => this.set({ follow: !this.follow }), "Stay at the end (e)"),
       toggle("Wrap", options.wrap, () => this.set({ wrap: !options.wrap }), "Wrap long lines (w)"), toggle("Time", options.times, () => this.set({ times: !options.times }), "Times of lines (t)"),
-      h("small", null, `${plural(this.total, "line")}${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
+      h("small", null, `${plural(this.total, "line")}${node || (this.whole.start && this.whole.end) || !this.total ? "" : " here"}${size?.bytes ? `, ${bytes(size.bytes)}` : ""}`),
       node && h("a", { class: "button plain", href: address(`${this.base}/raw`, { attempt: this.state.attempt }), download: `${run.name}-${node.displayName}.log` }, "Download"),
       h("button", { class: "plain", onclick: () => copy(command("logs", run, (node ? ` ${quote(node.displayName)}` : "") + (this.follow ? " -f" : "") + (find?.text ? ` --grep ${quote(find.text)}` : ""))) }, "Copy as command"));
   }

@@ -1,8 +1,8 @@
 // What is on record of a run: its events, and the manifest as it was submitted.
 
-import { api, at } from "../lib/api.js";
+import { api, at, may } from "../lib/api.js";
 import { clock, local, utc } from "../lib/format.js";
-import { copy } from "../lib/parts.js";
+import { copy, toast } from "../lib/parts.js";
 import { h, View } from "../lib/view.js";
 
 class Records extends View {
@@ -12,7 +12,27 @@ class Records extends View {
     const { uid } = this.state.run;
     if (this.state.what === "manifest") return void this.load("manifest", (signal) => api.get(at`/runs/${uid}/manifest`, {}, signal));
     this.fetch();
-    this.listen("run", () => this.slots.events?.loading || this.fetch());
+    this.told();
+    this.listen("run", () => this.slots.events?.loading || (this.fetch(), this.told()));
+  }
+
+  /** Who is told of the run's end. */
+  told = () => this.load("told", (signal) => api.get(at`/runs/${this.state.run.uid}/notifications`, {}, signal));
+
+  async tell() {
+    try {
+      await api.post(at`/runs/${this.state.run.uid}/notifications/retry`);
+    } catch (error) {
+      return toast(error.message, true);
+    }
+    this.told();
+  }
+
+  notifications({ items }) {
+    const open = items.some(({ state }) => state !== "delivered");
+    return items.length > 0 && h("p", { class: "row" }, h("span", { class: "grow" }, items.map(({ id, to, state, attempts, nextAttemptAt, error }) => h("div", { key: id, class: state === "given up" ? "" : "dim" },
+      `Telling ${to}: ${state}${attempts > 1 || error ? `, ${attempts} ${attempts === 1 ? "try" : "tries"}` : ""}${nextAttemptAt && error ? `, next ${clock(nextAttemptAt)}` : ""}${error ? `: ${error}` : ""}`))),
+    open && may("editor", this.state.run.namespace) && h("button", { onclick: () => this.tell() }, "Tell again"));
   }
 
   /** Events only grow: what is new is after the last one that is known. */
@@ -30,7 +50,7 @@ class Records extends View {
         h("button", { onclick: () => copy(yaml, "Manifest") }, "Copy")), h("pre", { class: "manifest", tabIndex: 0 }, yaml)]));
     }
     const names = new Map(this.state.nodes.map(({ id, displayName }) => [id, displayName]));
-    return h("div", { class: "page" }, this.show("events", () => (this.items.length ? h("div", { class: "wide" }, h("table", null,
+    return h("div", { class: "page" }, this.slots.told?.value && this.notifications(this.slots.told.value), this.show("events", () => (this.items.length ? h("div", { class: "wide" }, h("table", null,
       h("thead", null, h("tr", null, ["Time", "Event", "Step", "Message"].map((word) => h("th", null, word)))),
       h("tbody", null, this.items.map(({ id, at, node, kind, message }) => h("tr", { key: id },
         h("td", { class: "dim", title: `${local(at)}\n${utc(at)}` }, clock(at)), h("td", null, kind),

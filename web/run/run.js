@@ -117,9 +117,8 @@ class Run extends View {
   aim(since = null) {
     if (!this.uid) return;
     const node = this.nodes.find(({ id }) => id === this.query.get("node"));
-    // Of the merged log the stream cannot tell; that one running step wrote is reason enough to look for more.
-    const heard = node ?? (this.tab === "logs" && this.nodes.find(({ hasLog, finishedAt }) => hasLog && !finishedAt));
-    focus({ namespace: this.state.route.params.namespace, run: this.uid, log: heard?.hasLog && !heard.finishedAt ? heard.id : null }, since);
+    const log = node ? node.hasLog && !node.finishedAt && node.id : this.tab === "logs" && !this.run.finishedAt && "*";
+    focus({ namespace: this.state.route.params.namespace, run: this.uid, log: log || null }, since);
   }
 
   came({ uid, revision, whole, nodes }) {

@@ -52,7 +52,9 @@ package struct S3Location: Sendable, Hashable {
     }
 
     /// - Parameter secrets: looks up what the fields refer to.
-    func client(_ secrets: SecretLookup) throws(ArtifactError) -> S3Client {
-        S3Client.overNetwork(bucket, credentials: try credentials(secrets))
+    func client(
+        _ secrets: SecretLookup, _ downloader: Downloader = .forStores
+    ) throws(ArtifactError) -> S3Client {
+        S3Client.overNetwork(bucket, credentials: try credentials(secrets), downloader: downloader)
     }
 }

@@ -20,7 +20,16 @@ package enum NotificationTarget: Sendable, Hashable {
         }
     }
 
-    init?(_ json: JSONValue?) {
+    /// For people. Of an address only the host is told: many have a secret in their path.
+    package var words: String {
+        switch self {
+        case .globalWebhook: "the server's webhook"
+        case .globalCommand: "the server's command"
+        case .webhook(let url): "the webhook at \(WebhookAddress(url)?.host ?? "an address")"
+        }
+    }
+
+    package init?(_ json: JSONValue?) {
         switch json?["kind"]?.stringValue {
         case "global-webhook": self = .globalWebhook
         case "global-command": self = .globalCommand
@@ -121,12 +130,14 @@ package enum NotificationPlan {
 
     /// When a failed notification is tried again: after 10 seconds, then twice as long each time up to an hour, for a
     /// day in all; nil gives it up.
-    /// - Parameter attempts: that failed, this one included.
-    package static func nextTry(afterAttempts attempts: Int, createdAt: Timestamp, now: Timestamp)
-        -> Timestamp?
-    {
+    /// - Parameters:
+    ///   - attempts: that failed, this one included.
+    ///   - wait: at least so long.
+    package static func nextTry(
+        afterAttempts attempts: Int, createdAt: Timestamp, now: Timestamp, wait: Duration = .zero
+    ) -> Timestamp? {
         let seconds = min(3_600, 10 << min(max(attempts - 1, 0), 20))
-        let next = now + .seconds(seconds)
+        let next = now + max(.seconds(seconds), wait)
         return next - createdAt <= .seconds(86_400) ? next : nil
     }
 }

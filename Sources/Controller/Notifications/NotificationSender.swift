@@ -10,8 +10,8 @@ package import Text
 /// How a try ended.
 package enum NotificationOutcome: Sendable, Hashable {
     case delivered
-    /// Worth another try.
-    case failed(String)
+    /// Worth another try, but not sooner than the other side asks for.
+    case failed(String, wait: Duration = .zero)
     /// The other side wants no more.
     case rejected(String)
 }
@@ -100,8 +100,14 @@ package struct NotificationSender: NotificationDelivery {
             case 200..<300: return .delivered
             case 300..<400: return .failed("the webhook answered \(reply.status); redirects are not followed")
             case 410: return .rejected("the webhook answered 410: it is gone")
-            default: return .failed("the webhook answered \(reply.status)")
+            default:
+                let seconds = reply.headers["retry-after"].flatMap { Int($0) } ?? 0
+                return .failed(
+                    "the webhook answered \(reply.status)", wait: .seconds(min(max(0, seconds), 3_600)))
             }
+        } catch let error as DownloadError {
+            // Without the address: many webhooks have their secret in it.
+            return .failed(error.problem)
         } catch {
             return .failed("\(error)")
         }

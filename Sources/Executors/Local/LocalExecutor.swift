@@ -186,9 +186,7 @@ package final class LocalExecutor: Executor {
     func transfer(for attempt: Attempt) -> ArtifactTransfer {
         let values = attempt.values
         return ArtifactTransfer(store: store, namespace: attempt.launch.namespace) { name, key in
-            let reference = ValueFrom.KeySelector(
-                Fields(.object(["name": .string(name), "key": .string(key)])))
-            return (try? values.text(reference, isSecret: true)) ?? nil
+            values.secret(name, key: key)
         }
     }
 

@@ -164,6 +164,17 @@ package struct LogIndex: Sendable {
         return first
     }
 
+    /// The latest time of the lines before a number; empty before the first.
+    package func latest(before line: Int) -> String {
+        let place = scanner(at: line)
+        var latest = place.latest
+        scan(from: place.line, upTo: line) { view in
+            if latest.lexicographicallyPrecedes(view.time) { latest = Array(view.time) }
+            return true
+        }
+        return String(decoding: latest, as: UTF8.self)
+    }
+
     /// The latest time of a line; empty without lines.
     package var latest: String { String(decoding: scanner.latest, as: UTF8.self) }
 

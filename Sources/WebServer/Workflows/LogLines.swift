@@ -13,36 +13,20 @@ struct LogLines: Sendable {
     }
 
     private let options: LogOptions
-    private var merge: LogMerge
-    /// The last lines of each pod, where only those are asked for.
-    private var kept: ArraySlice<Entry>?
+    private var merge = LogMerge()
     private var sentBytes: [String: Int] = [:]
 
     init(_ run: LoggedRun, _ logs: StepLogs) {
         options = run.options
-        let files = run.pods.map { run.file($0, logs) }
-        guard let tail = options.tail else {
-            merge = LogMerge(files)
-            return
+        for pod in run.pods {
+            var file = run.file(pod, logs)
+            if let tail = options.tail {
+                let lines = file.last(tail, isOver: true, where: options.shows)
+                merge.add(file, isOver: true, lines: lines, isRead: true)
+            } else {
+                merge.add(file, isOver: true)
+            }
         }
-        merge = LogMerge([])
-        let last = files.flatMap { Self.last(tail, of: $0, options) }
-        kept =
-            last.enumerated().sorted {
-                ($0.element.line.time, $0.offset) < ($1.element.line.time, $1.offset)
-            }.map(\.element)[...]
-    }
-
-    static func last(_ count: Int, of file: LogFile, _ options: LogOptions) -> [Entry] {
-        var merge = LogMerge([file])
-        var kept: [Entry] = []
-        while let (pod, line) = merge.next() {
-            guard options.shows(line) else { continue }
-            kept.append(Entry(podName: pod, line: line))
-            // Dropping the old lines in bulk costs less than one by one.
-            if kept.count > 2 * count + 1_000 { kept.removeFirst(kept.count - count) }
-        }
-        return kept.suffix(count)
     }
 
     /// The next lines, about so many bytes of them; nil behind the last.
@@ -50,39 +34,27 @@ struct LogLines: Sendable {
         var entries: [Entry] = []
         var bytes = 0
         while bytes < limit {
-            guard let entry = take() else { return entries.isEmpty ? nil : entries }
-            let size = entry.line.text.utf8.count + 1
-            bytes += size + 64
-            if let most = options.limitBytes {
-                sentBytes[entry.podName, default: 0] += size
-                if sentBytes[entry.podName, default: 0] > most { continue }
-            }
-            entries.append(entry)
+            guard let (pod, line) = merge.next() else { return entries.isEmpty ? nil : entries }
+            guard options.shows(line) else { continue }
+            bytes += line.text.utf8.count + 65
+            if options.takes(line, of: pod, &sentBytes) { entries.append(Entry(podName: pod, line: line)) }
         }
         return entries
     }
-
-    private mutating func take() -> Entry? {
-        if kept != nil { return kept?.popFirst() }
-        while let (pod, line) = merge.next() {
-            if options.shows(line) { return Entry(podName: pod, line: line) }
-        }
-        return nil
-    }
 }
 
-/// The lines of a run that goes on, as they are written.
+/// The lines of a run that goes on, as they are written, by time over all of its logs.
 struct LogFollower: Sendable {
-    private var files: [NodeID: LogFile] = [:]
-    private var done: Set<NodeID> = []
     private let logs: StepLogs
-    /// What was read and not yet handed out.
-    private var waiting: [LogLines.Entry] = []
+    private var merge = LogMerge()
+    /// Which log of the merge is whose.
+    private var places: [NodeID: Int] = [:]
     private var sentBytes: [String: Int] = [:]
-    private(set) var hasMore = false
     private var isFirst = true
+    /// Later lines are left for the next look; nil for none.
+    private var horizon: String?
 
-    init(_ run: LoggedRun, _ logs: StepLogs) { self.logs = logs }
+    init(_ logs: StepLogs) { self.logs = logs }
 
     /// Whether the pods that are asked for by name have ended. Without a name more may come until the run
     /// ends.
@@ -92,72 +64,49 @@ struct LogFollower: Sendable {
         return !pods.isEmpty && pods.allSatisfy(\.phase.isFulfilled)
     }
 
-    /// What has come since the last call, by time, about so many bytes of it from each pod.
-    mutating func next(_ run: LoggedRun, bytes limit: Int) -> [LogLines.Entry] {
-        hasMore = false
-        if isFirst {
-            isFirst = false
-            if let tail = run.options.tail { skip(to: tail, run) }
-        }
-        for node in run.pods where !done.contains(node.id) {
-            var file = files[node.id] ?? run.file(node, logs)
-            var bytes = 0
-            var isAtEnd = false
-            while bytes < limit {
-                let lines = file.next()
-                if lines.isEmpty {
-                    isAtEnd = true
-                    break
-                }
-                bytes += lines.reduce(0) { $0 + $1.text.utf8.count + 64 }
-                take(lines, file.podName, run.options)
-            }
-            if !isAtEnd {
-                hasMore = true
-            } else if node.phase.isFulfilled || run.isFinished {
-                // The phase was known before the log was read, so that an ended node's log is complete by
-                // now.
-                take(file.finish(), file.podName, run.options)
-                done.insert(node.id)
-                files[node.id] = nil
+    /// Looks for logs that have begun and lines that have come.
+    /// - Parameter horizon: now, as log files have it; nil to get what there is because no further look comes.
+    mutating func look(_ run: LoggedRun, horizon: String?) {
+        self.horizon = horizon
+        // What waits has written nothing; the phase is known before the log is read, so that an ended node's log is
+        // complete.
+        for node in run.pods where node.phase != .pending || run.isFinished {
+            let isOver = node.phase.isFulfilled || run.isFinished
+            if let place = places[node.id] {
+                if isOver { merge.end(place) }
                 continue
             }
-            files[node.id] = file
-        }
-        defer { waiting = [] }
-        return waiting.enumerated().sorted {
-            ($0.element.line.time, $0.offset) < ($1.element.line.time, $1.offset)
-        }.map(\.element)
-    }
-
-    private mutating func take(_ lines: [LogLine], _ podName: String, _ options: LogOptions) {
-        for line in lines where options.shows(line) {
-            if let most = options.limitBytes {
-                sentBytes[podName, default: 0] += line.text.utf8.count + 1
-                if sentBytes[podName, default: 0] > most { continue }
-            }
-            waiting.append(LogLines.Entry(podName: podName, line: line))
-        }
-    }
-
-    /// Reads each log to its present end and keeps only its last lines.
-    private mutating func skip(to tail: Int, _ run: LoggedRun) {
-        for node in run.pods {
             var file = run.file(node, logs)
-            var kept: [LogLine] = []
-            while case let lines = file.next(), !lines.isEmpty {
-                kept += lines.filter(run.options.shows)
-                if kept.count > 2 * tail + 1_000 { kept.removeFirst(kept.count - tail) }
+            var lines: [LogLine] = []
+            if isFirst, let tail = run.options.tail {
+                lines = file.last(tail, isOver: false, where: run.options.shows)
             }
-            take(kept.suffix(tail), file.podName, run.options)
-            files[node.id] = file
+            places[node.id] = merge.add(file, isOver: isOver, lines: lines)
         }
+        isFirst = false
+        merge.refresh()
+    }
+
+    /// Some of what was found, about so many bytes; empty behind the last.
+    mutating func next(_ options: LogOptions, bytes limit: Int) -> [LogLines.Entry] {
+        var entries: [LogLines.Entry] = []
+        var bytes = 0
+        while bytes < limit, let (pod, line) = merge.next(notAfter: horizon) {
+            guard options.shows(line) else { continue }
+            bytes += line.text.utf8.count + 65
+            guard options.takes(line, of: pod, &sentBytes) else { continue }
+            entries.append(LogLines.Entry(podName: pod, line: line))
+        }
+        return entries
     }
 }
 
-extension LogFollower {
-    private mutating func take(_ lines: ArraySlice<LogLine>, _ podName: String, _ options: LogOptions) {
-        take(Array(lines), podName, options)
+extension LogOptions {
+    /// Whether a pod's line is still within `limitBytes`.
+    fileprivate func takes(_ line: LogLine, of pod: String, _ sentBytes: inout [String: Int]) -> Bool {
+        guard let limitBytes else { return true }
+        sentBytes[pod, default: 0] += line.text.utf8.count + 1
+        return sentBytes[pod, default: 0] <= limitBytes
     }
 }
 

@@ -137,27 +137,29 @@ enum TarHeader {
 
 /// A stored directory as the pieces of a .tgz. Its calls read files, and belong on threads of their own.
 struct TarStream: Sendable {
+    typealias Opener = @Sendable (_ hash: String, _ bytes: Int) throws -> any ByteSource
+
     /// What is read of a file at one time.
     private static let pieceBytes = 256 << 10
+    /// Each reading of a file elsewhere is a request of its own.
+    private static let remotePieceBytes = RemoteObject.pieceBytes
 
     private let manifest: TreeManifest
     private let name: String
-    private let openBlob: @Sendable (_ hash: String) throws -> Int32
+    private let openFile: Opener
     private var gzip = StoredGzip()
     private var next = -1
     /// The file that is being sent, and how far.
-    private var open: (file: OpenBlob, offset: Int, size: Int)?
+    private var open: (file: any ByteSource, offset: Int, size: Int)?
     private var isDone = false
 
     /// - Parameters:
     ///   - name: of the directory inside the archive.
-    ///   - openBlob: opens a file's bytes; the stream closes the descriptor.
-    init(
-        _ manifest: TreeManifest, name: String, openBlob: @escaping @Sendable (_ hash: String) throws -> Int32
-    ) {
+    ///   - open: finds a file's bytes.
+    init(_ manifest: TreeManifest, name: String, open: @escaping Opener) {
         self.manifest = manifest
         self.name = name
-        self.openBlob = openBlob
+        openFile = open
     }
 
     /// The next piece; nil behind the last.
@@ -172,7 +174,8 @@ struct TarStream: Sendable {
         }
         while out.count < Self.pieceBytes {
             if let (file, offset, size) = open {
-                let bytes = try file.read(at: offset, count: min(Self.pieceBytes, size - offset))
+                let most = file is OpenBlob ? Self.pieceBytes : Self.remotePieceBytes
+                let bytes = try file.read(at: offset, count: min(most, size - offset))
                 out += gzip.blocks(bytes)
                 let place = offset + bytes.count
                 open = place < size ? (file, place, size) : nil
@@ -197,14 +200,22 @@ struct TarStream: Sendable {
         case .link(let target):
             return TarHeader.bytes(path: path, kind: .link, mode: 0o777, size: 0, target: target)
         case .file(let hash, let size):
-            if size > 0 { open = (OpenBlob(try openBlob(hash)), 0, size) }
+            if size > 0 { open = (try openFile(hash, size), 0, size) }
             return TarHeader.bytes(path: path, kind: .file, mode: entry.mode, size: size)
         }
     }
 }
 
+/// Bytes of which any part can be read, by calls that block.
+protocol ByteSource: Sendable {
+    /// - Throws: when not all of the part can be had.
+    func read(at offset: Int, count: Int) throws -> [UInt8]
+}
+
+extension RemoteObject: ByteSource {}
+
 /// A descriptor that is closed with its last reference.
-final class OpenBlob: Sendable {
+final class OpenBlob: ByteSource {
     let descriptor: Int32
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }

@@ -100,27 +100,22 @@ extension WorkflowRoutes {
         _ address: ArtifactAddress, of row: WorkflowRow, _ call: HTTPCall
     ) async throws -> HTTPReply {
         let artifact = try await declared(address, of: row)
-        let (store, namespace) = (context.artifacts, row.namespace)
-        let content = try await Self.onThread {
-            do {
-                return try ArtifactContent.find(artifact, path: address.path, namespace: namespace, in: store)
-            } catch let error as ArtifactError {
-                throw Self.told(error)
-            }
-        }
+        let (content, slot) = try await RemoteReading.find(
+            artifact, path: address.path, namespace: row.namespace, context)
         let last = address.path.split(separator: "/").last.map(String.init)
         let reply = ArtifactReply(
             call: call, name: last ?? Self.fileName(of: artifact), isInline: address.isBrowsed)
         switch content {
-        case .file(let blob, let hash, let bytes): return reply.file(blob, hash: hash, bytes: bytes)
+        case .file(let source, let tag, let bytes): return reply.file(source, tag: tag, bytes: bytes, slot)
         case .text(let bytes): return reply.text(bytes)
-        case .directory(let manifest, let hash):
-            guard address.isBrowsed else { return reply.archive(manifest, hash: hash, store: store) }
+        case .stream(let stream, let tag, let bytes): return reply.whole(stream, tag: tag, bytes: bytes, slot)
+        case .directory(let manifest, let tag, let open):
+            guard address.isBrowsed else { return reply.archive(manifest, tag: tag, slot, open: open) }
             // The links of a list lead below its address.
             guard address.endsInSlash else {
                 return HTTPReply(status: 307, headers: [("Location", Self.slashed(call.path))])
             }
-            return reply.index(manifest, hash: hash)
+            return reply.index(manifest, tag: tag)
         }
     }
 
@@ -130,9 +125,13 @@ extension WorkflowRoutes {
         "./" + (path.split(separator: "/").last.map(String.init) ?? "") + "/"
     }
 
-    /// The file's own name, since that has an ending; the artifact's name where the manifest gives no path.
+    /// The file's own name, since that has an ending; the artifact's name where the manifest gives no path. What lies on
+    /// another server may be packed there: the name that it has there says so.
     private static func fileName(of artifact: Artifact) -> String {
-        let name = (artifact.path ?? "").split(separator: "/").last.map(String.init) ?? ""
+        var name = (artifact.path ?? "").split(separator: "/").last.map(String.init) ?? ""
+        if let remote = try? RemoteArtifact(artifact), name.isEmpty || remote.fileName.contains(".") {
+            name = remote.fileName
+        }
         return name.isEmpty ? (artifact.name.isEmpty ? "artifact" : artifact.name) : name
     }
 
@@ -153,14 +152,5 @@ extension WorkflowRoutes {
                     + (names.isEmpty ? "" : "; it has \(names.joined(separator: ", ").shortened)"))
         }
         return found
-    }
-
-    private static func told(_ error: ArtifactError) -> any Error {
-        switch error.kind {
-        case .notFound: ServiceError.notFound(error.description)
-        case .unsupported: ServiceError.unimplemented(error.description)
-        case .invalid: ServiceError(500, 15, error.description)
-        case .permissionDenied, .noSpace, .transfer, .system: error
-        }
     }
 }

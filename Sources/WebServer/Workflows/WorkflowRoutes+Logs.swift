@@ -79,7 +79,7 @@ struct LogOptions: Sendable {
 extension Timestamp {
     /// As log files have it: with nine digits, so that texts compare as moments do.
     /// With nine digits always, as lines of log files begin: without them the same moment would sort later.
-    fileprivate var logText: String {
+    var logText: String {
         let fraction = (nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000
         return rfc3339.dropLast() + "." + String(1_000_000_000 + fraction).dropFirst() + "Z"
     }
@@ -237,7 +237,7 @@ extension WorkflowRoutes {
                 for await _ in changes { news.raise() }
             }
             var run = first
-            var reader = LogFollower(run, StepLogs(dataDirectory: context.dataDirectory))
+            var reader = LogFollower(StepLogs(dataDirectory: context.dataDirectory))
             while true {
                 if news.lower() {
                     // A run that was deleted writes nothing more.
@@ -248,15 +248,22 @@ extension WorkflowRoutes {
                     run.take(delta)
                 }
                 let isLast = run.isFinished || reader.hasEnded(run)
-                repeat {
+                let horizon = isLast ? nil : context.now().logText
+                reader = try await Self.onThread { [run, reader] in
+                    var reader = reader
+                    reader.look(run, horizon: horizon)
+                    return reader
+                }
+                while true {
                     let (next, entries) = try await Self.onThread { [run, reader] in
                         var reader = reader
-                        let entries = reader.next(run, bytes: Self.batchBytes)
+                        let entries = reader.next(run.options, bytes: Self.batchBytes)
                         return (reader, entries)
                     }
                     reader = next
+                    if entries.isEmpty { break }
                     try await outlet.send(entries.flatMap { Self.frame($0, run.options, outlet.framing) })
-                } while reader.hasMore
+                }
                 if isLast { return }
                 try await context.surroundings.sleep(Self.followInterval)
             }

@@ -42,6 +42,8 @@ enum RouteTable {
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/log/lines | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/log/raw | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/log/search | run viewer | reads
+        GET | /api/martlet/v1/runs/{uid}/notifications | run viewer | reads
+        POST | /api/martlet/v1/runs/{uid}/notifications/retry | run editor | writes
         GET | /api/martlet/v1/runs/{uid}/state | run viewer | reads
         GET | /api/martlet/v1/schedules | signedIn | reads
         GET | /api/martlet/v1/schedules/{namespace}/{name} | namespace viewer | reads

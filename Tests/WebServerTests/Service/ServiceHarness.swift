@@ -65,7 +65,9 @@ final class ServiceHarness: Sendable {
         groups: ((ServiceContext) -> [any RouteGroup])? = nil
     ) throws {
         folder = try earlier?.folder ?? HubFolder()
-        store = try earlier?.store ?? Store.open(dataDirectory: folder.path)
+        // A key of its own: tests leave nothing in the settings of whoever runs them.
+        let key = SecretKeySource.text(String(repeating: "A", count: 43) + "=")
+        store = try earlier?.store ?? Store.open(dataDirectory: folder.path, secretKey: key)
         let artifacts = try LocalArtifactStore(directory: folder.path + "/artifacts", isDurable: false)
         operations = WorkflowOperations(
             store: store, artifacts: artifacts, dataDirectory: folder.path, controller: nil,

@@ -108,3 +108,11 @@ extension ServiceHarness {
         ],
     ]
 }
+
+extension Node {
+    func with(_ change: (inout Node) -> Void) -> Node {
+        var node = self
+        change(&node)
+        return node
+    }
+}

@@ -33,7 +33,7 @@ struct WorkflowsArtifactTests {
             Artifact(["name": "text", "raw": ["data": "hello"]]),
             Artifact(["name": "lost", "s3": ["key": "k/lost"]]),
             Artifact(["name": "deleted", "deleted": true, "s3": ["key": "k/report"]]),
-            Artifact(["name": "web", "http": ["url": "http://example.org/x"]]),
+            Artifact(["name": "clone", "git": ["repo": "https://example.org/x"]]),
         ]
         let node = ServiceHarness.pod("a", "make", outputs: outputs)
         try await service.addRun("a", nodes: [node])
@@ -100,7 +100,7 @@ struct WorkflowsArtifactTests {
         arguments: [
             ("/artifacts/default/a/NODE/nothing", 404), ("/artifacts/default/a/nothing/report", 404),
             ("/artifacts/default/b/NODE/report", 404), ("/artifacts/default/a/NODE/lost", 404),
-            ("/artifacts/default/a/NODE/deleted", 404), ("/artifacts/default/a/NODE/web", 501),
+            ("/artifacts/default/a/NODE/deleted", 404), ("/artifacts/default/a/NODE/clone", 501),
             ("/input-artifacts/default/a/NODE/report", 404),
             ("/artifact-files/default/workflows/a/NODE/outputs/tree/nothing", 404),
             ("/artifact-files/default/workflows/a/NODE/outputs/tree/outside", 404),

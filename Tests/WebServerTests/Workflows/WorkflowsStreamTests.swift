@@ -143,6 +143,50 @@ struct WorkflowsStreamTests {
         }
     }
 
+    @Test("Following is in the order of time, however long the logs, and takes up nodes that begin later")
+    func followingInOrder() async throws {
+        let service = try Self.service()
+        var nodes = ["x", "y", "z"].enumerated().map {
+            ServiceHarness.pod("a", $1, sequence: $0 + 1, phase: .running)
+        }
+        nodes[2].phase = .pending
+        let uid = try await service.addRun("a", phase: "Running", nodes: nodes)
+        // One wrote all it has in the first seconds, the other in those behind.
+        let filling = String(repeating: "-", count: 500)
+        for (index, seconds) in [(0, 0..<20), (1, 20..<40)] {
+            let lines = seconds.flatMap { second in
+                (0..<40).map { (second, "main", "\(second * 40 + $0) \(filling)") }
+            }
+            try service.writeLog(uid, nodes[index], lines)
+        }
+        let (started, ended) = (
+            nodes[2].with { $0.phase = .running }, nodes.map { $0.with { $0.phase = .succeeded } }
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await service.feed.run() }
+            let seen = AsyncStream.makeStream(of: Void.self)
+            group.addTask {
+                for await _ in seen.stream { break }
+                try service.writeLog(uid, started, [(50, "main", "late")])
+                try await service.store.apply([WorkflowChange(uid: uid, nodes: [started])])
+                service.feed.signal()
+                let header = HeaderUpdate(
+                    phase: "Succeeded", startedAt: service.clock.now, finishedAt: service.clock.now)
+                try await service.store.apply([WorkflowChange(uid: uid, header: header, nodes: ended)])
+                service.feed.signal()
+            }
+            let answer = try await service.call(
+                "GET", "/api/v1/workflows/default/a/log?logOptions.follow=true", headers: Self.events,
+                stopWhen: { text in
+                    if text.contains("1599 ") { seen.continuation.yield() }
+                    return false
+                })
+            let numbers = Self.contents(answer.events).map { Int($0.prefix { $0 != " " }) }
+            #expect(numbers == Array(0..<1_600).map(Optional.some) + [nil])
+            group.cancelAll()
+        }
+    }
+
     // MARK: Watches
 
     private static func types(_ answer: HarnessAnswer) -> [String] {

@@ -54,6 +54,19 @@ enum APIOperations {
             answer: .answer([
                 APIMember("items", .list(.named("Event"))), APIMember("next", .optional(.integer())),
             ])),
+        APIOperation(
+            "MartletAPI_ListNotifications",
+            answer: APISchemas.page(
+                .answer([
+                    APIMember("id", .integer()), APIMember("to", .text()),
+                    APIMember("state", .choice(["waiting", "retrying", "delivered", "given up"])),
+                    APIMember("attempts", .integer()), APIMember("createdAt", .moment),
+                    APIMember("nextAttemptAt", .optional(.moment)), APIMember("doneAt", .optional(.moment)),
+                    APIMember("error", .optional(.text())),
+                ]))),
+        APIOperation(
+            "MartletAPI_RetryNotifications", body: .request([]),
+            answer: .answer([APIMember("retried", .integer())])),
         APIOperation("MartletAPI_GetRunState", answer: .any),
         APIOperation("MartletAPI_GetNode", answer: .named("NodeDetail")),
         APIOperation("MartletAPI_GetNodeReason", answer: .named("NodeReason")),
@@ -108,12 +121,16 @@ enum APIOperations {
         APIOperation(
             "MartletAPI_GetRunLog",
             parameters: [
-                APIParameter("from", .text(maxLength: 100), "`next` of the answer before."),
+                APIParameter("from", .text(maxLength: 100), "`next` of an answer: the lines behind it."),
+                APIParameter(
+                    "to", .text(maxLength: 100),
+                    "`first` of an answer: the lines before it; `end`: the last lines."),
                 APIParameter(
                     "count", .integer(1...MartletRoutes.lineLimit), "How many lines.", standard: 500),
             ],
             answer: .answer([
                 APIMember("lines", .list(.named("LogLine"))), APIMember("next", .optional(.text())),
+                APIMember("first", .optional(.text())),
             ])),
     ]
 

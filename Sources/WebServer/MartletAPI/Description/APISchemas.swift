@@ -56,7 +56,7 @@ enum APISchemas {
             APIMember("node", word), APIMember("nodeName", word), APIMember("name", word),
             APIMember("path", maybeText), APIMember("direction", word), APIMember("bytes", maybeInteger),
             APIMember("sha256", maybeText), APIMember("files", maybeInteger), APIMember("deleted", .flag),
-            APIMember("kind", .choice(["file", "directory"])),
+            APIMember("kind", .choice(["file", "directory"])), APIMember("place", maybeText),
         ]),
         "Preview": .answer([
             APIMember("kind", .choice(["text", "json", "table", "image", "directory", "binary"])),

@@ -174,20 +174,29 @@ extension MartletRoutes {
     private func getRunLog(_ reader: APIReader) async throws -> HTTPReply {
         let view = try await view(reader)
         let count = try reader.integer("count", or: 500)
-        var cursor: RunLogCursor?
-        if let text = try reader.text("from") {
-            cursor = RunLogCursor(text)
-            if cursor == nil {
-                throw ServiceError.invalid("`from` is no cursor; take `next` of an answer before")
-            }
-        }
         let pods = view.nodes.filter { $0.type == .pod && $0.startedAt != nil }
-        let page = try await RunLogPage.read(
-            pods, uid: view.summary.uid, after: cursor, count: count, logs, now: context.now())
+        let (uid, now) = (view.summary.uid, context.now())
+        let page: RunLogPage
+        if let text = try reader.text("to") {
+            let cursor = try text == "end" ? nil : Self.cursor(text, of: "to")
+            page = try await RunLogPage.readBack(
+                pods, uid: uid, before: cursor, count: count, logs, now: now)
+        } else {
+            let cursor = try reader.text("from").map { try Self.cursor($0, of: "from") }
+            page = try await RunLogPage.read(pods, uid: uid, after: cursor, count: count, logs, now: now)
+        }
         let lines = page.lines.map { line in
             JSONValue.object(LogLineJSON.members(line.line).merging(["node": .string(line.node)]) { $1 })
         }
-        return .json(.object(["lines": .array(lines), "next": .text(page.next?.text)]))
+        return .json(
+            .object([
+                "lines": .array(lines), "next": .text(page.next?.text), "first": .text(page.first?.text),
+            ]))
+    }
+
+    private static func cursor(_ text: String, of name: String) throws -> RunLogCursor {
+        if let cursor = RunLogCursor(text) { return cursor }
+        throw ServiceError.invalid("`\(name)` is no cursor; take `next` or `first` of an answer before")
     }
 }
 

@@ -1,7 +1,6 @@
 // The artifacts of a run's nodes as the store has them: what they are, and how they begin.
 
 import Artifacts
-import Glibc
 import Persistence
 import Scheduling
 import Text
@@ -22,10 +21,9 @@ struct ArtifactPlace: Sendable {
     var url: String {
         let inside = path.isEmpty ? "" : "/" + PercentEncoding.encoded(path, keeping: "/")
         let (node, name) = (PercentEncoding.encoded(node), PercentEncoding.encoded(name))
-        if isInput { return "/input-artifacts-by-uid/\(uid)/\(node)/\(name)\(inside)" }
-        if inside.isEmpty { return "/artifacts-by-uid/\(uid)/\(node)/\(name)" }
+        if inside.isEmpty { return "/\(isInput ? "input-" : "")artifacts-by-uid/\(uid)/\(node)/\(name)" }
         return "/artifact-files/\(PercentEncoding.encoded(namespace))/workflows/"
-            + "\(PercentEncoding.encoded(run))/\(node)/outputs/\(name)\(inside)"
+            + "\(PercentEncoding.encoded(run))/\(node)/\(isInput ? "inputs" : "outputs")/\(name)\(inside)"
     }
 }
 
@@ -66,6 +64,8 @@ struct ArtifactShelf: Sendable {
             "bytes": .integer(tree?.bytes ?? row?.bytes.map { Int($0) }),
             "sha256": .text(tree?.hash ?? row?.sha256), "files": .integer(files), "deleted": .bool(isDeleted),
             "kind": .string(tree?.isDirectory == true ? "directory" : "file"),
+            // What lies elsewhere is not asked for its size: a list of thousands would ask thousands of times.
+            "place": .text((try? RemoteArtifact(artifact))?.display),
         ])
     }
 
@@ -77,71 +77,36 @@ struct ArtifactShelf: Sendable {
 
     // MARK: Previews
 
-    func preview(_ artifact: Artifact, _ place: ArtifactPlace) throws -> JSONValue {
-        if let location = try? ArtifactLocation(artifact), case .raw(let text) = location {
-            return ArtifactPreview.file(Array(text.utf8), size: text.utf8.count, place)
+    /// How a content begins. Blocks for as long as its server takes.
+    static func preview(_ content: ArtifactContent, _ place: ArtifactPlace) throws -> JSONValue {
+        switch content {
+        case .text(let bytes): return ArtifactPreview.file(bytes, size: bytes.count, place)
+        case .file(let source, _, let size):
+            let bytes = try source.read(at: 0, count: min(size, textLimit))
+            return ArtifactPreview.file(bytes, size: size, place)
+        case .directory(let manifest, _, _): return directory(manifest, place)
+        case .stream(let stream, _, let size):
+            var bytes: [UInt8] = []
+            while bytes.count <= textLimit, let piece = try stream.next() { bytes += piece }
+            // Of a length that nobody told it is known that there is more.
+            return ArtifactPreview.file(
+                Array(bytes.prefix(textLimit)), size: max(size ?? 0, bytes.count), place)
         }
-        guard let tree = try? tree(artifact) else {
-            throw ServiceError.notFound(
-                artifact.deleted
-                    ? "artifact \(artifact.name) has been deleted"
-                    : "artifact \(artifact.name) is not in this server's store; fetch it where it lies")
-        }
-        guard tree.isDirectory else {
-            guard place.path.isEmpty else { throw Self.nothing(at: place.path, in: artifact) }
-            return try file(store.openFile(tree), size: tree.bytes, place)
-        }
-        let manifest = try store.manifest(of: tree)
-        let path = place.path.split(separator: "/").joined(separator: "/")
-        if path.isEmpty { return directory(manifest, "", place) }
-        guard let entry = manifest.entries.first(where: { $0.path == path }) else {
-            throw Self.nothing(at: place.path, in: artifact)
-        }
-        switch entry.content {
-        case .directory: return directory(manifest, path, place)
-        case .file(let hash, let bytes): return try file(store.openBlob(hash), size: bytes, place)
-        case .link(let target):
-            let text = "link to \(target)"
-            return ArtifactPreview.file(Array(text.utf8), size: text.utf8.count, place)
-        }
-    }
-
-    private static func nothing(at path: String, in artifact: Artifact) -> ServiceError {
-        .notFound("artifact \(artifact.name) has nothing at \(path.shortened)")
-    }
-
-    /// - Parameter descriptor: is closed.
-    private func file(_ descriptor: Int32, size: Int, _ place: ArtifactPlace) throws -> JSONValue {
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: min(size, Self.textLimit))
-        var filled = 0
-        while filled < bytes.count {
-            let wanted = bytes.count - filled
-            let count = bytes.withUnsafeMutableBytes { buffer in
-                pread(descriptor, buffer.baseAddress?.advanced(by: filled), wanted, off_t(filled))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            filled += count
-        }
-        return ArtifactPreview.file(Array(bytes[..<filled]), size: size, place)
     }
 
     /// What is directly in a directory.
-    private func directory(_ manifest: TreeManifest, _ path: String, _ place: ArtifactPlace) -> JSONValue {
-        let prefix = path.isEmpty ? "" : path + "/"
+    private static func directory(_ manifest: TreeManifest, _ place: ArtifactPlace) -> JSONValue {
         var entries: [JSONValue] = []
         var total = 0
         var isCut = false
-        for entry in manifest.entries where entry.path.hasPrefix(prefix) {
+        for entry in manifest.entries {
             if case .file(_, let bytes) = entry.content { total += bytes }
-            let name = entry.path.dropFirst(prefix.count)
-            guard !name.isEmpty, !name.contains("/") else { continue }
-            guard entries.count < Self.entryLimit else {
+            guard !entry.path.contains("/") else { continue }
+            guard entries.count < entryLimit else {
                 isCut = true
                 continue
             }
-            entries.append(Self.entry(String(name), entry.content))
+            entries.append(Self.entry(entry.path, entry.content))
         }
         return .object([
             "kind": "directory", "bytes": .int(total), "truncated": .bool(isCut), "entries": .array(entries),

@@ -57,11 +57,14 @@ extension MartletRoutes {
             throw ServiceError.notFound(
                 "node \(node.displayName) has no \(isInput ? "input" : "output") artifact \(name.shortened)")
         }
-        let shelf = ArtifactShelf(store: context.artifacts, namespace: view.summary.namespace)
+        let (content, slot) = try await RemoteReading.find(
+            artifact, path: path, namespace: view.summary.namespace, context)
         let place = ArtifactPlace(
             namespace: view.summary.namespace, run: view.summary.name, uid: view.summary.uid, node: node.id,
             name: name, isInput: isInput, path: path)
-        return .json(try await onThread { try shelf.preview(artifact, place) })
+        let work: @Sendable () throws -> JSONValue = { try ArtifactShelf.preview(content, place) }
+        defer { withExtendedLifetime(slot) {} }
+        return .json(try await RemoteReading.read(isRemote: slot != nil, artifact, work))
     }
 }
 

@@ -34,6 +34,21 @@ extension MartletRoutes {
                 summary: "What happened in a run, oldest first."
             ) { try await listEvents($0) },
             route(
+                "GET", "/runs/{uid}/notifications", "MartletAPI_ListNotifications", .run(.viewer),
+                summary: "Who is told of a run's end, and whether that has worked."
+            ) { reader in
+                let uid = try await summary(reader).uid
+                return .json(.page(try await context.store.notifications(of: uid).map(NotificationJSON.json)))
+            },
+            route(
+                "POST", "/runs/{uid}/notifications/retry", "MartletAPI_RetryNotifications", .run(.editor),
+                summary: "Tells again who could not be told of a run's end."
+            ) { reader in
+                let uid = try await summary(reader, .editor).uid
+                let count = try await context.store.retryNotifications(of: uid, at: context.now())
+                return .json(["retried": .int(count)])
+            },
+            route(
                 "GET", "/runs/{uid}/state", "MartletAPI_GetRunState", .run(.viewer),
                 summary: "Everything that is stored of a run, for Martlet's own command line."
             ) { try await getState($0) },

@@ -9,12 +9,17 @@ import Text
 
 /// What a reader wants to hear of.
 struct StreamOrder: Sendable {
+    /// In place of a node's id: the logs of all nodes.
+    static let allLogs = "*"
+
     /// Whose runs; nil for all.
     var namespaces: Set<String>?
     /// The run in focus.
     var run: WorkflowSummary?
     /// The log in focus, with the node that was asked for.
     var log: (node: NodeID, log: NodeLog)?
+    /// Whether any log of the run in focus is, as one of them all is shown.
+    var hearsLogs = false
     /// Where the reader was.
     var since: Int64?
 }
@@ -50,6 +55,7 @@ struct EventStream: ~Copyable {
     private var metrics: DatabaseBeat.MetricState?
     private var definitionRevision: Int64?
     private var lastLog: [String: JSONValue]?
+    private var growth = LogGrowth()
     private var lastWrite: Duration
     private var lastSlowBeat: Duration
 
@@ -65,7 +71,7 @@ struct EventStream: ~Copyable {
     mutating func write(to sink: any ReplySink) async throws {
         let changes = try await begin(sink)
         let mailbox = Mailbox<Signal>(capacity: 1)
-        let interval = order.log == nil ? Self.beatInterval : Self.logInterval
+        let interval = order.log == nil && !order.hearsLogs ? Self.beatInterval : Self.logInterval
         let sleep = surroundings.sleep
         let feeding: @Sendable () async throws -> Void = {
             for await batch in changes { try await mailbox.put(.changes(batch)) }
@@ -214,6 +220,14 @@ struct EventStream: ~Copyable {
 
     private mutating func beat(_ sink: any ReplySink) async throws {
         if let log = order.log { try await sendLog(log.node, log.log, to: sink) }
+        if order.hearsLogs, let run = order.run {
+            let now = surroundings.now()
+            if let bytes = try await growth.look(run.uid, revision: max(runRevision, position), hub, at: now)
+            {
+                let json: JSONValue = ["node": .string(StreamOrder.allLogs), "bytes": .int(bytes)]
+                try await write(StreamEvent.bytes("log", id: position, json), to: sink)
+            }
+        }
         let now = surroundings.now()
         if now - lastSlowBeat >= Self.beatInterval {
             lastSlowBeat = now

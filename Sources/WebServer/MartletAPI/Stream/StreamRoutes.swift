@@ -35,10 +35,14 @@ extension MartletRoutes {
             guard let run = order.run else {
                 throw ServiceError.invalid("`log` names a node of a run: give `run`, too")
             }
-            guard let node = try await context.store.node(run.uid, id) else {
-                throw ServiceError.notFound("run \(run.name) has no node \(id.shortened)")
+            if id == StreamOrder.allLogs {
+                order.hearsLogs = true
+            } else {
+                guard let node = try await context.store.node(run.uid, id) else {
+                    throw ServiceError.notFound("run \(run.name) has no node \(id.shortened)")
+                }
+                order.log = NodeLog(node, workflowUID: run.uid).map { (id, $0) }
             }
-            order.log = NodeLog(node, workflowUID: run.uid).map { (id, $0) }
         }
         let (chosen, streams) = (order, streams)
         return HTTPReply(
