@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -151,4 +152,10 @@ int martlet_next_signal(int fd) {
     struct signalfd_siginfo information;
     ssize_t length = read(fd, &information, sizeof information);
     return length == sizeof information ? (int)information.ssi_signo : 0;
+}
+
+void martlet_return_free_memory(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -200,6 +200,11 @@ extension Store {
         calls.withLock { $0.lock = nil }
     }
 
+    /// Lets go of the pages that the connections keep in memory; what is asked for next is read anew.
+    package func releaseMemory() async throws {
+        try await call { try await onThreadOfItsOwn { [pool] in pool.releaseMemory() } }
+    }
+
     /// Runs blocking work away from the threads that tasks share.
     func onThreadOfItsOwn<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value

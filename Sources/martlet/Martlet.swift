@@ -26,32 +26,37 @@ struct Martlet: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         ResourceLimits.raiseOpenFiles()
         do {
-            let given = Array(CommandLine.arguments.dropFirst())
-            if let request = RunRequest(words: given) { return try await request.run() }
-            let words = try ParameterWords.expanded(
-                ParameterWords.normalized(given))
-            var command = quicklyParsed(words)
-            if command == nil { command = try parseAsRoot(words) }
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command?.run()
-            }
+            try await perform(Array(CommandLine.arguments.dropFirst()))
+            ProcessEnd.now(0)
         } catch let error as CommandError {
             Output.error(error.message)
-            Glibc.exit(error.status)
+            ProcessEnd.now(error.status)
         } catch let error as OperationError {
             let failure = CommandError(error)
             Output.error(failure.message)
-            Glibc.exit(failure.status)
+            ProcessEnd.now(failure.status)
+        } catch let code as ExitCode {
+            ProcessEnd.now(code.rawValue)
         } catch {
             let code = exitCode(for: error)
             if code == .validationFailure {
                 // 64 is EX_USAGE: the words on the command line were wrong.
                 Output.errorText(fullMessage(for: error))
-                Glibc.exit(64)
+                ProcessEnd.now(64)
             }
             exit(withError: error)
+        }
+    }
+
+    nonisolated private static func perform(_ given: [String]) async throws {
+        if let request = RunRequest(words: given) { return try await request.run() }
+        let words = try ParameterWords.expanded(ParameterWords.normalized(given))
+        var command = quicklyParsed(words)
+        if command == nil { command = try parseAsRoot(words) }
+        if var command = command as? any AsyncParsableCommand {
+            try await command.run()
+        } else {
+            try command?.run()
         }
     }
 

@@ -96,6 +96,7 @@ struct ServerCommand: AsyncParsableCommand {
             .retention(operations, rules, observability.controller, log),
             .cron(operations, observability.controller, log),
             .notifications(operations, notifications, observability.controller, log),
+            .memory(store, log),
         ]
         try await run(
             ServerParts(service: service, controller: controller, parts: parts, log: log), settings, lock, log

@@ -1,5 +1,6 @@
 // The parts of `martlet server` that make runs by schedules and tell of runs that end.
 
+import CLinux
 import Controller
 import Persistence
 import Text
@@ -72,5 +73,21 @@ extension ServerPart {
                 }
             })
         return ServerPart(name: "retention") { try await runner.run() }
+    }
+
+    /// Gives back what work has left in memory, once the server has been quiet for a while.
+    static func memory(_ store: Store, _ log: ServiceLog) -> ServerPart {
+        ServerPart(name: "memory") {
+            var rest = MemoryRest()
+            while true {
+                try await Task.sleep(for: .seconds(MemoryRest.seconds))
+                let used = ProcessMetrics.processorSeconds ?? 0
+                guard rest.begins(processorSeconds: used) else { continue }
+                do { try await store.releaseMemory() } catch let error as StoreError {
+                    log.error("memory not released", ["cause": "\(error)"])
+                }
+                martlet_return_free_memory()
+            }
+        }
     }
 }

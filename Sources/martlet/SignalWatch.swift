@@ -25,7 +25,7 @@ final class SignalWatch: Sendable {
                     defer { if current == nil { current = number } }
                     return current == nil
                 }
-                if isFirst { action(number) } else { Glibc.exit(128 + number) }
+                if isFirst { action(number) } else { ProcessEnd.now(128 + number) }
             }
             source.activate()
             return source

@@ -29,6 +29,9 @@ int32_t martlet_spawn_detached(const char *path, const char *argument, const cha
 /// Runs `path option argument` in the same way but with standard output on `output_fd` and no standard error.
 int32_t martlet_spawn_captured(const char *path, const char *option, const char *argument, int output_fd);
 
+/// Gives pages of the heap that hold nothing back to the system.
+void martlet_return_free_memory(void);
+
 /// Whether `path` lies on a file system in memory, tmpfs or ramfs. 0 also when it does not exist.
 int martlet_is_in_memory(const char *path);
 

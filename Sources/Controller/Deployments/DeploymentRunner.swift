@@ -12,6 +12,8 @@ package import Text
 package actor DeploymentRunner {
     /// How often it is looked, at the latest.
     private static let tick = Duration.milliseconds(200)
+    /// The same where nothing is deployed.
+    private static let idleTick = Duration.seconds(1)
     /// How often a replica that is well is asked whether it still is.
     private static let healthInterval = Duration.seconds(5)
     /// Rounds of looking and doing in one pass.
@@ -71,12 +73,12 @@ package actor DeploymentRunner {
 
     /// Looks and acts until `stop()`. Replicas go on after it.
     package func run() async {
-        alarm.repeatEvery(Self.tick)
         waker.yield()
         await withDiscardingTaskGroup { group in
             for await _ in wakes {
                 if hasStopped.withLock({ $0 }) { break }
                 for job in await pass() { group.addTask(operation: job) }
+                alarm.set(after: isIdle && launches.isEmpty ? Self.idleTick : Self.tick)
             }
             group.cancelAll()
         }

@@ -5,11 +5,19 @@ import Glibc
 import Text
 
 /// One look at /proc and the file system. Reads a few small files of memory; takes well under a millisecond.
-struct ProcessMetrics: Sendable {
+package struct ProcessMetrics: Sendable {
     /// Moment of the process's start, seconds since 1970.
     let startSeconds: Double
 
     init(startedAt: Timestamp) { startSeconds = Double(startedAt.nanoseconds) / 1e9 }
+
+    /// That this process has used since its start, by all of its threads; nil where the system does not tell.
+    package static var processorSeconds: Double? {
+        var usage = rusage()
+        guard getrusage(RUSAGE_SELF.rawValue, &usage) == 0 else { return nil }
+        return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+            + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+    }
 
     func families(dataDirectory: String) -> [MetricFamily] {
         var families = [
@@ -17,11 +25,7 @@ struct ProcessMetrics: Sendable {
                 .gauge, "process_start_time_seconds", "Start of the process, seconds since 1970.",
                 startSeconds)
         ]
-        var usage = rusage()
-        if getrusage(RUSAGE_SELF.rawValue, &usage) == 0 {
-            let seconds =
-                Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-                + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+        if let seconds = Self.processorSeconds {
             families.append(
                 MetricFamily(
                     .counter, "process_cpu_seconds_total", "Processor time that the process used.", seconds))

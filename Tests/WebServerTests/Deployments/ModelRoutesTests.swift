@@ -93,6 +93,20 @@ struct ModelRoutesTests {
         #expect(try await service.send("POST", "/api/martlet/v1/models/gc", token: other).status == 403)
     }
 
+    @Test(
+        "What gc cannot mean is refused, whatever its size",
+        arguments: [
+            ["ageSeconds": -1], ["ageSeconds": 1e300], ["ageSeconds": "1d"], ["keep": -292_003],
+            ["keep": 1.5], ["keep": 1e18], ["dryRun": "yes"],
+        ] as [JSONValue])
+    func oddCollections(body: JSONValue) async throws {
+        let service = try await Self.service(tokens: false)
+        let answer = try await service.send("POST", "/api/martlet/v1/models/gc", body)
+        #expect(answer.status == 400)
+        let list = try await service.get("/api/martlet/v1/models")
+        #expect(list.json["items"]?.arrayValue?.contains { $0["deletedAt"]?.isNull == false } == false)
+    }
+
     @Test("Deployments are listed and changed by those who may")
     func deployments() async throws {
         let service = try ServiceHarness(configure: { $0.authentication = .token })

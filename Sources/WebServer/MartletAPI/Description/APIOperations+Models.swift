@@ -51,7 +51,7 @@ extension APIOperations {
             "MartletAPI_CollectModels",
             body: .request([
                 APIMember("keep", .integer(0...10_000), isOptional: true),
-                APIMember("ageSeconds", .number, isOptional: true),
+                APIMember("ageSeconds", .number(0...1e9), isOptional: true),
                 APIMember("dryRun", .flag, isOptional: true),
             ]), answer: APISchemas.page(.named("Model"), [APIMember("bytes", .integer())])),
     ]

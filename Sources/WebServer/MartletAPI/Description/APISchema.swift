@@ -10,7 +10,7 @@ indirect enum APISchema: Sendable {
     /// RFC 3339 in UTC.
     case moment
     case integer(ClosedRange<Int>? = nil)
-    case number
+    case number(ClosedRange<Double>? = nil)
     case flag
     case choice([String])
     case list(APISchema, limit: Int? = nil)
@@ -63,7 +63,13 @@ extension APISchema {
                 members["maximum"] = .int(range.upperBound)
             }
             return .object(members)
-        case .number: return ["type": "number"]
+        case .number(let range):
+            var members: [String: JSONValue] = ["type": "number"]
+            if let range {
+                members["minimum"] = .double(range.lowerBound)
+                members["maximum"] = .double(range.upperBound)
+            }
+            return .object(members)
         case .flag: return ["type": "boolean"]
         case .choice(let words): return ["type": "string", "enum": .array(words.map(JSONValue.string))]
         case .list(let element, let limit):
@@ -114,7 +120,12 @@ extension APISchema {
                 return "`\(path)` must be from \(range.lowerBound) to \(range.upperBound)"
             }
             return nil
-        case .number: return value.doubleValue == nil ? wrong("a number") : nil
+        case .number(let range):
+            guard let number = value.doubleValue else { return wrong("a number") }
+            if let range, !range.contains(number) {
+                return wrong("a number from \(Int(range.lowerBound)) to \(Int(range.upperBound))")
+            }
+            return nil
         case .flag: return value.boolValue == nil ? wrong("true or false") : nil
         case .choice(let words):
             let isKnown = value.stringValue.map(words.contains) ?? false

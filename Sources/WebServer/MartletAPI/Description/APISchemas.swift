@@ -4,7 +4,7 @@ enum APISchemas {
     private static let word = APISchema.text()
     private static let maybeText = APISchema.optional(.text())
     private static let maybeMoment = APISchema.optional(.moment)
-    private static let maybeNumber = APISchema.optional(.number)
+    private static let maybeNumber = APISchema.optional(.number())
     private static let maybeInteger = APISchema.optional(.integer())
 
     /// A run's phase.
@@ -117,7 +117,7 @@ enum APISchemas {
         APIMember("entrypoint", maybeText), APIMember("arguments", .list(.named("Parameter"))),
         APIMember("nodes", .list(.named("Node"))), APIMember("outputs", .optional(.any)),
         APIMember("resubmittedFrom", maybeText), APIMember("conditions", .list(.any)),
-        APIMember("resources", .map(.number)), APIMember("estimatedSeconds", maybeNumber),
+        APIMember("resources", .map(.number())), APIMember("estimatedSeconds", maybeNumber),
     ]
 
     private static let nodeBasis: [APIMember] = [
