@@ -13,7 +13,8 @@ import WorkflowLanguage
 struct DirectArtifactsTests {
     private static let bucket: JSONValue = [
         "bucket": "b", "key": "a/model", "endpoint": "minio:9000",
-        "accessKeySecret": ["name": "keys", "key": "id"], "secretKeySecret": ["name": "keys", "key": "secret"],
+        "accessKeySecret": ["name": "keys", "key": "id"],
+        "secretKeySecret": ["name": "keys", "key": "secret"],
     ]
 
     private static func launch(_ output: JSONValue) -> Launch {
@@ -54,7 +55,8 @@ struct DirectArtifactsTests {
         }
     }
 
-    @Test("A model cache is a claim, or a directory of the node where that is allowed, and each step's HF_HOME")
+    @Test(
+        "A model cache is a claim, or a directory of the node where that is allowed, and each step's HF_HOME")
     func modelCache() throws {
         let launch = PodRendererTests.launch([
             "name": "get", "download": ["model": "org/name"],
@@ -64,7 +66,8 @@ struct DirectArtifactsTests {
             change(&settings)
             let pod = try PodRenderer(settings).pod(for: launch, owner: nil, token: "t")
             let main = pod["spec"]?["containers"]?.arrayValue?.first
-            #expect(main?["env"]?.compactText.contains(#"{"name":"HF_HOME","value":"/.martlet-models"}"#) == true)
+            #expect(
+                main?["env"]?.compactText.contains(#"{"name":"HF_HOME","value":"/.martlet-models"}"#) == true)
             #expect(main?["volumeMounts"]?.compactText.contains(#""mountPath":"/.martlet-models""#) == true)
             return pod["spec"]?["volumes"]?.arrayValue?.first { $0["name"] == "martlet-models" }
         }
@@ -95,7 +98,9 @@ struct DirectArtifactsTests {
         #expect(try !transfer.save("other", from: directory + "/data"))
     }
 
-    @Test("What was sent is an output where it was declared, what failed says why, what was not there is missing")
+    @Test(
+        "What was sent is an output where it was declared, what failed says why, what was not there is missing"
+    )
     func outcomes() throws {
         let directory = "/tmp/martlet-direct-\(Disk.uniqueSuffix())"
         defer { Disk.removeTree(directory) }
@@ -107,12 +112,17 @@ struct DirectArtifactsTests {
             let pod: JSONValue = [
                 "status": [
                     "containerStatuses": [
-                        ["name": "main", "state": ["terminated": ["exitCode": 0, "message": .string(message)]]]
+                        [
+                            "name": "main",
+                            "state": ["terminated": ["exitCode": 0, "message": .string(message)]],
+                        ]
                     ]
                 ]
             ]
-            return PodOutcome(launch: launch, end: PodEnd(.succeeded, exitCode: 0), pod: pod, exchange: exchange)
-                .outcome(logPath: "")
+            return PodOutcome(
+                launch: launch, end: PodEnd(.succeeded, exitCode: 0), pod: pod, exchange: exchange
+            )
+            .outcome(logPath: "")
         }
         let sent = outcome(#"{"artifacts":{"model":true},"failures":{}}"#)
         #expect(sent.phase == .succeeded && sent.outputs.artifact("model")?.location?.store == "s3")

@@ -28,7 +28,8 @@ struct FieldTableTests {
     static let shared: [String: Treatment] = [
         "affinity": .pod(["podAffinity": ["x": 1]], at: "affinity"),
         "automountServiceAccountToken": .pod(true, at: "automountServiceAccountToken"),
-        "dnsConfig": .pod(["searches": ["a"]], at: "dnsConfig"), "dnsPolicy": .pod("Default", at: "dnsPolicy"),
+        "dnsConfig": .pod(["searches": ["a"]], at: "dnsConfig"),
+        "dnsPolicy": .pod("Default", at: "dnsPolicy"),
         "executor": .empty("nothing of Martlet's in a pod calls the API, so that it needs no account"),
         "hostAliases": .pod([["ip": "10.0.0.1", "hostnames": ["a"]]], at: "hostAliases"),
         "hostNetwork": .refused(true, text: "hostNetwork"),
@@ -41,9 +42,11 @@ struct FieldTableTests {
         "securityContext": .pod(["fsGroup": 7], at: "securityContext.fsGroup", as: 7),
         "serviceAccountName": .pod("robot", at: "serviceAccountName"),
         "tolerations": .pod([["key": "k", "operator": "Exists"]], at: "tolerations"),
-        "volumes": .pod([["name": "v", "emptyDir": [:]]], at: "volumes.0"),
+        "volumes": .pod(
+            [["name": "v", "emptyDir": [:]]], at: "volumes.0", as: ["name": "v", "emptyDir": [:]]),
         "retryStrategy": .shown("nodeAntiAffinity; the rest is the engine's"),
-        "metrics": .engine, "parallelism": .engine, "synchronization": .engine, "activeDeadlineSeconds": .engine,
+        "metrics": .engine, "parallelism": .engine, "synchronization": .engine,
+        "activeDeadlineSeconds": .engine,
     ]
 
     static let ofSpec: [String: Treatment] = [
@@ -70,7 +73,8 @@ struct FieldTableTests {
         "priorityClassName": .pod("high", at: "priorityClassName"),
         "archiveLocation": .engine, "annotations": .engine, "dag": .engine, "steps": .engine, "data": .engine,
         "http": .engine, "suspend": .engine, "daemon": .engine, "failFast": .engine, "inputs": .engine,
-        "outputs": .engine, "memoize": .engine, "name": .engine, "timeout": .engine, "pendingTimeout": .engine,
+        "outputs": .engine, "memoize": .engine, "name": .engine, "timeout": .engine,
+        "pendingTimeout": .engine,
         "plugin": .empty("refused by the check of manifests"),
     ]
 
@@ -89,13 +93,17 @@ struct FieldTableTests {
         let template = Self.known("Template", but: Set(MartletStep.Kind.allCases.map(\.rawValue)))
         #expect(spec.count > 40 && template.count > 35)
         for name in spec { #expect(Self.ofSpec[name] ?? Self.shared[name] != nil, "spec.\(name)") }
-        for name in template { #expect(Self.ofTemplate[name] ?? Self.shared[name] != nil, "template.\(name)") }
+        for name in template {
+            #expect(Self.ofTemplate[name] ?? Self.shared[name] != nil, "template.\(name)")
+        }
         for name in Self.ofSpec.keys { #expect(spec.contains(name), "spec.\(name)") }
         for name in Self.ofTemplate.keys { #expect(template.contains(name), "template.\(name)") }
         for name in Self.shared.keys { #expect(spec.union(template).contains(name), "\(name)") }
     }
 
-    private static func rendering(_ spec: [String: JSONValue], _ template: [String: JSONValue]) -> WorkflowRendering {
+    private static func rendering(_ spec: [String: JSONValue], _ template: [String: JSONValue])
+        -> WorkflowRendering
+    {
         var step: [String: JSONValue] = [
             "name": "step", "container": ["image": "x", "command": ["true"]],
         ]
@@ -107,7 +115,8 @@ struct FieldTableTests {
             catalog: TemplateCatalog(), namespace: "ml", settings: PodRendererTests.settings)
     }
 
-    private func check(_ name: String, _ treatment: Treatment, _ rendering: (JSONValue) -> WorkflowRendering) {
+    private func check(_ name: String, _ treatment: Treatment, _ rendering: (JSONValue) -> WorkflowRendering)
+    {
         switch treatment {
         case .pod(let value, let place, let wanted):
             let result = rendering(value)

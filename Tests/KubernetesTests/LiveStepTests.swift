@@ -78,7 +78,8 @@ struct LiveStepTests {
         func put(_ place: String, _ text: String, offset: Int = 0) -> Int {
             exchange.answer(
                 .init(
-                    method: "PUT", path: "/steps/v1/\(place)", offset: offset, authorization: "Bearer \(token)",
+                    method: "PUT", path: "/steps/v1/\(place)", offset: offset,
+                    authorization: "Bearer \(token)",
                     body: Array(text.utf8))
             ).status
         }
@@ -112,7 +113,9 @@ struct LiveStepTests {
         let silent: JSONValue = ["name": "s", "container": ["image": "x", "command": ["train"]]]
         let telling: JSONValue = [
             "name": "s",
-            "container": ["image": "x", "command": ["sh", "-c"], "args": ["echo 1/2 > $ARGO_PROGRESS_FILE"]],
+            "container": [
+                "image": "x", "command": ["sh", "-c"], "args": ["echo 1/2 > $ARGO_PROGRESS_FILE"],
+            ],
         ]
         #expect(try names(silent).isEmpty)
         #expect(try names(telling).contains("martlet-save"))
@@ -135,7 +138,9 @@ struct LiveStepTests {
                 "containerStatuses": [
                     [
                         "name": "main",
-                        "state": ["terminated": ["exitCode": 0, "message": #"{"exitCode":0,"complete":true}"#]],
+                        "state": [
+                            "terminated": ["exitCode": 0, "message": #"{"exitCode":0,"complete":true}"#]
+                        ],
                     ]
                 ]
             ]

@@ -117,7 +117,9 @@ struct PodGarbageTests {
     func claims(strategy: String?, phase: Phase, isGone: Bool) async throws {
         let world = try ExecutorWorld()
         var spec: [String: JSONValue] = [
-            "volumeClaimTemplates": [["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]]
+            "volumeClaimTemplates": [
+                ["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]
+            ]
         ]
         if let strategy { spec["volumeClaimGC"] = ["strategy": .string(strategy)] }
         var launch = Self.launch([:])

@@ -23,7 +23,8 @@ struct ResourceConditionTests {
         arguments: [
             ("status.succeeded == 2", true), ("status.succeeded = 2", true), ("status.succeeded > 1", true),
             ("status.succeeded > 2", false), ("status.succeeded < 3, status.phase == Running", true),
-            ("status.succeeded < 3, status.phase == Failed", false), ("status.phase in (Running, Done)", true),
+            ("status.succeeded < 3, status.phase == Failed", false),
+            ("status.phase in (Running, Done)", true),
             ("status.phase notin (Running)", false), ("status.none notin (Running)", true),
             ("status.none != 1", true), ("status.phase != Running", false), ("status.ready == true", true),
             ("status.succeeded", true), ("!status.succeeded", false), ("!status.failed", true),
@@ -39,7 +40,8 @@ struct ResourceConditionTests {
 
     @Test("Of a failure condition one requirement is enough, and it is named")
     func failure() throws {
-        let condition = try ResourceCondition("status.failed > 0, status.succeeded > 1", named: "failureCondition")
+        let condition = try ResourceCondition(
+            "status.failed > 0, status.succeeded > 1", named: "failureCondition")
         #expect(condition.first(in: Self.job)?.text == "status.succeeded > 1")
         #expect(!condition.holds(for: Self.job))
     }
@@ -63,7 +65,8 @@ struct ResourceConditionTests {
             (#"[.status.conditions[].type] | join(",")"#, "Created,Complete"),
             (".status.conditions | length", "2"), (".status.none // \"none\"", "none"),
             (".status.none", "null"), (".metadata | keys", #"["labels","name"]"#),
-            (#".metadata.labels["app.kubernetes.io/name"]"#, "x"), ("{name: .metadata.name}", #"{"name":"train"}"#),
+            (#".metadata.labels["app.kubernetes.io/name"]"#, "x"),
+            ("{name: .metadata.name}", #"{"name":"train"}"#),
             (".status.conditions | map(.status) | .[0:1]", #"["True"]"#),
             (".status.succeeded >= 2 and .status.ready", "true"), ("(.a, .b) // 5", "5"),
             (".status.phase | ascii_downcase", "running"), (".status.phase[]?", ""),
@@ -74,10 +77,13 @@ struct ResourceConditionTests {
         #expect(try JQFilter(filter).text(of: Self.job) == text)
     }
 
-    @Test("A filter that is not understood says what is wrong", arguments: [
-        (".a |", "ends too early"), ("foo", "no function foo"), (".a..b", "not expected"), ("select()", "expected"),
-        (#""\(.a)""#, "not understood"), ("..", "not expected"), ("[.a", "expected"),
-    ])
+    @Test(
+        "A filter that is not understood says what is wrong",
+        arguments: [
+            (".a |", "ends too early"), ("foo", "no function foo"), (".a..b", "not expected"),
+            ("select()", "expected"),
+            (#""\(.a)""#, "not understood"), ("..", "not expected"), ("[.a", "expected"),
+        ])
     func wrongFilters(filter: String, why: String) {
         do throws(JQError) {
             _ = try JQFilter(filter)
@@ -125,7 +131,8 @@ struct ResourceConditionTests {
         #expect(kind.path(namespace: "ml", name: "a") == "/api/v1/namespaces/ml/configmaps/a")
         #expect(ResourceKinds.guess("Namespace", "v1").path(namespace: "ml") == "/api/v1/namespaces")
         let flags = try ResourceFlags(["-n", "other", "--cascade=orphan", "configmap", "a"])
-        #expect(flags.namespace == "other" && flags.propagation == "Orphan" && flags.words == ["configmap", "a"])
+        #expect(
+            flags.namespace == "other" && flags.propagation == "Orphan" && flags.words == ["configmap", "a"])
         #expect(throws: PodProblem.self) { try ResourceFlags(["--kubeconfig=x"]) }
     }
 }

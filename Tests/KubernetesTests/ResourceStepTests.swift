@@ -90,7 +90,10 @@ struct ResourceStepTests {
         #expect(outcome?.phase == .succeeded)
         #expect(outcome?.outputs.parameter("name")?.value == name)
         #expect(outcome?.outputs.parameter("state")?.value == "Completed")
-        #expect(world.server.objects.createCounts.filter { $0.key.resource == "jobsets" }.values.allSatisfy { $0 == 1 })
+        #expect(
+            world.server.objects.createCounts.filter { $0.key.resource == "jobsets" }.values.allSatisfy {
+                $0 == 1
+            })
         #expect(lost.withLock { $0 } == 2)
         await world.close()
     }
@@ -143,7 +146,10 @@ struct ResourceStepTests {
         var reports = next.reports.makeAsyncIterator()
         let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
         #expect(outcome?.phase == .succeeded)
-        #expect(world.server.objects.createCounts.filter { $0.key.resource == "trainjobs" }.values.allSatisfy { $0 == 1 })
+        #expect(
+            world.server.objects.createCounts.filter { $0.key.resource == "trainjobs" }.values.allSatisfy {
+                $0 == 1
+            })
         await next.shutDown()
         await world.close()
     }
@@ -170,7 +176,8 @@ struct ResourceStepTests {
         _ = try world.server.objects.create(
             place,
             ["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "c"], "data": ["a": "1"]])
-        let patch = #"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"b": "2"}}"#
+        let patch =
+            #"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"b": "2"}}"#
         var reports = world.executor.reports.makeAsyncIterator()
         func run(_ resource: JSONValue, _ node: String, outputs: JSONValue = [:]) async -> AttemptOutcome? {
             var launch = Self.launch(resource, outputs: outputs)
@@ -188,7 +195,9 @@ struct ResourceStepTests {
         #expect(read?.outputs.parameter("b")?.value == "2", "\(read?.message ?? "")")
         let gone = await run(["action": "delete", "flags": ["configmap/c"]], "n-3")
         #expect(gone?.phase == .succeeded, "\(gone?.message ?? "")")
-        #expect((try? world.server.objects.get(ObjectPlace(resource: "configmaps", namespace: "ml", name: "c"))) == nil)
+        #expect(
+            (try? world.server.objects.get(ObjectPlace(resource: "configmaps", namespace: "ml", name: "c")))
+                == nil)
         // Once more it is no failure: what was asked for is so.
         #expect(await run(["action": "delete", "flags": ["configmap/c"]], "n-4")?.phase == .succeeded)
         let missing = await run(["action": "get", "flags": ["configmap", "c"]], "n-5")
@@ -215,7 +224,12 @@ struct ResourceStepTests {
         arguments: [
             (["action": "create", "manifest": "a: 1"], "apiVersion, kind and metadata"),
             (["action": "delete"], "of which object"),
-            (["action": "create", "manifest": "{kind: A, apiVersion: v1}\n---\n{kind: A, apiVersion: v1}"], "2 documents"),
+            (
+                [
+                    "action": "create",
+                    "manifest": "{kind: A, apiVersion: v1}\n---\n{kind: A, apiVersion: v1}",
+                ], "2 documents"
+            ),
             (["action": "get", "flags": ["--raw"]], "--raw"),
             (["action": "get", "flags": ["pods", "a"], "successCondition": "a ~ b"], "a ~ b"),
         ] as [(JSONValue, String)])

@@ -25,15 +25,24 @@ struct RunValuesTests {
         ],
         "volumes": [
             ["name": "v", "secret": ["secretName": "keys"]],
-            ["name": "p", "projected": ["sources": [["secret": ["name": "keys"]], ["configMap": ["name": "settings"]]]]],
+            [
+                "name": "p",
+                "projected": [
+                    "sources": [["secret": ["name": "keys"]], ["configMap": ["name": "settings"]]]
+                ],
+            ],
         ],
     ]
 
     private static var values: LaunchValues {
         LaunchValues(
             configMaps: [
-                "settings": KeyedValues(["kind": "ConfigMap", "metadata": ["name": "settings"], "data": ["a": "1"]]),
-                "unused": KeyedValues(["kind": "ConfigMap", "metadata": ["name": "unused"], "data": ["a": "1"]]),
+                "settings": KeyedValues([
+                    "kind": "ConfigMap", "metadata": ["name": "settings"], "data": ["a": "1"],
+                ]),
+                "unused": KeyedValues([
+                    "kind": "ConfigMap", "metadata": ["name": "unused"], "data": ["a": "1"],
+                ]),
             ],
             secrets: [
                 "keys": KeyedValues([

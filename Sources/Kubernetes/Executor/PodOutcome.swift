@@ -102,7 +102,8 @@ struct PodOutcome: Sendable {
                 outcome.outputs.artifacts.append(saved)
             } else if isStrict && !isSent && given?.isSaved != true {
                 throw StepExchange.Failure(
-                    description: "failed to save artifact '\(artifact.name)': the pod ended before it was sent; run "
+                    description:
+                        "failed to save artifact '\(artifact.name)': the pod ended before it was sent; run "
                         + "the step again")
             } else if isStrict && !artifact.optional {
                 throw Missing(

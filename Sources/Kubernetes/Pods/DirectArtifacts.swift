@@ -73,7 +73,9 @@ struct DirectArtifacts: Sendable {
             "inputs": .object(inputs.mapValues(\.raw)), "outputs": .object(outputs.mapValues(\.raw)),
             "secrets": .object(Dictionary(names, uniquingKeysWith: { first, _ in first })),
         ]
-        return [["name": .string(Self.ordersVariable), "value": .string(PodText.literal(orders.compactText))]]
+        return [
+            ["name": .string(Self.ordersVariable), "value": .string(PodText.literal(orders.compactText))]
+        ]
             + variables
     }
 }

@@ -51,8 +51,9 @@ package struct RunValues: Sendable {
         case .array(let elements): for element in elements { collect(from: element, each) }
         case .object(let members):
             for (key, value) in members {
-                if let (isSecret, member) = references[key], let name = value[member]?.stringValue
-                    ?? value["name"]?.stringValue
+                if let (isSecret, member) = references[key],
+                    let name = value[member]?.stringValue
+                        ?? value["name"]?.stringValue
                 {
                     each(isSecret, name)
                 }

@@ -70,7 +70,9 @@ enum JQEvaluator {
             return try values(of: base, input).map { value throws(JQError) in try slice(value, from, to) }
         case .attempt(let inner): return (try? values(of: inner, input)) ?? []
         case .pipe(let first, let then):
-            return try map(try values(of: first, input)) { value throws(JQError) in try values(of: then, value) }
+            return try map(try values(of: first, input)) { value throws(JQError) in
+                try values(of: then, value)
+            }
         case .both(let left, let right): return try values(of: left, input) + values(of: right, input)
         case .alternative(let left, let right):
             let found = ((try? values(of: left, input)) ?? []).filter(isTrue)
@@ -84,7 +86,8 @@ enum JQEvaluator {
         case .sum(let left, let right):
             return try pairs(left, right, input).map { pair throws(JQError) in try sum(pair.0, pair.1) }
         case .difference(let left, let right):
-            return try pairs(left, right, input).map { pair throws(JQError) in try difference(pair.0, pair.1) }
+            return try pairs(left, right, input).map { pair throws(JQError) in try difference(pair.0, pair.1)
+            }
         case .list(let inner):
             return [.array(try inner.map { term throws(JQError) in try values(of: term, input) } ?? [])]
         case .object(let members): return try objects(members[...], input)
@@ -189,7 +192,9 @@ enum JQEvaluator {
         guard let (name, term) = members.first else { return [.object([:])] }
         let rest = try objects(members.dropFirst(), input)
         return try map(try values(of: term, input)) { value throws(JQError) in
-            rest.map { other in .object((other.objectValue ?? [:]).merging([name: value]) { first, _ in first }) }
+            rest.map { other in
+                .object((other.objectValue ?? [:]).merging([name: value]) { first, _ in first })
+            }
         }
     }
 }

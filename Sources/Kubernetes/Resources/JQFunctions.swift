@@ -38,7 +38,9 @@ enum JQFunctions {
         }
     }
 
-    private static func with(_ value: JSONValue, _ name: String, _ input: JSONValue) throws(JQError) -> JSONValue {
+    private static func with(_ value: JSONValue, _ name: String, _ input: JSONValue) throws(JQError)
+        -> JSONValue
+    {
         switch (name, input, value) {
         case ("has", .object(let members), .string(let key)): return .bool(members[key] != nil)
         case ("has", .array(let elements), .int(let index)): return .bool(elements.indices.contains(index))
@@ -147,7 +149,8 @@ enum JQFunctions {
         default:
             var total = JSONValue.null
             for value in elements {
-                total = try JQEvaluator.values(of: .sum(.literal(total), .literal(value)), .null).first ?? .null
+                total =
+                    try JQEvaluator.values(of: .sum(.literal(total), .literal(value)), .null).first ?? .null
             }
             return total
         }

@@ -12,7 +12,8 @@ struct JQParser {
 
     private static let depthLimit = 64
     private static let signs = [
-        "//", "==", "!=", "<=", ">=", "|", ",", ".", "[", "]", "(", ")", "{", "}", "<", ">", "+", "-", "?", ":",
+        "//", "==", "!=", "<=", ">=", "|", ",", ".", "[", "]", "(", ")", "{", "}", "<", ">", "+", "-", "?",
+        ":",
         ";",
     ]
 
@@ -51,7 +52,8 @@ struct JQParser {
                 var end = index
                 while end < text.count, ("0"..."9").contains(text[end]) || text[end] == "." { end += 1 }
                 let digits = String(String.UnicodeScalarView(text[index..<end]))
-                guard let number = Int(digits).map(JSONValue.int) ?? Double(digits).map(JSONValue.double) else {
+                guard let number = Int(digits).map(JSONValue.int) ?? Double(digits).map(JSONValue.double)
+                else {
                     throw JQError(description: "\(digits) is no number")
                 }
                 tokens.append(.number(number))
@@ -76,7 +78,8 @@ struct JQParser {
     private static func unquoted(_ text: ArraySlice<Unicode.Scalar>) throws(JQError) -> String {
         let quoted = String(String.UnicodeScalarView(text))
         guard !quoted.contains("\\(") else {
-            throw JQError(description: "texts with \\( ) in them are not understood here; use + between texts")
+            throw JQError(
+                description: "texts with \\( ) in them are not understood here; use + between texts")
         }
         guard let value = try? JSONValue(parsingUTF8: Array(quoted.utf8)).stringValue else {
             throw JQError(description: "\(quoted) is no text")

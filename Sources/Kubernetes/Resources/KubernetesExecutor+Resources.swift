@@ -50,7 +50,8 @@ extension KubernetesExecutor {
         do {
             let object = try await carryOut(attempt.launch)
             outcome = AttemptOutcome(phase: .succeeded)
-            outcome.outputs.parameters = try ResourceOutput.parameters(of: attempt.launch.template, from: object)
+            outcome.outputs.parameters = try ResourceOutput.parameters(
+                of: attempt.launch.template, from: object)
             if attempt.launch.archivesLogs {
                 let path = logs.path(key)
                 let kept = try await BlockingCall.run { [exchange] in
@@ -79,7 +80,8 @@ extension KubernetesExecutor {
         case let error as KubernetesError where error.status == 403:
             PodEnd(
                 .failed,
-                "\(error.message); give Martlet's service account the verb in a Role of that namespace", .user)
+                "\(error.message); give Martlet's service account the verb in a Role of that namespace", .user
+            )
         case let error as KubernetesError: PodEnd(.failed, error.description, .user)
         default: PodEnd(.error, "\(error)", .infrastructure)
         }
@@ -89,7 +91,8 @@ extension KubernetesExecutor {
         let key = launch.key
         if let name = launch.template.outputs.artifacts.first?.name {
             throw PodProblem(
-                "output artifact '\(name)': a resource template leaves no files; take values with jsonPath or jqFilter")
+                "output artifact '\(name)': a resource template leaves no files; take values with jsonPath or jqFilter"
+            )
         }
         let path = notePath(key)
         let known = try? await BlockingCall.run { try Disk.read(path, limitBytes: 1 << 20) }
@@ -137,7 +140,8 @@ extension KubernetesExecutor {
             return fields["manifest"].map { $0.stringValue ?? $0.compactText }
         }
         let given = Artifact(source)
-        guard let artifact = launch.inputs.artifact(given.name) ?? (given.location == nil ? nil : given) else {
+        guard let artifact = launch.inputs.artifact(given.name) ?? (given.location == nil ? nil : given)
+        else {
             throw PodProblem("manifestFrom: there is no input artifact '\(given.name)'")
         }
         return try await BlockingCall.run { [exchange] in try exchange.text(of: artifact, launch) }

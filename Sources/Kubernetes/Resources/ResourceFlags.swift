@@ -77,7 +77,8 @@ struct ResourceFlags: Sendable, Hashable {
         default:
             throw PodProblem(
                 "resource.flags: \(name) cannot be done, since no kubectl runs here; there are -n, -l, --validate, "
-                    + "--cascade, --grace-period, --now, --field-manager and --force-conflicts, and KIND NAME")
+                    + "--cascade, --grace-period, --now, --field-manager and --force-conflicts, and KIND NAME"
+            )
         }
     }
 }

@@ -33,7 +33,8 @@ final class ResourceKinds: Sendable {
     /// The words most used, for where the API does not list its kinds.
     private static let usualKinds: [String: (kind: String, apiVersion: String)] = {
         let kinds: [(kind: String, apiVersion: String, short: String)] = [
-            ("ConfigMap", "v1", "cm"), ("Secret", "v1", "secret"), ("Pod", "v1", "po"), ("Service", "v1", "svc"),
+            ("ConfigMap", "v1", "cm"), ("Secret", "v1", "secret"), ("Pod", "v1", "po"),
+            ("Service", "v1", "svc"),
             ("PersistentVolumeClaim", "v1", "pvc"), ("Job", "batch/v1", "job"),
             ("Deployment", "apps/v1", "deploy"),
         ]
@@ -64,7 +65,8 @@ final class ResourceKinds: Sendable {
             return Self.read(found, apiVersion)
         }
         throw PodProblem(
-            "the cluster has no kind \(kind) in \(apiVersion); install what brings it, or see `kubectl api-resources`")
+            "the cluster has no kind \(kind) in \(apiVersion); install what brings it, or see `kubectl api-resources`"
+        )
     }
 
     /// A kind as flags name it: `configmap`, `cm`, `jobsets.jobset.x-k8s.io`.
@@ -95,8 +97,10 @@ final class ResourceKinds: Sendable {
     private static func named(_ word: String, in list: [JSONValue]) -> JSONValue? {
         list.first { one in
             let fields = Fields(one)
-            return [fields.string("name"), fields.string("singularName"), fields.string("kind")?.lowercased()]
-                .contains(word) || fields.strings("shortNames").contains(word)
+            return [
+                fields.string("name"), fields.string("singularName"), fields.string("kind")?.lowercased(),
+            ]
+            .contains(word) || fields.strings("shortNames").contains(word)
         }
     }
 
@@ -129,7 +133,8 @@ final class ResourceKinds: Sendable {
     static func guess(_ kind: String, _ apiVersion: String) -> ResourceKind {
         let parts = apiVersion.split(separator: "/", maxSplits: 1).map(String.init)
         var plural = kind.lowercased()
-        if plural.hasSuffix("s") || plural.hasSuffix("x") || plural.hasSuffix("ch") || plural.hasSuffix("sh") {
+        if plural.hasSuffix("s") || plural.hasSuffix("x") || plural.hasSuffix("ch") || plural.hasSuffix("sh")
+        {
             plural += "es"
         } else if plural.hasSuffix("y"), let before = plural.dropLast().last, !"aeiou".contains(before) {
             plural = String(plural.dropLast()) + "ies"

@@ -83,7 +83,9 @@ struct ResourceRun: Sendable {
 
     private func create() async throws -> (ResourceTarget, JSONValue) {
         let (kind, object) = try await prepared()
-        let query = [("fieldManager", template.flags.fieldManager), ("fieldValidation", template.flags.validation)]
+        let query = [
+            ("fieldManager", template.flags.fieldManager), ("fieldValidation", template.flags.validation),
+        ]
         let place = namespace(of: object)
         let made = try await patiently {
             do {
@@ -120,7 +122,9 @@ struct ResourceRun: Sendable {
 
     private func replace() async throws -> (ResourceTarget, JSONValue) {
         let (kind, object) = try await prepared()
-        let query = [("fieldManager", template.flags.fieldManager), ("fieldValidation", template.flags.validation)]
+        let query = [
+            ("fieldManager", template.flags.fieldManager), ("fieldValidation", template.flags.validation),
+        ]
         let path = kind.path(namespace: namespace(of: object), name: Self.name(of: object))
         let made = try await patiently {
             var object = object
@@ -214,7 +218,8 @@ struct ResourceRun: Sendable {
         guard template.setsOwner else { return (kind, object) }
         guard kind.isNamespaced, namespace(of: object) == launch.namespace else {
             throw PodProblem(
-                "setOwnerReference: the owner is in namespace \(launch.namespace), and what it owns must be there, too")
+                "setOwnerReference: the owner is in namespace \(launch.namespace), and what it owns must be there, too"
+            )
         }
         let owners = metadata.list("ownerReferences")
         let own = try await patiently { try await owner() }
@@ -270,12 +275,17 @@ struct ResourceRun: Sendable {
         let words = template.flags.words
         let place = template.flags.namespace ?? launch.namespace
         let first = words.first ?? ""
-        let name = first.firstIndex(of: "/").map { String(first[first.index(after: $0)...]) } ?? words.dropFirst().first
+        let name =
+            first.firstIndex(of: "/").map { String(first[first.index(after: $0)...]) }
+            ?? words.dropFirst().first
         guard words.count <= 2, let name else {
-            if words.count > 2 { throw PodProblem("resource.flags name several objects; one step is for one") }
+            if words.count > 2 {
+                throw PodProblem("resource.flags name several objects; one step is for one")
+            }
             throw PodProblem("resource.flags name no object of kind \(kind.plural); write KIND and NAME")
         }
-        return ResourceTarget(path: kind.path(namespace: place, name: name), shown: "\(kind.roleName)/\(name)")
+        return ResourceTarget(
+            path: kind.path(namespace: place, name: name), shown: "\(kind.roleName)/\(name)")
     }
 
     // MARK: Until it is over

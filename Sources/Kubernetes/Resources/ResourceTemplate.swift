@@ -93,7 +93,8 @@ package struct ResourceTemplate: Sendable {
             }
         }
         if action == .create, flags.selector != nil {
-            throw PodProblem("resource.flags: a selector chooses among objects that are there; create makes one")
+            throw PodProblem(
+                "resource.flags: a selector chooses among objects that are there; create makes one")
         }
     }
 

@@ -184,7 +184,8 @@ package struct StepCompanion: Sendable {
     /// Sends what is new, once: what does not arrive goes with the next look.
     private func tell(_ report: inout LiveReport) {
         if let text = newProgress(report),
-            (try? exchange("PUT", "progress", body: .bytes(Array(text.utf8)), timeout: Self.reportTimeout)) == 200
+            (try? exchange("PUT", "progress", body: .bytes(Array(text.utf8)), timeout: Self.reportTimeout))
+                == 200
         {
             report.progress = text
         }

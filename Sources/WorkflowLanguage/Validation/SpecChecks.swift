@@ -146,7 +146,8 @@ extension ValidationContext {
     private func checkGarbageCollection(of spec: WorkflowSpec, into findings: inout Findings) {
         if !Fields(spec.raw).list("executorPlugins").isEmpty, options.target != .argo {
             findings.error(
-                "executorPlugins cannot run here: there are no executor plugins", at: specPath["executorPlugins"],
+                "executorPlugins cannot run here: there are no executor plugins",
+                at: specPath["executorPlugins"],
                 remedy: "do the work in a container or script template")
         }
         if Fields(spec.raw)["artifactRepositoryRef"] != nil, options.target != .argo {
