@@ -6,8 +6,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// The executor for deployments, around another. A deploy step is a roll-out: it is watched to its end, and rolled back
-/// when it fails. The Deployment itself remembers which launch it stands for, so that a later process goes on.
+/// The executor for deployments, around another. A deploy step is a roll-out: it is watched to its end, and
+/// rolled back when it fails. The Deployment itself remembers which launch it stands for, so that a later
+/// process goes on.
 package final class DeployExecutor: Executor {
     package let name = "kubernetes"
     /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.

@@ -6,8 +6,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// The executor for groups, around that for pods. As there, names follow from launches and the cluster is the truth: a
-/// Job that is there already is adopted. Job and pods of a namespace are each listed and watched once.
+/// The executor for groups, around that for pods. As there, names follow from launches and the cluster is the
+/// truth: a Job that is there already is adopted. Job and pods of a namespace are each listed and watched
+/// once.
 package final class GroupExecutor: Executor {
     enum Stage: Sendable {
         case creating, watching, finishing
