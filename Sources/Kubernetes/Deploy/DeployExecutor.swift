@@ -68,6 +68,13 @@ package final class DeployExecutor: Executor {
         await base.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
     }
 
+    package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
+
+    /// What steps in pods note of themselves while they run.
+    package var metrics: AsyncStream<MetricSample> { pods.metrics }
+
+    package func acknowledge(_ sample: MetricSample) { pods.acknowledge(sample) }
+
     package func shutDown() async {
         let tasks = state.withLock { state in
             state.isShutDown = true

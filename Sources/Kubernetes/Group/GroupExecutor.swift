@@ -155,6 +155,8 @@ package final class GroupExecutor: Executor {
         orders.yield(.remove(workflowUID: workflowUID, nodeID: nodeID))
     }
 
+    package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
+
     package func shutDown() async {
         let followers = state.withLock { state in
             state.isShutDown = true
