@@ -1,5 +1,5 @@
-// Steps on several nodes where there is one machine: what the members are told, that they live and end together, and
-// the one log that they have.
+// Steps on several nodes where there is one machine: what the members are told, that they live and end
+// together, and the one log that they have.
 
 import Artifacts
 import Scheduling

@@ -104,7 +104,12 @@ enum FakeClusterCommand {
         let kubelet = try kubelet(access, options, schedules: true)
         server.setLogs { kubelet.logPath(uid: $0, container: $1) }
         FileHandleText.error("ready: \(access.server)\n")
-        await kubelet.run()
+        let jobs = FakeJobController(objects: server.objects, now: now)
+        await withDiscardingTaskGroup { group in
+            group.addTask { await jobs.run() }
+            await kubelet.run()
+            group.cancelAll()
+        }
     }
 
     private static func kubelet(_ access: ClusterAccess, _ options: Options, schedules: Bool) throws

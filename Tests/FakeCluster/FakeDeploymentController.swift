@@ -1,5 +1,5 @@
-// What a cluster does with Deployments, as far as roll-outs need it: a status that follows from what a test says of the
-// pods' template, and a deadline for those that never come up.
+// What a cluster does with Deployments, as far as roll-outs need it: a status that follows from what a test
+// says of the pods' template, and a deadline for those that never come up.
 
 import Kubernetes
 import Synchronization

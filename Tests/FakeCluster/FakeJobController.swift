@@ -1,4 +1,5 @@
-// What a cluster does with Indexed Jobs, as far as groups of nodes need it: pods by index, ends, failures, suspension.
+// What a cluster does with Indexed Jobs, as far as groups of nodes need it: pods by index, ends, failures,
+// suspension.
 
 import Kubernetes
 import Synchronization

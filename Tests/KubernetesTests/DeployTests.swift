@@ -1,5 +1,5 @@
-// Models served in a cluster: the objects of a deploy step, what a roll-out's status means, and roll-outs against an API
-// server that enforces the shipped role.
+// Models served in a cluster: the objects of a deploy step, what a roll-out's status means, and roll-outs
+// against an API server that enforces the shipped role.
 
 import Executors
 import FakeCluster

@@ -1,5 +1,5 @@
-// Groups against an API server that enforces the rules and the role that is shipped, first with a node that the test
-// plays, then with one that runs their commands.
+// Groups against an API server that enforces the rules and the role that is shipped, first with a node that
+// the test plays, then with one that runs their commands.
 
 import Artifacts
 import Executors

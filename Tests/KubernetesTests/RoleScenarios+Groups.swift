@@ -1,4 +1,5 @@
-// What the server does with the rights of the shipped role for steps on several nodes and for models that it serves.
+// What the server does with the rights of the shipped role for steps on several nodes and for models that it
+// serves.
 
 import Executors
 import FakeCluster

@@ -6,8 +6,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// The executor for deployments, around another. A deploy step is a roll-out: it is watched to its end, and rolled back
-/// when it fails. The Deployment itself remembers which launch it stands for, so that a later process goes on.
+/// The executor for deployments, around another. A deploy step is a roll-out: it is watched to its end, and
+/// rolled back when it fails. The Deployment itself remembers which launch it stands for, so that a later
+/// process goes on.
 package final class DeployExecutor: Executor {
     package let name = "kubernetes"
     /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.
@@ -66,6 +67,13 @@ package final class DeployExecutor: Executor {
     package func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {
         await base.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
     }
+
+    package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
+
+    /// What steps in pods note of themselves while they run.
+    package var metrics: AsyncStream<MetricSample> { pods.metrics }
+
+    package func acknowledge(_ sample: MetricSample) { pods.acknowledge(sample) }
 
     package func shutDown() async {
         let tasks = state.withLock { state in

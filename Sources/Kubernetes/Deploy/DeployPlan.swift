@@ -1,4 +1,5 @@
-// What a `deploy` step asks of a cluster: the step's own parameters, and annotations for what only clusters have.
+// What a `deploy` step asks of a cluster: the step's own parameters, and annotations for what only clusters
+// have.
 
 package import Scheduling
 import Text

@@ -1,5 +1,5 @@
-// A model in the volume that the pods of a deployment share: fetched by the first of them, found by all others, also
-// when the step that brought it has long ended.
+// A model in the volume that the pods of a deployment share: fetched by the first of them, found by all
+// others, also when the step that brought it has long ended.
 
 import Artifacts
 import Glibc

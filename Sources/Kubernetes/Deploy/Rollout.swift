@@ -1,4 +1,5 @@
-// One roll-out of a model in a cluster: objects made or changed, watched, and taken back when they do not come up.
+// One roll-out of a model in a cluster: objects made or changed, watched, and taken back when they do not
+// come up.
 
 import Scheduling
 import Text

@@ -260,7 +260,8 @@ extension GroupExecutor {
         }
     }
 
-    /// Deletes the Job, and ends the attempt when its pods have gone: two attempts must not write one checkpoint.
+    /// Deletes the Job, and ends the attempt when its pods have gone: two attempts must not write one
+    /// checkpoint.
     func end(_ key: AttemptKey, slowly end: PodEnd) {
         let grace = Duration.seconds(renderer.settings.graceSeconds)
         let at = pods.now() + grace + Self.deletePatience

@@ -6,8 +6,9 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// The executor for groups, around that for pods. As there, names follow from launches and the cluster is the truth: a
-/// Job that is there already is adopted. Job and pods of a namespace are each listed and watched once.
+/// The executor for groups, around that for pods. As there, names follow from launches and the cluster is the
+/// truth: a Job that is there already is adopted. Job and pods of a namespace are each listed and watched
+/// once.
 package final class GroupExecutor: Executor {
     enum Stage: Sendable {
         case creating, watching, finishing
@@ -153,6 +154,8 @@ package final class GroupExecutor: Executor {
         await base.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
         orders.yield(.remove(workflowUID: workflowUID, nodeID: nodeID))
     }
+
+    package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
 
     package func shutDown() async {
         let followers = state.withLock { state in

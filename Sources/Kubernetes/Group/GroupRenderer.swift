@@ -1,4 +1,5 @@
-// A step on several nodes as an Indexed Job with a headless Service: a pure function of the launch, as for pods.
+// A step on several nodes as an Indexed Job with a headless Service: a pure function of the launch, as for
+// pods.
 
 package import Scheduling
 package import Text

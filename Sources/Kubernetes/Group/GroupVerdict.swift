@@ -1,4 +1,5 @@
-// What a Job's status and its pods' mean for a step on several nodes: one table of conditions, as a pure function.
+// What a Job's status and its pods' mean for a step on several nodes: one table of conditions, as a pure
+// function.
 
 import Scheduling
 package import Text
@@ -16,7 +17,8 @@ package struct GroupVerdict: Sendable {
         }
     }
 
-    /// Those that have begun wait so long for the rest, holding their nodes; two half groups would wait for ever.
+    /// Those that have begun wait so long for the rest, holding their nodes; two half groups would wait for
+    /// ever.
     package static let startPatience = Duration.seconds(600)
     /// So long after a failure the last pod of a group is waited for, on nodes that may not answer.
     private static let endPatience = Duration.seconds(300)
@@ -105,8 +107,8 @@ package struct GroupVerdict: Sendable {
 
     // MARK: Ended
 
-    /// The cluster's doing comes first: whoever is left alone by a node that goes fails soon after it. Then what
-    /// failed first by itself; those that the Job ended afterwards say nothing.
+    /// The cluster's doing comes first: whoever is left alone by a node that goes fails soon after it. Then
+    /// what failed first by itself; those that the Job ended afterwards say nothing.
     private func failure(_ condition: Fields) -> PodEnd {
         if condition.string("reason") == "DeadlineExceeded" { return PodEnd(.failed, deadlineMessage, .user) }
         let ends = members.compactMap { rank, member, standing -> (rank: Int, member: Member, end: PodEnd)? in
