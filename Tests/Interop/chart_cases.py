@@ -10,7 +10,8 @@ GONE = object()
 RWX = {"persistence": {"accessModes": ["ReadWriteMany"]}}
 MODES = "PersistentVolumeClaim/martlet:spec.accessModes"
 SELECTOR = {
-    "app.kubernetes.io/name": "martlet", "app.kubernetes.io/instance": "martlet", "app.kubernetes.io/component": "server"}
+    "app.kubernetes.io/name": "martlet", "app.kubernetes.io/instance": "martlet",
+    "app.kubernetes.io/component": "server"}
 
 
 def secret(name, key):
@@ -102,7 +103,8 @@ CASES = [
                 "selector": {"matchLabels": SELECTOR},
                 "endpoints": [{"port": "http", "path": "/metrics", "interval": "30s"}]}}}),
     ("metrics by a token and TLS", {"tls": {"secretName": "cert"}, "metrics": {"serviceMonitor": {
-        "enabled": True, "interval": "1m", "tokenSecret": {"name": "viewer", "key": "t"}, "insecureSkipVerify": True}}}, {
+        "enabled": True, "interval": "1m", "tokenSecret": {"name": "viewer", "key": "t"},
+        "insecureSkipVerify": True}}}, {
             **TLS,
             "ServiceMonitor/martlet": {"spec": {
                 "jobLabel": "app.kubernetes.io/part-of", "namespaceSelector": {"matchNames": ["martlet"]},

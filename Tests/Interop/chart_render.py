@@ -148,6 +148,12 @@ def unique(items):
     return [item for place, item in enumerate(items) if item not in items[:place]]
 
 
+def from_yaml(text):
+    """Helm gives a map in any case: what is no map is told in it."""
+    value = yaml.load(text, Loader=UniqueKeys)
+    return as_helm(value) if isinstance(value, dict) else {} if value is None else {"Error": "it is no map"}
+
+
 FUNCTIONS = {
     "default": lambda other, value=None: value if is_true(value) else other,
     "required": lambda text, value=None: value if value not in (None, "") else failed(text),
@@ -161,13 +167,14 @@ FUNCTIONS = {
     "toYaml": lambda value: yaml.safe_dump(plain(value), default_flow_style=False, width=10_000).strip(),
     "indent": lambda count, text: "\n".join(" " * count + line for line in text.split("\n")),
     "nindent": lambda count, text: "\n" + "\n".join(" " * count + line for line in text.split("\n")),
-    "trim": lambda text: text.strip(), "trunc": lambda count, text: text[:count], "trimSuffix": lambda end, text: text.removesuffix(end),
-    "replace": lambda old, new, text: text.replace(old, new), "join": lambda mark, items: mark.join(map(printed, items)),
+    "trim": lambda text: text.strip(), "trunc": lambda count, text: text[:count],
+    "trimSuffix": lambda end, text: text.removesuffix(end), "replace": lambda old, new, text: text.replace(old, new),
+    "join": lambda mark, items: mark.join(map(printed, items)),
     "contains": lambda part, text: part in text, "has": lambda item, items: item in items,
     "list": lambda *items: list(items), "dict": lambda *items: dict(zip(items[::2], items[1::2])),
     "prepend": lambda items, item: [item] + items, "uniq": unique, "hasKey": lambda table, key: key in table,
     "index": lambda table, key: table[key], "int": to_int, "splitList": lambda mark, text: text.split(mark),
-    "fromYaml": lambda text: as_helm(yaml.load(text, Loader=UniqueKeys)),
+    "fromYaml": from_yaml,
     "b64enc": lambda value: base64.b64encode(value.encode()).decode(),
 }
 

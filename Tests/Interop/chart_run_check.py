@@ -3,13 +3,13 @@
 
     chart_run_check.py [--martlet PATH]
 
-Needs PyYAML and jsonschema (PyPI), and FakeCluster and Supervisor beside the program, as `swift build` leaves them. Only
-addresses and paths differ from what a pod has. Where FakeCluster has --role, it allows what the chart's Role says, and no
-more.
+Needs PyYAML and jsonschema (PyPI), and FakeCluster and Supervisor beside the program, as `swift build` leaves them.
+Only addresses and paths differ from what a pod has. The cluster allows what the chart's Role says, and no more.
 """
 
 import argparse
 import base64
+import copy
 import pathlib
 import re
 import signal
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
+import urllib.request
 
 import yaml
 
@@ -75,43 +77,89 @@ def server_words(container, folder, kubeconfig):
     return words + ["--auth=token", f"--kubeconfig={kubeconfig}"]
 
 
-def run(checks, martlet, folder):
-    objects = Renderer(ROOT / "deploy" / "chart").objects()
-    deployment = next(thing for thing in objects if thing["kind"] == "Deployment")
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    data = next(thing for thing in objects if thing["kind"] == "Secret")["data"]
-    for key, text in data.items():
-        (pathlib.Path(folder) / key).write_bytes(base64.b64decode(text))
-    (pathlib.Path(folder) / "role.yaml").write_text(yaml.safe_dump(
-        next(thing for thing in objects if thing["kind"] == "Role")))
-    environment = {one["name"]: one.get("value", "martlet") for one in container["env"]}
-    environment.update(
-        HOME=folder, MARTLET_DATA_DIR=folder + "/data", MARTLET_SECRET_KEY_FILE=folder + "/secret-key",
-        PATH="/usr/local/bin:/usr/bin:/bin")
-    programs = pathlib.Path(martlet).parent
-    cluster = [str(programs / "FakeCluster"), folder + "/cluster", str(programs)]
-    usage = subprocess.run(cluster[:1], capture_output=True, text=True, timeout=60).stderr
-    if "--role" in usage:
-        cluster += ["--role", folder + "/role.yaml"]
-    token = base64.b64decode(data["token"]).decode()
+class Installation:
+    """What the chart makes by default, laid out in a folder as a pod would find it."""
 
-    def ask(*words, token=token):
+    def __init__(self, martlet, folder):
+        self.martlet, self.folder = martlet, folder
+        self.objects = Renderer(ROOT / "deploy" / "chart").objects()
+        deployment = next(thing for thing in self.objects if thing["kind"] == "Deployment")
+        self.container = deployment["spec"]["template"]["spec"]["containers"][0]
+        data = next(thing for thing in self.objects if thing["kind"] == "Secret")["data"]
+        for key, text in data.items():
+            (pathlib.Path(folder) / key).write_bytes(base64.b64decode(text))
+        self.token = base64.b64decode(data["token"]).decode()
+        self.environment = {one["name"]: one.get("value", "martlet") for one in self.container["env"]}
+        self.environment.update(
+            HOME=folder, MARTLET_DATA_DIR=folder + "/data", MARTLET_SECRET_KEY_FILE=folder + "/secret-key",
+            PATH="/usr/local/bin:/usr/bin:/bin")
+
+    def cluster(self, without=()):
+        """The tests' cluster with the chart's Role, less some (verb, resource)."""
+        role = copy.deepcopy(next(thing for thing in self.objects if thing["kind"] == "Role"))
+        role["rules"] = [
+            dict(rule, resources=[name], verbs=[verb]) for rule in role["rules"] for name in rule["resources"]
+            for verb in rule["verbs"] if (verb, name) not in without]
+        path = pathlib.Path(self.folder) / "role.yaml"
+        path.write_text(yaml.safe_dump(role), encoding="utf-8")
+        programs = pathlib.Path(self.martlet).parent
+        words = [str(programs / "FakeCluster"), self.folder + "/cluster", str(programs), "--role", str(path)]
+        return Program(words, self.environment, r"ready: (\S+)", "stderr")
+
+    def server(self, ready=r"server: ready at (\S+)"):
+        words = server_words(self.container, self.folder, self.folder + "/cluster/kubeconfig")
+        return Program([self.martlet, *words], self.environment, ready, "stdout")
+
+    def ask(self, server, *words, token=None):
         return subprocess.run(
-            [martlet, *words, "--server", server.address, "--token", token], capture_output=True, text=True, timeout=300,
-            env={"HOME": folder, "PATH": environment["PATH"]})
+            [self.martlet, *words, "--server", server.address, "--token", token or self.token], capture_output=True,
+            text=True, timeout=300, env={"HOME": self.folder, "PATH": self.environment["PATH"]})
 
-    with Program(cluster, environment, r"ready: (\S+)", "stderr") as fake:
-        checks("the cluster of the tests is ready", fake.address, "".join(fake.said))
-        words = [martlet, *server_words(container, folder, folder + "/cluster/kubeconfig")]
-        with Program(words, environment, r"server: ready at (\S+)", "stdout") as server:
-            checks("the server takes the chart's arguments", server.address, " ".join(words))
+    def probed(self, server):
+        """The statuses that the chart's probes meet at a server."""
+        found = {}
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            try:
+                url = server.address.rstrip("/") + self.container[name]["httpGet"]["path"]
+                found[name] = urllib.request.urlopen(url, timeout=30).status
+            except urllib.error.HTTPError as error:
+                found[name] = error.code
+        return found
+
+
+def working(checks, installation):
+    submit = ["submit", "-n", "martlet", "--wait"]
+    with installation.cluster() as cluster:
+        checks("the cluster of the tests is ready", cluster.address, "".join(cluster.said))
+        with installation.server() as server:
+            checks("the server takes the chart's arguments", server.address, "".join(server.said))
             if not server.address:
                 return
-            checks("the Secret's token opens it", ask("list").returncode == 0, ask("list").stderr)
-            checks("another one does not", ask("list", token=TOKEN).returncode != 0)
+            listed = installation.ask(server, "list")
+            checks("the Secret's token opens it", listed.returncode == 0, listed.stderr)
+            checks("another one does not", installation.ask(server, "list", token=TOKEN).returncode != 0)
             for name in WORKFLOWS:
-                done = ask("submit", str(ROOT / "workflows" / name), "-n", "martlet", "--wait")
-                checks(f"{name} succeeds with the chart's Role", done.returncode == 0, (done.stdout + done.stderr)[-800:])
+                done = installation.ask(server, *submit, str(ROOT / "workflows" / name))
+                checks(f"{name} succeeds with the chart's Role", done.returncode == 0,
+                       (done.stdout + done.stderr)[-800:])
+            alive = {"startupProbe": 200, "livenessProbe": 200}
+            found = installation.probed(server)
+            checks("its probes say that it works", found == dict(alive, readinessProbe=200), str(found))
+            with installation.server(r"server: standby at (\S+)") as second:
+                checks("a second server stands by", second.address, "".join(second.said))
+                found = second.address and installation.probed(second)
+                checks("its probes let it live, and keep the Service away", found == dict(
+                    alive, readinessProbe=503), str(found))
+
+
+def forbidden(checks, installation):
+    with installation.cluster(without={("create", "pods")}), installation.server() as server:
+        checks("a server begins without the right to make pods", server.address, "".join(server.said))
+        done = server.address and installation.ask(
+            server, "submit", "-n", "martlet", "--watch", str(ROOT / "workflows" / "hello-world.yaml"))
+        said = done and done.stdout + done.stderr
+        checks("but its step fails, and says what is forbidden", done and done.returncode == 1 and re.search(
+            "forbidden|not allow|cannot create|may not", said), str(said)[-800:])
 
 
 def main():
@@ -123,8 +171,9 @@ def main():
     if not (pathlib.Path(martlet).parent / "FakeCluster").exists():
         print(f"no FakeCluster beside {martlet}: `swift build` makes it")
         return 2
-    with tempfile.TemporaryDirectory(prefix="martlet-chart-") as folder:
-        run(checks, martlet, folder)
+    for check in (working, forbidden):
+        with tempfile.TemporaryDirectory(prefix="martlet-chart-") as folder:
+            check(checks, Installation(martlet, folder))
     print(f"{checks.failures} failed")
     return 1 if checks.failures else 0
 

@@ -71,7 +71,8 @@ def main():
     for name, kind in kinds.items():
         names |= {name + ending for ending in ("_bucket", "_sum", "_count")} if kind == "histogram" else set()
     documented = (ROOT / "deploy" / "monitoring" / "README.md").read_text(encoding="utf-8")
-    labels = {"job", "instance", "le"} | set(re.findall(r"[{,](\w+)", documented)) | set(re.findall(r'[{,](\w+)="', text))
+    labels = {"job", "instance", "le"} | set(re.findall(r"[{,](\w+)", documented))
+    labels |= set(re.findall(r'[{,](\w+)="', text))
     rules = {"groups": [{"name": "dashboard", "rules": []}]}
     for title, expression, legend in expressions(board):
         chosen, grouped, bare = labels_of(expression)

@@ -103,7 +103,8 @@ def structure(checks, pairs, build, run):
             if word == "RUN":
                 checks("no sudo, and nothing fetched by hand", not re.search(r"\b(sudo|curl|wget)\s", rest), rest)
     users = [rest for word, rest in run[2] if word == "USER"]
-    checks("the last user is a number and not root", users and re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]), str(users))
+    checks("the last user is a number and not root",
+           users and re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]), str(users))
     order = [word for word, _ in run[2]]
     checks("nothing is copied or run after the user was set",
            "USER" in order and not {"RUN", "COPY"} & set(order[order.index("USER"):]), str(order))
@@ -133,7 +134,8 @@ def paths(checks, build, run):
     checks("what a build reads is copied", wanted <= needed, str(wanted - needed))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     installs = set(re.findall(r'install -m 755 .* "\$\(DESTDIR\)\$\(PREFIX\)/(\S+)"', makefile))
-    stripped = {path for word, rest in build[2] if word == "RUN" for path in re.findall(r"/image/usr/local/(\S+)", rest)}
+    stripped = {path for word, rest in build[2] if word == "RUN"
+                for path in re.findall(r"/image/usr/local/(\S+)", rest)}
     checks("the programs that are stripped are those that `make install` lays down", stripped == installs,
            f"{stripped} {installs}")
     entry = next(json.loads(rest)[0] for word, rest in run[2] if word == "ENTRYPOINT")
@@ -160,7 +162,7 @@ def runtime(checks, martlet, run):
     linked, opened = libraries_needed(martlet)
     checks("sources open libraries by name", "libcurl.so.4" in opened, str(opened))
     if "libswiftCore.so" in linked:
-        print(f"     {martlet} is not what `make release` builds: the libraries that it is linked with are not looked at")
+        print(f"     {martlet} is not what `make release` builds: what it is linked with is not looked at")
         linked = set()
     for library in sorted(linked | opened):
         package = package_of(library)
