@@ -40,8 +40,10 @@ class Deployments extends View {
     this.sums = sums;
     this.load("models", (signal) => api.get("/models", { namespace: d.namespace }, signal));
   }
-  model(d, { model, modelHash }) {
-    const found = modelHash && this.slots.models?.value?.items.find((m) => m.sha256 === modelHash);
+  model(d, { model, modelHash, run }) {
+    // Of versions with the same content the one that the same run made.
+    const same = modelHash ? (this.slots.models?.value?.items ?? []).filter((m) => m.sha256 === modelHash) : [];
+    const found = same.find((m) => m.run.uid === run?.uid) ?? same[0];
     return found ? h("a", { href: `/models?model=${encodeURIComponent(`${found.namespace}/${label(found)}`)}` }, label(found)) : model;
   }
 
@@ -78,7 +80,7 @@ class Deployments extends View {
       h("header", null, h("h1", { class: "grow" }, d.name, " ", state(d)), action("Scale", scale, may),
         action("Delete", remove, { ...may, kind: "danger" })),
       d.message && h("p", { class: "problem" }, d.message),
-      h("dl", { class: "facts" }, [["Address", h("code", null, location.origin + d.url)], ["Model", this.model(d, d)], ["Weights", d.quant],
+      h("dl", { class: "facts" }, [["Address", h("code", null, location.origin + d.url)], ["Model", this.model(d, d.revisions.find((r) => r.number === d.active) ?? d)], ["Weights", d.quant],
         ["Ready", `${d.ready} of ${d.replicas}`], ["Revision", this.revision(d)],
         ["Requests", `${count(d.requests)}, ${count(d.inFlight)} now, ${count(d.failures)} failed`]].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
       h("section", null, h("h2", null, "Talk to it"), h("m-chat", { state: { name: d.name, ready: d.ready > 0, done: () => this.fetch() } })),
