@@ -41,7 +41,13 @@ extension WorkflowController {
         case .deleteArtifacts(_, let list): try await delete(list, uid)
         case .emitMetrics(let id, let metrics):
             if let state = runs[uid]?.state { settings.observers.emit(metrics, node: id, of: state) }
-        case .finished:
+        case .finished(let phase):
+            if let definition = runs[uid]?.state.definition, let name = runs[uid]?.state.name {
+                await executor.runEnded(
+                    EndedRun(
+                        workflowUID: uid, workflowName: name, namespace: definition.namespace, phase: phase,
+                        spec: definition.spec))
+            }
             try await releaseAllLocks(of: uid)
             close(uid)
         }

@@ -1,6 +1,7 @@
 // The seam between deciding and doing: something that runs leaf steps.
 
 package import Scheduling
+import Text
 package import WorkflowLanguage
 
 /// What a step may read from beyond its launch: named values, looked up when it starts and never stored with it.
@@ -12,6 +13,36 @@ package struct LaunchValues: Sendable {
         self.configMaps = configMaps
         self.secrets = secrets
     }
+}
+
+/// A run that has ended, for executors that keep things for whole runs.
+package struct EndedRun: Sendable, Hashable {
+    package var workflowUID: String
+    package var workflowName: String
+    package var namespace: String
+    package var phase: Phase
+    package var hasVolumeClaims: Bool
+    /// `volumeClaimGC.strategy`; nil stands for OnWorkflowSuccess, as in Argo.
+    package var volumeClaimStrategy: String?
+    package var hasDisruptionBudget: Bool
+
+    package init(
+        workflowUID: String, workflowName: String, namespace: String, phase: Phase, spec: WorkflowSpec
+    ) {
+        self.workflowUID = workflowUID
+        self.workflowName = workflowName
+        self.namespace = namespace
+        self.phase = phase
+        hasVolumeClaims = !spec.volumeClaimTemplates.isEmpty
+        let strategy = Fields(spec.raw["volumeClaimGC"]).text("strategy") ?? ""
+        volumeClaimStrategy = strategy.isEmpty ? nil : strategy
+        hasDisruptionBudget = Fields(spec.raw)["podDisruptionBudget"] != nil
+    }
+}
+
+extension Executor {
+    /// Most have nothing of the kind.
+    package func runEnded(_ run: EndedRun) async {}
 }
 
 /// Runs leaf steps somewhere. Every call may be repeated with the same key and then changes nothing: a launch that
@@ -35,6 +66,9 @@ package protocol Executor: Sendable {
 
     /// Deletes what the attempts of a node left in working directories (logs and results stay).
     func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async
+
+    /// Clears away what a run had beside its steps' work, now that it has ended.
+    func runEnded(_ run: EndedRun) async
 
     /// Stops watching; running work goes on and is found again by a later `launch` with its key.
     func shutDown() async

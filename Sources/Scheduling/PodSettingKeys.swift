@@ -6,7 +6,8 @@ package import WorkflowLanguage
 package enum PodSettingKeys {
     private static let names: Set<String> = [
         "affinity", "automountServiceAccountToken", "dnsConfig", "dnsPolicy", "hostAliases", "hostNetwork",
-        "imagePullSecrets", "nodeSelector", "podGC", "podMetadata", "podPriorityClassName", "podSpecPatch",
+        "imagePullSecrets", "nodeSelector", "podDisruptionBudget", "podGC", "podMetadata",
+        "podPriorityClassName", "podResources", "podSpecPatch", "resourceClaims", "retryStrategy",
         "schedulerName", "securityContext", "tolerations",
     ]
 

@@ -93,7 +93,17 @@ struct PodStep {
         if !until.isEmpty { return 0 }
         keepOutputs()
         leave(exit: String(status), message: message(status))
-        if waitsForSaved { waitForSaved() }
+        if waitsForSaved {
+            waitForSaved()
+            // What went elsewhere than to the server is told nowhere else.
+            if let saved = PodFile.text("\(directory)/run/saved"), saved.hasPrefix("{") {
+                var said = "\(message(status).dropLast()),\"saved\":\(saved)}"
+                if said.utf8.count > Self.messageLimitBytes {
+                    said = "{\"exitCode\":\(status),\"complete\":false,\"saved\":\(saved)}"
+                }
+                PodFile.write(Array(said.utf8), to: "/dev/termination-log", inPlace: true)
+            }
+        }
         return status
     }
 

@@ -4,6 +4,7 @@ import Artifacts
 import Controller
 import Executors
 import Glibc
+import Kubernetes
 import Persistence
 import Scheduling
 import Text
@@ -32,8 +33,9 @@ enum ExecutorFactory {
                 options.kubernetes, grace: options.gracePeriod, local: local, store: artifacts,
                 dataDirectory: data.path)
             return WorkflowController(
-                store: store, executor: executor, artifacts: artifacts, dataDirectory: data.path,
-                settings: controllerSettings, now: Environment.now)
+                store: store, executor: executor, artifacts: artifacts,
+                metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
+                dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
         case .local:
             let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
             if let reason = executor.plainReason {

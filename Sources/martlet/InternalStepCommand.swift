@@ -31,10 +31,10 @@ struct InternalStepCommand: ParsableCommand {
     var main = "main"
 
     func run() throws {
-        let companion = StepCompanion(
-            directory: directory, url: Environment.value("MARTLET_STEP_URL") ?? "",
-            token: Environment.value("MARTLET_STEP_TOKEN") ?? "")
         do {
+            let companion = try StepCompanion(
+                directory: directory, url: Environment.value("MARTLET_STEP_URL") ?? "",
+                token: Environment.value("MARTLET_STEP_TOKEN") ?? "", variable: { Environment.value($0) })
             switch task {
             case .prepare:
                 try companion.prepare(inputs: input.compactMap(RunWordPair.init).map { ($0.name, $0.value) })

@@ -91,6 +91,11 @@ struct PodOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Claim for models and data that steps share.", valueName: "CLAIM"))
     var modelCacheClaim: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The same as a directory of each node; needs --pod-security privileged.", valueName: "DIR"))
+    var modelCachePath: String?
+
     var settings: PodSettings {
         var settings = PodSettings(
             stepImage: stepImage ?? Environment.value("MARTLET_STEP_IMAGE") ?? "martlet:\(BuildInfo.version)")
@@ -100,6 +105,7 @@ struct PodOptions: ParsableArguments {
         settings.instance = instance
         settings.checkpointClaim = checkpointClaim
         settings.modelCacheClaim = modelCacheClaim
+        settings.modelCachePath = modelCachePath
         return settings
     }
 
@@ -108,6 +114,16 @@ struct PodOptions: ParsableArguments {
         if podUser == 0 && podSecurity == .restricted {
             throw ValidationError(
                 "--pod-user 0 is root, which restricted pods must not be; say --pod-security baseline")
+        }
+        if let modelCachePath {
+            if !modelCachePath.hasPrefix("/") {
+                throw ValidationError("--model-cache-path is a path from / on")
+            }
+            if podSecurity != .privileged {
+                throw ValidationError(
+                    "--model-cache-path is a volume of the host, which only --pod-security privileged allows; "
+                        + "--model-cache-claim needs no more than restricted")
+            }
         }
         if let stepUrl, !stepUrl.hasPrefix("http://") && !stepUrl.hasPrefix("https://") {
             throw ValidationError("--step-url begins with http:// or https://")

@@ -97,6 +97,7 @@ struct RunRequest: Sendable, Hashable {
         var options = ValidationOptions()
         options.strict = submission.strict
         options.readHead = FileHead.read
+        options.target = execution.executor == .kubernetes ? .kubernetes : .local
         let diagnostics =
             manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: options)
         for diagnostic in diagnostics where diagnostic.severity == .warning || output != .quiet {

@@ -74,6 +74,8 @@ struct SubmitCommand: AsyncParsableCommand {
         var checks = ValidationOptions()
         checks.strict = submission.strict
         checks.readHead = FileHead.read
+        // Whoever serves the data directory checks again, and knows where steps run.
+        checks.mayHaveCluster = access.backend.isServed
         let diagnostics =
             manifests.diagnostics + Linter.lint(manifests.documents, catalog: catalog, options: checks)
         for diagnostic in diagnostics { Output.note(diagnostic.shown(colored: Output.colorsStandardError)) }

@@ -40,6 +40,18 @@ final class ExecutorWorld: Sendable {
             now: { clock.now })
     }
 
+    /// A server that begins anew over the same data directory and cluster.
+    func restarted() throws -> KubernetesExecutor {
+        let clock = clock
+        var access = ClusterAccess(server: server.url)
+        access.credentials.token = "martlet"
+        return try KubernetesExecutor(
+            client: try KubernetesClient(access, now: { clock.now }),
+            settings: PodSettings(stepImage: "martlet:test"),
+            store: try LocalArtifactStore(directory: directory + "/artifacts"), dataDirectory: directory,
+            now: { clock.now })
+    }
+
     func close() async {
         await executor.shutDown()
         server.stop()

@@ -194,7 +194,7 @@ struct KubernetesClientTests {
             workflow: "w", uid: "u-1", namespace: "ml", settings: PodSettings(stepImage: "x"))
         _ = try world.server.objects.create(ObjectPlace(resource: "configmaps", namespace: "ml"), owner)
         let claim = ObjectPlace(resource: "persistentvolumeclaims", namespace: "ml")
-        _ = try world.server.objects.create(claim, ["metadata": ["name": "w-d"]])
+        _ = try world.server.objects.create(claim, ["metadata": ["name": "w-d", "annotations": ["martlet.dev/run-id": "u-1"]]])
         let pod = try world.executor.renderer.pod(for: launch, owner: nil, token: "")
         _ = try world.server.objects.create(ExecutorWorld.place(""), pod)
         await world.executor.launch(launch, values: LaunchValues())

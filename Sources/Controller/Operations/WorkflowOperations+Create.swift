@@ -1,5 +1,6 @@
 // Beginning runs: a manifest or a stored definition is checked, stored durably, and driven.
 
+import Executors
 package import Persistence
 package import Scheduling
 package import Text
@@ -17,13 +18,21 @@ extension WorkflowOperations {
         package init(diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
     }
 
+    /// What manifests are checked for: where their steps will run, as far as this process knows.
+    private var checks: ValidationOptions {
+        var options = ValidationOptions(
+            target: controller?.executor.name == "kubernetes" ? .kubernetes : .local)
+        options.mayHaveCluster = isServed
+        return options
+    }
+
     /// Checks documents against each other and the stored definitions of a namespace.
     package func lint(_ documents: [ManifestDocument], namespace: String, strict: Bool = true) async throws
         -> Lint
     {
         try await OperationError.naming {
             let catalog = try await store.catalog(namespace: namespace).including(documents)
-            var options = ValidationOptions()
+            var options = checks
             options.strict = strict
             return Lint(diagnostics: Linter.lint(documents, catalog: catalog, options: options))
         }
@@ -56,7 +65,7 @@ extension WorkflowOperations {
         try await OperationError.naming {
             let document = try SentDocument.read(manifest, kind: "Workflow")
             let catalog = try await store.catalog(namespace: namespace)
-            var checks = ValidationOptions()
+            var checks = checks
             checks.strict = options.strict
             let found = Linter.lint([document], catalog: catalog, options: checks)
             try SentDocument.refuse(SentDocument.withoutPlaces(found), "the workflow")

@@ -1,11 +1,11 @@
 // An outcome as a file: an attempt that has ended can be reported again when its working files are gone.
 
-import Scheduling
+package import Scheduling
 import Text
 import WorkflowLanguage
 
 extension AttemptOutcome {
-    var fileContent: [UInt8] {
+    package var fileContent: [UInt8] {
         var object = ObjectBuilder()
         object.set("phase", phase.rawValue)
         object.set("message", message)
@@ -25,7 +25,7 @@ extension AttemptOutcome {
     }
 
     /// Nil for what is no complete outcome.
-    init?(fileContent bytes: [UInt8]) {
+    package init?(fileContent bytes: [UInt8]) {
         guard bytes.last == 10, let json = try? JSONValue(parsingUTF8: bytes) else { return nil }
         let fields = Fields(json)
         guard let phase = fields.string("phase").flatMap(Phase.init(rawValue:)) else { return nil }

@@ -13,10 +13,16 @@ package struct MetricSample: Sendable, Hashable {
     package var endOffset: Int
     /// An object such as `{"step": 10, "loss": 2.1}`.
     package var values: JSONValue
+
+    package init(key: AttemptKey, endOffset: Int, values: JSONValue) {
+        self.key = key
+        self.endOffset = endOffset
+        self.values = values
+    }
 }
 
 /// Reads whole lines from a byte offset on.
-struct MetricsTail {
+package struct MetricsTail {
     /// A longer line is skipped.
     static let lineLimitBytes = 64 << 10
     private static let chunkBytes = 1 << 20
@@ -25,10 +31,15 @@ struct MetricsTail {
     /// The attempt's root; the file lies in what the step may write to, so no link is followed.
     let root: String
 
+    package init(key: AttemptKey, root: String) {
+        self.key = key
+        self.root = root
+    }
+
     /// - Parameter offset: goes past every line that `deliver` took, or that is no JSON object.
     /// - Parameter isOver: whether a last line without newline counts too.
     /// - Parameter deliver: false when there is no room; the line comes again next time.
-    func read(from offset: inout Int, isOver: Bool, deliver: (MetricSample) -> Bool) {
+    package func read(from offset: inout Int, isOver: Bool, deliver: (MetricSample) -> Bool) {
         guard let file = Self.open(root: root, name: "metrics.jsonl") else { return }
         defer { close(file) }
         var status = stat()
@@ -81,7 +92,12 @@ struct MetricsTail {
         var bytes = [UInt8](repeating: 0, count: 64)
         let length = Glibc.read(file, &bytes, bytes.count)
         guard length > 0 else { return nil }
-        let line = String(decoding: bytes[..<length].prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
+        return progress(bytes[..<length])
+    }
+
+    /// Of what a progress file holds.
+    package static func progress(_ bytes: ArraySlice<UInt8>) -> String? {
+        let line = String(decoding: bytes.prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
         let numbers = line.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
         guard numbers.count == 2, let done = numbers[0], let all = numbers[1], done >= 0, all > 0, done <= all
         else {
@@ -92,12 +108,12 @@ struct MetricsTail {
 
     // MARK: What was kept
 
-    static func keptOffset(attemptDirectory: String) -> Int {
+    package static func keptOffset(attemptDirectory: String) -> Int {
         let bytes = (try? Disk.read(attemptDirectory + "/metrics-offset", limitBytes: 64)) ?? []
         return Int(String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)) ?? 0
     }
 
-    static func keep(offset: Int, attemptDirectory: String) {
+    package static func keep(offset: Int, attemptDirectory: String) {
         try? Disk.replace(
             attemptDirectory + "/metrics-offset", with: Array("\(offset)\n".utf8), durable: false)
     }

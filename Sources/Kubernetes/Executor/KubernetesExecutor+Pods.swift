@@ -13,6 +13,8 @@ extension KubernetesExecutor {
     // MARK: Made
 
     func create(_ key: AttemptKey) async {
+        if let outcome = await toldOutcome(key) { return tellAgain(key, outcome) }
+        await recallName(key)
         var pause = Self.firstPause
         while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
             if attempt.cancel != nil { return end(key, Self.terminated) }
@@ -21,6 +23,9 @@ extension KubernetesExecutor {
                 return made(key, pod)
             } catch let ended as EndedBefore {
                 return end(key, ended.end)
+            } catch is NameTaken {
+                await changeName(key)
+                continue
             } catch let problem as PodProblem {
                 return end(key, PodEnd(.error, problem.description, .user))
             } catch let error as KubernetesError where error.isPassing {
@@ -52,17 +57,42 @@ extension KubernetesExecutor {
             try await checkItIsThere(attempt, exitCode: code)
         }
         let owner = try await objects.owner(of: launch)
-        let pod = try renderer.pod(for: launch, owner: owner, token: exchange.token(launch.key))
+        var pod = try renderer.pod(
+            for: launch, owner: owner, token: exchange.token(launch.key),
+            avoiding: try await failedHosts(of: launch))
+        let values = RunValues(pod, exchange.values(launch.key)) { exchange.mark($0) }
+        try await objects.keep(values.entries, for: launch, owner)
+        pod = Self.named(attempt.podName, values.leading(pod))
         let path = "/api/v1/namespaces/\(launch.namespace)/pods"
         do {
             return try await client.create(path, pod)
         } catch let error as KubernetesError where error.isAlreadyThere {
             let known = try await client.get("\(path)/\(attempt.podName)")
             if PodMarks.key(of: known) == launch.key { return known }
+            if attempt.podName != PodNames.otherPod(launch) { throw NameTaken() }
             throw PodProblem(
                 "the pod \(attempt.podName) is there already and belongs to something else; delete it, or run the "
                     + "workflow under another name")
         }
+    }
+
+    /// Where earlier attempts of the step were, if it is to go elsewhere.
+    private func failedHosts(of launch: Launch) async throws -> [String] {
+        guard launch.retryOrdinal > 0, HostAvoidance.isWanted(launch) else { return [] }
+        let selector =
+            PodMarks.selector(instance: renderer.settings.instance)
+            + ",\(PodMarks.runID)=\(PodNames.label(launch.key.workflowUID))"
+        let path = "/api/v1/namespaces/\(launch.namespace)/pods"
+        let earlier = try await client.list(path, labelSelector: selector).items.filter { pod in
+            let notes = Fields(pod["metadata"]).textMap("annotations")
+            return notes[HostAvoidance.annotation] == launch.checkpointNodeID
+                && PodMarks.key(of: pod) != launch.key && pod["status"]?["phase"] == "Failed"
+        }
+        let hosts = earlier.compactMap { $0["spec"]?["nodeName"]?.stringValue }
+        let known = state.withLock {
+            $0.failedHosts["\(launch.key.workflowUID)/\(launch.checkpointNodeID)"] ?? []
+        }
+        return Set(hosts).union(known).sorted()
     }
 
     /// The step ended while nobody looked, and its pod may have been deleted since: it must not run again.
@@ -96,7 +126,7 @@ extension KubernetesExecutor {
         jobs.yield(.look(key))
     }
 
-    private func report(waiting message: String, _ key: AttemptKey) {
+    func report(waiting message: String, _ key: AttemptKey) {
         let isNew = state.withLock { state in
             guard let attempt = state.attempts[key], attempt.waiting != message else { return false }
             state.attempts[key]?.waiting = message
@@ -117,7 +147,9 @@ extension KubernetesExecutor {
             switch change {
             case .changed(let pod): take(pod, isGone: false)
             case .deleted(let pod): take(pod, isGone: true)
-            case .part(let pods): for pod in pods { take(pod, isGone: false) }
+            case .part(let pods):
+                for pod in pods { take(pod, isGone: false) }
+                takeDuties(pods)
             case .all(let names): lookForMissing(among: names, namespace)
             }
         }
@@ -185,11 +217,12 @@ extension KubernetesExecutor {
         }
     }
 
-    private func started(_ key: AttemptKey, _ attempt: Attempt, host: String) {
+    func started(_ key: AttemptKey, _ attempt: Attempt, host: String) {
         let isNew = state.withLock { state in
             guard state.attempts[key]?.isStarted == false else { return false }
             state.attempts[key]?.isStarted = true
             state.attempts[key]?.host = host
+            state.attempts[key]?.runningSince = now()
             return true
         }
         if isNew { reporter.yield(.started(key, host: host, at: now())) }
@@ -222,7 +255,7 @@ extension KubernetesExecutor {
         }
     }
 
-    private func end(_ key: AttemptKey, _ end: PodEnd, _ pod: JSONValue = .null) {
+    func end(_ key: AttemptKey, _ end: PodEnd, _ pod: JSONValue = .null) {
         let isFirst = state.withLock { state in
             guard let stage = state.attempts[key]?.stage, stage != .finishing else { return false }
             state.attempts[key]?.stage = .finishing
@@ -237,19 +270,31 @@ extension KubernetesExecutor {
         guard let attempt = state.withLock({ $0.attempts[key] }) else { return }
         if pod != .null {
             await reads.pass { await self.logs.keep(pod, key: key, limit: .seconds(60)) }
+        } else {
+            logs.abandon(key)
         }
         let taker = PodOutcome(launch: attempt.launch, end: end, pod: pod, exchange: exchange)
         let outcome: AttemptOutcome
         do {
-            outcome = try await BlockingCall.run { [logs] in taker.outcome(logPath: logs.path(key)) }
+            outcome = try await BlockingCall.run { [logs, lives] in
+                lives.handOn(key, isOver: true)
+                return taker.outcome(logPath: logs.path(key))
+            }
         } catch {
             outcome = AttemptOutcome(phase: .error, message: "\(error)", failureClass: .infrastructure)
         }
+        await note(outcome, key)
         let place = Self.place(attempt.launch.namespace, attempt.podName)
+        let garbage = PodGarbage(attempt.launch.podSettings["podGC"])
+        let gone = EndedPod(pod, garbage, at: PodVerdict.endOfWork(pod) ?? now())
         state.withLock { state in
             state.attempts[key] = nil
             state.keys[place] = nil
-            if pod != .null { state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(place) }
+            if pod != .null { state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone) }
+            if outcome.phase != .succeeded, !attempt.host.isEmpty, HostAvoidance.isWanted(attempt.launch) {
+                let owner = "\(key.workflowUID)/\(attempt.launch.checkpointNodeID)"
+                state.failedHosts[owner, default: []].insert(attempt.host)
+            }
         }
         exchange.forget(key)
         reporter.yield(.finished(key, outcome))
@@ -283,34 +328,5 @@ extension KubernetesExecutor {
                 return
             }
         }
-    }
-
-    func removePods(workflowUID: String, nodeID: NodeID) async {
-        let known = state.withLock { $0.ended.removeValue(forKey: "\(workflowUID)/\(nodeID)") }
-        let places =
-            if let known { known } else { await found(workflowUID: workflowUID, nodeID: nodeID) }
-        for place in places {
-            guard let slash = place.firstIndex(of: "/") else { continue }
-            await delete(
-                namespace: String(place[..<slash]), pod: String(place[place.index(after: slash)...]),
-                uid: nil,
-                graceSeconds: renderer.settings.graceSeconds)
-        }
-    }
-
-    /// The node's pods from before this process began, which is not told of them otherwise.
-    private func found(workflowUID: String, nodeID: NodeID) async -> Set<String> {
-        let selector =
-            PodMarks.selector(instance: renderer.settings.instance)
-            + ",\(PodMarks.runID)=\(PodNames.label(workflowUID))"
-        var places: Set<String> = []
-        for namespace in state.withLock({ $0.namespaces }) {
-            let path = "/api/v1/namespaces/\(namespace)/pods"
-            guard let (pods, _) = try? await client.list(path, labelSelector: selector) else { continue }
-            for pod in pods where PodMarks.key(of: pod)?.nodeID == nodeID {
-                places.insert(Self.place(namespace, pod["metadata"]?["name"]?.stringValue ?? ""))
-            }
-        }
-        return places
     }
 }

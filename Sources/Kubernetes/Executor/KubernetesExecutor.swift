@@ -29,6 +29,9 @@ package final class KubernetesExecutor: Executor {
         var limit: PodStanding.Limit?
         var podUID = ""
         var host = ""
+        /// When it was first seen at work; nil before.
+        var runningSince: Timestamp?
+        var isFollowed = false
     }
 
     struct State: Sendable {
@@ -36,7 +39,15 @@ package final class KubernetesExecutor: Executor {
         /// Pods by namespace and name.
         var keys: [String: AttemptKey] = [:]
         /// Pods of nodes whose work has ended, for when they are to be deleted.
-        var ended: [String: Set<String>] = [:]
+        var ended: [String: [EndedPod]] = [:]
+        /// Pods that are to be deleted later, by namespace and name.
+        var due: [String: EndedPod] = [:]
+        /// Deletions for runs and nodes that have begun and not ended.
+        var openRemovals = 0
+        /// Logs that are read while their pods run.
+        var liveLogs = 0
+        /// Where attempts failed, by run and step, for steps that are to go elsewhere then.
+        var failedHosts: [String: Set<String>] = [:]
         var namespaces: Set<String> = []
         var trouble: String?
         var isShutDown = false
@@ -48,6 +59,10 @@ package final class KubernetesExecutor: Executor {
         case delete(namespace: String, pod: String, uid: String?, graceSeconds: Int)
         case finish(AttemptKey, PodEnd, JSONValue)
         case look(AttemptKey)
+        case resource(AttemptKey)
+        case acknowledge(MetricSample)
+        case follow(AttemptKey)
+        case endRun(EndedRun, deletesClaims: Bool)
         case removePods(workflowUID: String, nodeID: NodeID)
     }
 
@@ -55,6 +70,10 @@ package final class KubernetesExecutor: Executor {
     private static let writesAtOnce = 24
     /// Ends that are being read at a time.
     private static let readsAtOnce = 24
+    /// Logs that are read live at a time, each over a connection of its own; the others are read at the end.
+    static let liveLogLimit = 64
+    /// Steps that end sooner have their logs read once, at the end.
+    static let liveLogDelay = Duration.seconds(1)
 
     package let name = "kubernetes"
     /// Unbounded, since each launch gives a handful of reports and the consumer handed the launch in.
@@ -65,6 +84,8 @@ package final class KubernetesExecutor: Executor {
     let objects: RunObjectKeeper
     package let exchange: StepExchange
     let logs: PodLogs
+    let kinds: ResourceKinds
+    let lives: PodReports
     let now: @Sendable () -> Timestamp
     let state = Mutex(State())
     let reporter: AsyncStream<ExecutorReport>.Continuation
@@ -83,9 +104,14 @@ package final class KubernetesExecutor: Executor {
         objects = RunObjectKeeper(client: client, settings: settings)
         exchange = try StepExchange(store: store, dataDirectory: dataDirectory)
         logs = PodLogs(client: client, dataDirectory: dataDirectory)
+        kinds = ResourceKinds(client: client)
+        lives = PodReports(dataDirectory: dataDirectory)
         (reports, reporter) = AsyncStream.makeStream(of: ExecutorReport.self)
         let (stream, continuation) = AsyncStream.makeStream(of: Job.self)
         jobs = continuation
+        exchange.setListener(reports: lives) { [reporter] key, progress in
+            reporter.yield(.progress(key, progress))
+        }
         // One task, owned here and waited for in `shutDown`, around a group for everything else.
         let task = Task { [weak self] in await Self.work(stream) { [weak self] in self } }
         runner.withLock { $0 = task }
@@ -110,6 +136,8 @@ package final class KubernetesExecutor: Executor {
         while (try? await Task.sleep(for: .seconds(1))) != nil {
             guard let executor = executor() else { return }
             executor.passLimits()
+            executor.removeDue()
+            executor.followLogs()
         }
     }
 
@@ -129,7 +157,11 @@ package final class KubernetesExecutor: Executor {
         guard isNew else { return }
         exchange.expect(launch, values)
         if isNewNamespace { jobs.yield(.watch(launch.namespace)) }
-        jobs.yield(.create(key))
+        if case .resource = launch.template.kind {
+            jobs.yield(.resource(key))
+        } else {
+            jobs.yield(.create(key))
+        }
     }
 
     package func cancel(_ key: AttemptKey, immediately: Bool) async {
@@ -151,17 +183,21 @@ package final class KubernetesExecutor: Executor {
                 uid: attempt.podUID.isEmpty ? nil : attempt.podUID, graceSeconds: grace))
     }
 
-    package func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {
-        jobs.yield(.removePods(workflowUID: workflowUID, nodeID: nodeID))
-    }
+    /// What steps note of themselves while they run.
+    package var metrics: AsyncStream<MetricSample> { lives.samples }
+
+    /// Notes that the consumer has kept a sample and those before it of the same attempt.
+    package func acknowledge(_ sample: MetricSample) { jobs.yield(.acknowledge(sample)) }
 
     package func shutDown() async {
         state.withLock { $0.isShutDown = true }
+        await finishRemovals()
         jobs.finish()
         let task = runner.withLock { $0 }
         task?.cancel()
         await task?.value
         reporter.finish()
+        lives.finish()
         await client.shutDown()
     }
 
@@ -188,6 +224,11 @@ package final class KubernetesExecutor: Executor {
             await delete(namespace: namespace, pod: pod, uid: uid, graceSeconds: grace)
         case .finish(let key, let end, let pod): await finish(key, end, pod)
         case .look(let key): await look(key)
+        case .resource(let key): await runResource(key)
+        case .acknowledge(let sample):
+            try? await BlockingCall.run { [lives] in lives.acknowledge(sample) }
+        case .follow(let key): await followLog(key)
+        case .endRun(let run, let deletesClaims): await endRun(run, deletesClaims: deletesClaims)
         case .removePods(let uid, let node): await removePods(workflowUID: uid, nodeID: node)
         }
     }

@@ -24,14 +24,15 @@ struct PodOutcome: Sendable {
         let work = KubernetesExecutor.work(of: launch.template)
         let main = states.first { $0.name == "main" } ?? states.last { work.contains($0.name) }
         outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map(\.finishedAt)
-            .max()
+            .filter { $0.nanoseconds < .max }.max()
         if let code = end.exitCode ?? main?.exitCode { outcome.outputs.exitCode = String(code) }
         if case .containerSet = launch.template.kind {
             outcome.containers = states.filter { work.contains($0.name) }.map(Self.container)
         }
         do {
-            let given = try exchange.result(launch.key) ?? PodResult(termination: main?.message ?? "")
-            try collect(given, &outcome)
+            let sent = try exchange.result(launch.key)
+            let given = sent ?? PodResult(termination: main?.message ?? "")
+            try collect(given, isSent: sent != nil, &outcome)
         } catch {
             if outcome.phase == .succeeded {
                 outcome.phase = .error
@@ -65,7 +66,8 @@ struct PodOutcome: Sendable {
         let description: String
     }
 
-    private func collect(_ given: PodResult?, _ outcome: inout AttemptOutcome) throws {
+    /// - Parameter isSent: whether the pod's companion came through, so that what is not there never was.
+    private func collect(_ given: PodResult?, isSent: Bool, _ outcome: inout AttemptOutcome) throws {
         let isStrict = outcome.phase == .succeeded
         if launch.capturesResult {
             outcome.outputs.result = given?.result.map(Self.withoutNewline) ?? (isStrict ? nil : "")
@@ -94,8 +96,14 @@ struct PodOutcome: Sendable {
                 throw StepExchange.Failure(
                     description: "failed to save artifact '\(artifact.name)': \(problem)")
             }
-            if let saved = try exchange.save(artifact, of: launch) {
+            if given?.sent.contains(artifact.name) == true {
+                outcome.outputs.artifacts.append(artifact)
+            } else if let saved = try exchange.save(artifact, of: launch) {
                 outcome.outputs.artifacts.append(saved)
+            } else if isStrict && !isSent && given?.isSaved != true {
+                throw StepExchange.Failure(
+                    description: "failed to save artifact '\(artifact.name)': the pod ended before it was sent; run "
+                        + "the step again")
             } else if isStrict && !artifact.optional {
                 throw Missing(
                     description:
@@ -138,6 +146,10 @@ struct PodResult: Sendable {
     var isComplete = true
     var isOmitted = false
     var exitCode: Int?
+    /// Artifacts that the pod sent elsewhere than to the server.
+    var sent: Set<String> = []
+    /// Whether it told of those.
+    var isSaved = false
 
     /// Nil for a message that is none of the supervisor's.
     init?(termination text: String) {
@@ -155,5 +167,9 @@ struct PodResult: Sendable {
         isComplete = fields.bool("complete") ?? true
         isOmitted = fields.bool("omitted") ?? false
         exitCode = fields.int("exitCode")
+        guard let saved = fields.object("saved") else { return }
+        isSaved = true
+        sent = Set(Fields(saved["artifacts"]).members.keys)
+        failures.merge(saved.textMap("failures")) { $1 }
     }
 }

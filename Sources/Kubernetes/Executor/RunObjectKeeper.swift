@@ -13,6 +13,9 @@ final class RunObjectKeeper: Sendable {
 
     private let client: KubernetesClient
     private let settings: PodSettings
+    /// Names of objects that were made; forgetting them only costs a question.
+    private static let keptLimit = 10_000
+    private let kept = Mutex<Set<String>>([])
     private let entries = Mutex<[String: Entry]>([:])
 
     init(client: KubernetesClient, settings: PodSettings) {
@@ -84,8 +87,49 @@ final class RunObjectKeeper: Sendable {
             launch.volumeClaimTemplates, workflow: workflow, uid: uid, namespace: launch.namespace,
             owner: owner,
             settings: settings)
-        for claim in claims { _ = try await ensure("\(place)/persistentvolumeclaims", claim) }
+        for claim in claims {
+            let there = try await ensure("\(place)/persistentvolumeclaims", claim)
+            let notes = Fields(there["metadata"]).textMap("annotations")
+            guard notes[PodMarks.runID] == uid else {
+                throw PodProblem(
+                    "the claim \(Fields(there["metadata"]).text("name") ?? "") is there already and belongs to "
+                        + "something else; delete it, or run the workflow under another name")
+            }
+        }
+        if let budget = RunObjects.disruptionBudget(
+            launch.podSettings, workflow: workflow, uid: uid, namespace: launch.namespace, owner: owner,
+            settings: settings)
+        {
+            try await keep(
+                budget, at: "/apis/policy/v1/namespaces/\(launch.namespace)/poddisruptionbudgets")
+        }
         return owner
+    }
+
+    /// Lays ConfigMaps and Secrets of the manifest's documents into the cluster, each once.
+    func keep(_ entries: [RunValues.Entry], for launch: Launch, _ owner: RunOwner) async throws {
+        for entry in entries {
+            let place = "\(launch.namespace)/\(entry.isSecret)/\(entry.clusterName)"
+            guard kept.withLock({ !$0.contains(place) }) else { continue }
+            let object = RunValues.object(
+                entry, workflow: launch.workflowName, uid: launch.key.workflowUID,
+                namespace: launch.namespace, owner: owner, settings: settings)
+            let resource = entry.isSecret ? "secrets" : "configmaps"
+            try await keep(object, at: "/api/v1/namespaces/\(launch.namespace)/\(resource)")
+            kept.withLock { kept in
+                if kept.count >= Self.keptLimit { kept.removeAll() }
+                kept.insert(place)
+            }
+        }
+    }
+
+    /// One that is there already is the same, since names follow from contents and runs.
+    private func keep(_ object: JSONValue, at path: String) async throws {
+        do {
+            _ = try await client.create(path, object)
+        } catch let error as KubernetesError where error.isAlreadyThere {
+            return
+        }
     }
 
     private func ensure(_ path: String, _ object: JSONValue) async throws -> JSONValue {

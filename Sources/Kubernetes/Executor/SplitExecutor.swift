@@ -53,6 +53,13 @@ package final class SplitExecutor: Executor {
         await local.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
     }
 
+    package func runEnded(_ run: EndedRun) async { await pods.runEnded(run) }
+
+    /// What steps in pods note of themselves while they run.
+    package var metrics: AsyncStream<MetricSample> { pods.metrics }
+
+    package func acknowledge(_ sample: MetricSample) { pods.acknowledge(sample) }
+
     package func shutDown() async {
         await pods.shutDown()
         await local.shutDown()

@@ -59,6 +59,13 @@ package final class StepExchange: Sendable {
     private let secret: SymmetricKey
     private let launches = Mutex<[AttemptKey: Expected]>([:])
 
+    private let listener = Mutex<Listener?>(nil)
+
+    private struct Listener: Sendable {
+        var reports: PodReports
+        var progress: @Sendable (AttemptKey, String) -> Void
+    }
+
     private struct Expected: Sendable {
         let held: HeldLaunch
         var launch: Launch { held.launch }
@@ -90,6 +97,22 @@ package final class StepExchange: Sendable {
 
     func expect(_ launch: Launch, _ values: LaunchValues) {
         launches.withLock { $0[launch.key] = Expected(held: HeldLaunch(launch), values: values) }
+    }
+
+    /// What the launch may read from beyond itself; nothing for one that is not known.
+    func values(_ key: AttemptKey) -> LaunchValues { launches.withLock { $0[key]?.values } ?? LaunchValues() }
+
+    /// Ten letters and digits that change with the text, and tell nothing of it.
+    func mark(_ text: String) -> String {
+        let code = HMAC<SHA256>.authenticationCode(for: Array("value\u{0}\(text)".utf8), using: secret)
+        return code.prefix(5).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+    }
+
+    /// Who hears of what running steps say of themselves.
+    func setListener(
+        reports: PodReports, progress: @escaping @Sendable (AttemptKey, String) -> Void
+    ) {
+        listener.withLock { $0 = Listener(reports: reports, progress: progress) }
     }
 
     func forget(_ key: AttemptKey) {
@@ -150,6 +173,13 @@ package final class StepExchange: Sendable {
             case ("GET", "inputs", 4): return try input(parts[3], launch)
             case ("PUT", "outputs", 4): return try piece(request, parts[3], key)
             case ("GET", "outputs", 4): return .text(200, String(received(parts[3], key)))
+            case ("PUT", "metrics", 3): return try metrics(request, key)
+            case ("PUT", "progress", 3):
+                guard let progress = MetricsTail.progress(request.body[...]) else {
+                    return .text(400, "progress is N/M")
+                }
+                listener.withLock { $0 }?.progress(key, progress)
+                return .text(200, progress)
             case ("PUT", "result", 3):
                 try Disk.makeDirectories(directory(key))
                 try Disk.replace(directory(key) + "/result", with: request.body, durable: false)
@@ -161,6 +191,25 @@ package final class StepExchange: Sendable {
         } catch {
             return .text(500, "\(error)")
         }
+    }
+
+    private func metrics(_ request: Request, _ key: AttemptKey) throws -> Answer {
+        guard let reports = listener.withLock({ $0?.reports }) else {
+            return .text(503, "nobody takes metrics")
+        }
+        guard let size = try reports.take(request.body, at: request.offset, key) else {
+            return .text(409, "the piece begins behind the end")
+        }
+        return .text(200, String(size))
+    }
+
+    /// The content of an artifact that is one file, for those who read it here.
+    func text(of artifact: Artifact, _ launch: Launch) throws -> String {
+        let folder = "\(directory(launch.key))/\(Disk.uniqueSuffix())"
+        try Disk.makeDirectories(folder)
+        defer { Disk.removeTree(folder) }
+        try transfer(launch).load(artifact, at: folder + "/artifact")
+        return String(decoding: try Disk.read(folder + "/artifact", limitBytes: 4 << 20), as: UTF8.self)
     }
 
     /// A tar archive whose one member is `artifact`.

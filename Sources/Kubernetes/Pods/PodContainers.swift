@@ -52,6 +52,11 @@ struct PodContainers {
         return list
     }
 
+    /// The volume with models and data that steps share, where the installation has one.
+    private var cacheVolume: String? {
+        plan.settings.modelCacheClaim == nil && plan.settings.modelCachePath == nil ? nil : "martlet-models"
+    }
+
     /// Names of volumes that the manifest's containers mount.
     var mountedNames: [String] {
         let containers = plan.work.map(\.container) + template.sidecars + template.initContainers
@@ -134,7 +139,7 @@ struct PodContainers {
         if plan.settings.checkpointClaim != nil {
             values["MARTLET_CHECKPOINT_DIR"] = "\(PodRenderer.directory)-checkpoints"
         }
-        if plan.settings.modelCacheClaim != nil { values["HF_HOME"] = "\(PodRenderer.directory)-models" }
+        if cacheVolume != nil { values["HF_HOME"] = "\(PodRenderer.directory)-models" }
         let names = Set(given.compactMap { $0["name"]?.scalarText })
         let own = values.filter { !names.contains($0.key) }.sortedByKey.map { name, value -> JSONValue in
             ["name": .string(name), "value": .string(PodText.literal(value))]
@@ -169,12 +174,10 @@ struct PodContainers {
         if plan.script != nil { add(PodRenderer.scriptVolume, Self.parent(of: PodRenderer.scriptFile)) }
         if needsSharedMemory(one) { add("martlet-shm", Self.sharedMemoryPath) }
         let key = plan.launch.key.workflowUID + "/" + plan.launch.checkpointNodeID
-        for (name, _) in claims {
-            let isCheckpoints = name == "martlet-checkpoints"
-            add(
-                name, PodRenderer.directory + (isCheckpoints ? "-checkpoints" : "-models"),
-                isCheckpoints ? ["subPath": .string(key)] : [:])
+        if plan.settings.checkpointClaim != nil {
+            add("martlet-checkpoints", PodRenderer.directory + "-checkpoints", ["subPath": .string(key)])
         }
+        if let cacheVolume { add(cacheVolume, PodRenderer.directory + "-models") }
         return list
     }
 
@@ -243,6 +246,8 @@ struct PodContainers {
                 ["name": "MARTLET_STEP_URL", "value": .string(PodText.literal(url))],
                 ["name": "MARTLET_STEP_TOKEN", "value": .string(token)],
             ]
+        } else if !plan.direct.isEmpty {
+            members["env"] = .array(plan.direct.environment)
         }
         return members
     }

@@ -23,6 +23,12 @@ package enum PodNames {
         return String(name.prefix(nameLimit - mark.utf8.count)) + mark
     }
 
+    /// The name where a pod of another run has the usual one: a run of the same name in another data
+    /// directory, or one that was deleted and left its pods.
+    static func otherPod(_ launch: Launch) -> String {
+        marked(pod(launch), String(FNV1a.hash32(launch.key.workflowUID), radix: 16))
+    }
+
     /// The ConfigMap that owns what a run has in the cluster.
     package static func runObject(workflow: String, uid: String) -> String {
         limited("martlet-run-\(dnsName(workflow))", mark: FNV1a.hash32(uid), limit: labelLimit)
@@ -34,6 +40,11 @@ package enum PodNames {
     private static func limited(_ text: String, mark: UInt32, limit: Int) -> String {
         let mark = "-\(mark)"
         return String(text.prefix(limit - mark.utf8.count)) + mark
+    }
+
+    /// A name with a mark behind it, cut where it would be too long.
+    static func marked(_ name: String, _ mark: String) -> String {
+        "\(dnsName(name).prefix(nameLimit - mark.utf8.count - 1))-\(mark)"
     }
 
     /// Small letters, digits, `-` and `.`, beginning and ending with a letter or digit.

@@ -44,6 +44,8 @@ struct PodPlan {
     private(set) var sidecars: [PodContainer]
     private(set) var script: String?
     private(set) var inputs: [PodInput] = []
+    /// What the pod does by itself, since it cannot reach the server.
+    private(set) var direct = DirectArtifacts(inputs: [], outputs: [])
     /// Mounts that all members of a set have.
     private(set) var sharedMounts: [JSONValue] = []
     private(set) var retries = 0
@@ -81,6 +83,10 @@ struct PodPlan {
                 isSidecar: true)
         }
         inputs = Self.inputs(of: launch, mounts: mainMounts)
+        if settings.serverURL == nil {
+            direct = DirectArtifacts(
+                inputs: launch.inputs.artifacts, outputs: launch.template.outputs.artifacts)
+        }
         try check()
     }
 
@@ -117,11 +123,21 @@ struct PodPlan {
     }
 
     var hasOutputs: Bool { launch.capturesResult || !parameterPaths.isEmpty || !artifactPaths.isEmpty }
+    /// Whether the step is known to tell of itself while it runs: it names one of the files for that, or an
+    /// annotation says so of a program that finds them by itself.
+    var reports: Bool {
+        guard main.isWrapped else { return false }
+        return launch.annotations["martlet.dev/metrics"] == "true"
+            || template.raw.mentions(["MARTLET_METRICS_FILE", "ARGO_PROGRESS_FILE"])
+    }
+
     /// Whether a container of the step image sends outputs to the server.
-    var needsCompanion: Bool { settings.serverURL != nil && hasOutputs }
+    var needsCompanion: Bool {
+        settings.serverURL == nil ? !direct.outputs.isEmpty : hasOutputs || reports
+    }
     /// Whether the commands are wrapped: to take what they leave, to end sidecars, to keep an order.
     var needsSupervisor: Bool {
-        hasOutputs || work.count > 1 || retries > 0 || sidecars.contains(where: \.isWrapped)
+        hasOutputs || needsCompanion || work.count > 1 || retries > 0 || sidecars.contains(where: \.isWrapped)
     }
 
     // MARK: What cannot be
@@ -144,10 +160,25 @@ struct PodPlan {
                         + "\(reason); write what the image runs as `command`")
             }
         }
-        if settings.serverURL == nil, let name = inputs.first?.name ?? artifactPaths.first?.name {
+        guard settings.serverURL == nil else { return }
+        let inward = inputs.first { direct.inputs[$0.name] == nil }?.name
+        if let name = inward ?? artifactPaths.first(where: { direct.outputs[$0.name] == nil })?.name {
             throw PodProblem(
                 "artifact \"\(name)\" cannot reach the pod: nobody said where pods reach the server; start it with "
-                    + "--step-url, an address of it that the cluster's pods can reach")
+                    + "--step-url, an address of it that the cluster's pods can reach, or give the artifact an s3 "
+                    + "location with bucket and key")
+        }
+    }
+}
+
+extension JSONValue {
+    /// Whether one of the words stands in any text of the value.
+    fileprivate func mentions(_ words: [String]) -> Bool {
+        switch self {
+        case .string(let text): words.contains { text.contains($0) }
+        case .array(let elements): elements.contains { $0.mentions(words) }
+        case .object(let members): members.values.contains { $0.mentions(words) }
+        default: false
         }
     }
 }

@@ -23,7 +23,10 @@ package struct PodRenderer: Sendable {
     ///   - owner: the run's object; with it the pod is deleted.
     ///   - token: what the pod shows the server; good for this attempt only.
     /// - Throws: `PodProblem` for what cannot be a pod, or may not be one at this security level.
-    package func pod(for launch: Launch, owner: RunOwner?, token: String) throws(PodProblem) -> JSONValue {
+    ///   - hosts: nodes that it must not come to, since earlier attempts failed there.
+    package func pod(
+        for launch: Launch, owner: RunOwner?, token: String, avoiding hosts: [String] = []
+    ) throws(PodProblem) -> JSONValue {
         var launch = launch
         if case .martlet = launch.template.kind {
             launch.template = lowered(launch)
@@ -35,6 +38,7 @@ package struct PodRenderer: Sendable {
             guard let text = patch?.stringValue, !text.isEmpty else { continue }
             spec = StrategicMerge.apply(try Self.parsed(patch: text), to: spec)
         }
+        spec = HostAvoidance.spec(spec, avoiding: hosts)
         let violations = PodSecurity.violations(of: spec, level: settings.security)
         guard violations.isEmpty else {
             throw PodProblem(
@@ -78,6 +82,8 @@ package struct PodRenderer: Sendable {
         notes["workflows.argoproj.io/node-id"] = launch.key.nodeID
         notes["workflows.argoproj.io/node-name"] = launch.nodeName
         notes["kubectl.kubernetes.io/default-container"] = plan.defaultContainer
+        if let note = PodGarbage(launch.podSettings["podGC"]).note { notes[PodGarbage.annotation] = note }
+        if HostAvoidance.isWanted(launch) { notes[HostAvoidance.annotation] = launch.checkpointNodeID }
         if let source = plan.script { notes[PodMarks.script] = source }
         let size = notes.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
         guard size <= Self.annotationLimitBytes else {

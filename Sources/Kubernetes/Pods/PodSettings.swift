@@ -28,6 +28,9 @@ package struct PodSettings: Sendable, Hashable {
     package var checkpointClaim: String?
     /// A claim with models and data that steps share; its mount is the steps' HF_HOME.
     package var modelCacheClaim: String?
+    /// The same on each node's own disk, a directory that pods may write to; needs `privileged`, as all
+    /// volumes of the host do.
+    package var modelCachePath: String?
     /// What the containers of the step image ask for.
     package var stepRequests: [String: String] = ["cpu": "10m", "memory": "64Mi"]
 

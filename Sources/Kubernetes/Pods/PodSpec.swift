@@ -33,6 +33,8 @@ struct PodSpec {
             if spec["priorityClassName"] == nil {
                 spec["priorityClassName"] = present(general["podPriorityClassName"])
             }
+            spec["resources"] = (present(own["podResources"]) ?? present(general["podResources"])).map(
+                RunObjects.quantities(ofResources:))
             spec["automountServiceAccountToken"] =
                 present(own["automountServiceAccountToken"]) ?? present(
                     general["automountServiceAccountToken"])
@@ -101,6 +103,13 @@ struct PodSpec {
         }
         for (name, claim) in containers.claims {
             add(["name": .string(name), "persistentVolumeClaim": ["claimName": .string(claim)]])
+        }
+        if let path = plan.settings.modelCachePath {
+            // Where there is a claim, too, its volume has the name already.
+            add([
+                "name": "martlet-models",
+                "hostPath": ["path": .string(path), "type": "DirectoryOrCreate"],
+            ])
         }
         for template in plan.launch.volumeClaimTemplates {
             guard let name = Fields(template["metadata"]).text("name") else { continue }

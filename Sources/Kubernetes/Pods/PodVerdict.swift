@@ -73,6 +73,14 @@ package struct PodVerdict: Sendable {
         self.deadlineMessage = deadlineMessage
     }
 
+    /// When the last of the pod's containers ended; nil while one may run.
+    static func endOfWork(_ pod: JSONValue) -> Timestamp? {
+        let verdict = PodVerdict(pod, work: [], deadlineMessage: "")
+        let states = verdict.containers("containerStatuses")
+        guard !states.isEmpty, states.allSatisfy({ $0.ended != nil }) else { return nil }
+        return states.map(\.finishedAt).filter { $0.nanoseconds < .max }.max()
+    }
+
     /// - Parameter isGone: whether the object is no longer there.
     package func standing(isGone: Bool = false) -> PodStanding {
         let phase = status.string("phase") ?? "Pending"

@@ -33,7 +33,9 @@ package enum RunObjects {
             ]
             let own = fields.textMap("labels").mapValues(JSONValue.string)
             metadata["labels"] = PodSecurity.merged(.object(own), labels(workflow, uid, settings))
-            metadata["annotations"] = fields["annotations"]
+            var notes = fields["annotations"]?.objectValue ?? [:]
+            notes[PodMarks.runID] = .string(uid)
+            metadata["annotations"] = .object(notes)
             if let owner { metadata["ownerReferences"] = [owner.reference] }
             return [
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": .object(metadata),
@@ -49,13 +51,36 @@ package enum RunObjects {
     /// Sizes are text in Kubernetes' schema.
     private static func quantities(_ spec: JSONValue?) -> JSONValue {
         guard var members = spec?.objectValue else { return spec ?? [:] }
-        if var resources = members["resources"]?.objectValue {
-            for (name, table) in resources {
-                guard let table = table.objectValue else { continue }
-                resources[name] = .object(table.mapValues { $0.scalarText.map(JSONValue.string) ?? $0 })
-            }
-            members["resources"] = .object(resources)
-        }
+        members["resources"] = members["resources"].map(quantities(ofResources:))
         return .object(members)
+    }
+
+    static func quantities(ofResources json: JSONValue) -> JSONValue {
+        guard let resources = json.objectValue else { return json }
+        return .object(
+            resources.mapValues { table in
+                guard let table = table.objectValue else { return table }
+                return .object(table.mapValues { $0.scalarText.map(JSONValue.string) ?? $0 })
+            })
+    }
+
+    /// `podDisruptionBudget` over all pods of the run; nil where the workflow has none.
+    package static func disruptionBudget(
+        _ podSettings: JSONValue, workflow: String, uid: String, namespace: String, owner: RunOwner?,
+        settings: PodSettings
+    ) -> JSONValue? {
+        guard var spec = podSettings["podDisruptionBudget"]?.objectValue, !spec.isEmpty else { return nil }
+        if spec["selector"] == nil {
+            spec["selector"] = ["matchLabels": [PodMarks.runID: .string(PodNames.label(uid))]]
+        }
+        var metadata: [String: JSONValue] = [
+            "name": .string(PodNames.runObject(workflow: workflow, uid: uid)),
+            "namespace": .string(namespace), "labels": labels(workflow, uid, settings),
+        ]
+        if let owner { metadata["ownerReferences"] = [owner.reference] }
+        return [
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": .object(metadata),
+            "spec": .object(spec),
+        ]
     }
 }

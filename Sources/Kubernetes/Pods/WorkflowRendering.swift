@@ -42,6 +42,11 @@ package struct WorkflowRendering: Sendable {
         let claims = spec.volumeClaimTemplates
         objects += RunObjects.claims(
             claims, workflow: name, uid: uid, namespace: place, owner: owner, settings: settings)
+        if let budget = RunObjects.disruptionBudget(
+            general, workflow: name, uid: uid, namespace: place, owner: owner, settings: settings)
+        {
+            objects.append(budget)
+        }
         for (template, defaults) in Self.templates(of: spec, catalog) {
             var launch = Self.launch(
                 template, defaults: defaults, workflow: name, namespace: place, scope: scope)
@@ -58,7 +63,7 @@ package struct WorkflowRendering: Sendable {
         case .steps, .dag, .suspend, .missing: return
         case .http, .data:
             notes.append("template \"\(launch.template.name)\" runs in the server, without a pod")
-        case .resource: notes.append("template \"\(launch.template.name)\" makes the object of its manifest")
+        case .resource(let json): add(resource: json, of: launch)
         case .plugin: problems.append("template \"\(launch.template.name)\": executor plugins cannot be run")
         case .container, .script, .containerSet, .martlet:
             do {
@@ -67,6 +72,24 @@ package struct WorkflowRendering: Sendable {
             } catch {
                 problems.append("template \"\(launch.template.name)\": \(error)")
             }
+        }
+    }
+
+    private mutating func add(resource json: JSONValue, of launch: Launch) {
+        let name = launch.template.name
+        if Fields(json)["manifestFrom"] != nil {
+            notes.append("template \"\(name)\" takes its object from an artifact, which only a run has")
+            return
+        }
+        do {
+            let text = Fields(json)["manifest"].map { $0.stringValue ?? $0.compactText }
+            let resource = try ResourceTemplate(json, manifest: text)
+            notes.append("template \"\(name)\": the server does \(resource.action.rawValue), without a pod")
+            if [.create, .apply, .replace].contains(resource.action), let object = resource.manifest {
+                objects.append(object)
+            }
+        } catch {
+            problems.append("template \"\(name)\": \(error)")
         }
     }
 

@@ -26,11 +26,18 @@ package struct StepCompanion: Sendable {
     let directory: String
     let url: String
     let token: String
+    private let direct: DirectTransfer?
 
-    package init(directory: String, url: String, token: String) {
+    /// - Parameter variable: looks a variable of the environment up, for artifacts that do not go by the
+    ///   server.
+    package init(
+        directory: String, url: String, token: String,
+        variable: @escaping @Sendable (String) -> String? = { _ in nil }
+    ) throws {
         self.directory = directory
         self.url = url
         self.token = token
+        direct = try DirectTransfer(directory: directory, variable: variable)
     }
 
     /// What went wrong for good.
@@ -76,6 +83,11 @@ package struct StepCompanion: Sendable {
         let packed = "\(directory)/inputs/.\(Disk.uniqueSuffix())"
         defer { Disk.removeTree(packed) }
         defer { Disk.removeTree(packed + ".d") }
+        if let direct, direct.hasInput(name) {
+            try Disk.makeDirectories(packed + ".d")
+            try direct.load(name, to: packed + ".d/artifact")
+            return try lay(packed + ".d/artifact", at: path)
+        }
         try untilAnswered("fetch artifact \(name)") {
             let file = open(packed, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
             guard file >= 0 else { throw ArtifactError(errno: errno, path: packed, while: "create") }
@@ -85,11 +97,15 @@ package struct StepCompanion: Sendable {
         try Disk.makeDirectories(packed + ".d")
         try CommandRun(["tar", "-xf", packed, "-C", packed + ".d", "--no-same-owner"]).check(
             path: name, action: "unpack")
+        try lay(packed + ".d/artifact", at: path)
+    }
+
+    private func lay(_ source: String, at path: String) throws {
         try Disk.makeDirectories(Disk.parent(of: path), mode: 0o777)
         // A volume that is kept may still have what an earlier step got there.
         Disk.removeTree(path)
-        if rename(packed + ".d/artifact", path) == 0 { return }
-        try CommandRun(["cp", "-a", packed + ".d/artifact", path]).check(
+        if rename(source, path) == 0 { return }
+        try CommandRun(["cp", "-a", source, path]).check(
             path: path, action: "lay the artifact")
     }
 
@@ -98,20 +114,40 @@ package struct StepCompanion: Sendable {
     /// Waits for the end of `main`, sends what it left, and lets it go.
     package func save(main: String) throws {
         let own = "\(directory)/run/\(main)"
+        var report = LiveReport()
+        var round = 0
         while !Disk.exists(own + "/exit") {
             // The kubelet ends sidecars after main: it was killed, and there is nothing to take.
             if EndRequest.wasMade { return }
             usleep(50_000)
+            round += 1
+            if round % Self.reportRounds == 0 { tell(&report) }
         }
+        try finish(&report)
         var result: [String: JSONValue] = ["complete": true]
         var failures: [String: JSONValue] = [:]
+        var sent: [String: JSONValue] = [:]
         for name in (Disk.list(own + "/artifacts") ?? []).sorted() {
             if name.hasSuffix(".failed") {
                 let text = (try? Disk.read("\(own)/artifacts/\(name)", limitBytes: 4096)) ?? []
                 failures[String(name.dropLast(7))] = .string(String(decoding: text, as: UTF8.self))
             } else if failures[name] == nil {
-                do { try send(name, from: own + "/artifacts") } catch { failures[name] = .string("\(error)") }
+                do {
+                    if try direct?.save(name, from: "\(own)/artifacts/\(name)") == true {
+                        sent[name] = true
+                    } else {
+                        try send(name, from: own + "/artifacts")
+                    }
+                } catch {
+                    failures[name] = .string("\(error)")
+                }
             }
+        }
+        guard !url.isEmpty else {
+            // The supervisor says it in the termination message, which is all that comes out of the pod.
+            let said: JSONValue = ["artifacts": .object(sent), "failures": .object(failures)]
+            return try Disk.replace(
+                "\(directory)/run/saved", with: Array(said.compactText.utf8), durable: false)
         }
         var parameters: [String: JSONValue] = [:]
         for name in (Disk.list(own + "/parameters") ?? []).sorted() {
@@ -131,6 +167,65 @@ package struct StepCompanion: Sendable {
         let body = Array(JSONValue.object(result).compactText.utf8)
         try untilAnswered("send the result") { try exchange("PUT", "result", body: .bytes(body)) }
         try Disk.write([], to: "\(directory)/run/saved")
+    }
+
+    // MARK: Meanwhile
+
+    /// What the server knows of the step's metrics and progress.
+    private struct LiveReport {
+        var metricsBytes = 0
+        var progress = ""
+    }
+
+    /// Looks at metrics and progress are a second apart.
+    private static let reportRounds = 20
+    private static let reportTimeout = Duration.seconds(10)
+
+    /// Sends what is new, once: what does not arrive goes with the next look.
+    private func tell(_ report: inout LiveReport) {
+        if let text = newProgress(report),
+            (try? exchange("PUT", "progress", body: .bytes(Array(text.utf8)), timeout: Self.reportTimeout)) == 200
+        {
+            report.progress = text
+        }
+        while let piece = newMetrics(report) {
+            let place = "metrics?offset=\(report.metricsBytes)"
+            let status = try? exchange("PUT", place, body: .bytes(piece), timeout: Self.reportTimeout)
+            guard status == 200 else { return }
+            report.metricsBytes += piece.count
+        }
+    }
+
+    /// The rest, which must arrive before the step is over.
+    private func finish(_ report: inout LiveReport) throws {
+        if let text = newProgress(report) {
+            report.progress = text
+            try untilAnswered("send the progress") {
+                try exchange("PUT", "progress", body: .bytes(Array(text.utf8)))
+            }
+        }
+        while let piece = newMetrics(report) {
+            let place = "metrics?offset=\(report.metricsBytes)"
+            try untilAnswered("send metrics") { try exchange("PUT", place, body: .bytes(piece)) }
+            report.metricsBytes += piece.count
+        }
+    }
+
+    private func newProgress(_ report: LiveReport) -> String? {
+        guard let bytes = try? Disk.read(directory + "/progress", limitBytes: 4096),
+            let text = MetricsTail.progress(bytes[...]), text != report.progress
+        else { return nil }
+        return text
+    }
+
+    private func newMetrics(_ report: LiveReport) -> [UInt8]? {
+        let path = directory + "/metrics.jsonl"
+        guard let size = Disk.status(path)?.sizeBytes, size > report.metricsBytes else { return nil }
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        let count = min(Self.pieceBytes, size - report.metricsBytes)
+        return try? piece(file, at: report.metricsBytes, count: count, path)
     }
 
     private func send(_ name: String, from folder: String) throws {
@@ -167,7 +262,8 @@ package struct StepCompanion: Sendable {
     // MARK: The server
 
     private func exchange(
-        _ method: String, _ place: String, body: HTTPExchange.Body = .none, output: Int32 = -1
+        _ method: String, _ place: String, body: HTTPExchange.Body = .none, output: Int32 = -1,
+        timeout: Duration? = nil
     ) throws -> Int {
         var exchange = HTTPExchange(url: "\(url)/steps/v1/\(place)")
         exchange.method = method
@@ -175,6 +271,7 @@ package struct StepCompanion: Sendable {
             "Authorization: Bearer \(token)", "Content-Type: application/octet-stream", "Expect:",
         ]
         exchange.body = body
+        if let timeout { exchange.timeout = timeout }
         exchange.followsRedirects = false
         var sink = output
         if output < 0 { sink = open("/dev/null", O_WRONLY | O_CLOEXEC) }

@@ -46,7 +46,7 @@ extension ValidationContext {
     private func checkResource(
         _ resource: JSONValue, of template: Template, at path: FieldPath, into findings: inout Findings
     ) {
-        if options.target == .local {
+        if options.target == .local, !options.mayHaveCluster {
             findings.error(
                 "resource templates need Kubernetes, and this workflow is to run on this machine", at: path,
                 remedy:

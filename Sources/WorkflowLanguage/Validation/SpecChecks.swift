@@ -144,6 +144,17 @@ extension ValidationContext {
     }
 
     private func checkGarbageCollection(of spec: WorkflowSpec, into findings: inout Findings) {
+        if !Fields(spec.raw).list("executorPlugins").isEmpty, options.target != .argo {
+            findings.error(
+                "executorPlugins cannot run here: there are no executor plugins", at: specPath["executorPlugins"],
+                remedy: "do the work in a container or script template")
+        }
+        if Fields(spec.raw)["artifactRepositoryRef"] != nil, options.target != .argo {
+            findings.warning(
+                "artifactRepositoryRef has no effect: artifacts with only a key lie in Martlet's own store",
+                at: specPath["artifactRepositoryRef"],
+                remedy: "name the bucket at the artifacts that are to lie elsewhere")
+        }
         checkGarbageCollection(
             spec.artifactGCStrategy, at: specPath["artifactGC"]["strategy"], into: &findings)
         let strategies = [

@@ -18,6 +18,9 @@ package struct ValidationOptions: Sendable {
     package var allowMissingImage = true
     /// Where the workflow is to run.
     package var target: Target
+    /// Whether `resource` templates pass though the target is `local`: a server that is asked later may have a
+    /// cluster.
+    package var mayHaveCluster = false
     /// Images that the settings map to a root directory or a command: their containers need no `command`.
     package var mappedImages: Set<String> = []
     /// Whether each argument of a Workflow needs a value: true once values were given on the command line and

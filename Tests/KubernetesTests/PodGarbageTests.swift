@@ -1,0 +1,136 @@
+// `podGC` on a cluster: which pods go, and when.
+
+import Artifacts
+import Executors
+import FakeCluster
+import Scheduling
+import Testing
+import Text
+import WorkflowLanguage
+
+@testable import Kubernetes
+
+@Suite("Pods that have done their work", .timeLimit(.minutes(5)))
+struct PodGarbageTests {
+    private static let template: JSONValue = [
+        "name": "step", "container": ["image": "busybox", "command": ["true"]],
+    ]
+
+    private static func launch(_ podGC: JSONValue, labels: [String: String] = [:]) -> Launch {
+        var launch = PodRendererTests.launch(template)
+        launch.podSettings = ["podGC": podGC]
+        launch.labels = labels
+        return launch
+    }
+
+    @Test(
+        "A label selector takes what Kubernetes' own would",
+        arguments: [
+            ([:], true), (["matchLabels": ["a": "1"]], true), (["matchLabels": ["a": "2"]], false),
+            (["matchExpressions": [["key": "a", "operator": "In", "values": ["1", "2"]]]], true),
+            (["matchExpressions": [["key": "a", "operator": "NotIn", "values": ["1"]]]], false),
+            (["matchExpressions": [["key": "b", "operator": "NotIn", "values": ["1"]]]], true),
+            (["matchExpressions": [["key": "b", "operator": "Exists"]]], false),
+            (["matchExpressions": [["key": "b", "operator": "DoesNotExist"]]], true),
+            (["matchExpressions": [["key": "a", "operator": "Like"]]], false),
+        ] as [(JSONValue, Bool)])
+    func selectors(selector: JSONValue, isSelected: Bool) {
+        #expect(ObjectSelector(selector).matches(["a": "1"]) == isSelected)
+    }
+
+    @Test("Delays are Go durations or seconds, and a plain strategy leaves no note at the pod")
+    func notes() {
+        #expect(PodGarbage(["deleteDelayDuration": "90s"]).delay == .seconds(90))
+        #expect(PodGarbage(["deleteDelayDuration": 5]).delay == .seconds(5))
+        #expect(PodGarbage(["strategy": "OnPodCompletion"]).note == nil)
+        let note = PodGarbage(["strategy": "OnPodSuccess", "deleteDelayDuration": "1m"]).note
+        #expect(note == #"{"deleteDelayDuration":"1m"}"#)
+    }
+
+    private func runToEnd(_ world: ExecutorWorld, _ launch: Launch) async throws {
+        var reports = world.executor.reports.makeAsyncIterator()
+        await world.executor.launch(launch, values: LaunchValues())
+        try await until { world.podNames.contains("w-step-1") }
+        try world.setStatus("w-step-1", ExecutorWorld.succeeded)
+        _ = await KubernetesExecutor.next(&reports) { $0.outcome != nil }
+    }
+
+    private func until(_ holds: () -> Bool) async throws {
+        for _ in 0..<6000 where !holds() { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(holds())
+    }
+
+    @Test("Without a delay the pod goes at once, though the process ends right after")
+    func atOnce() async throws {
+        let world = try ExecutorWorld()
+        let launch = Self.launch(["strategy": "OnPodCompletion"])
+        try await runToEnd(world, launch)
+        await world.executor.removeWorkingFiles(workflowUID: "u-1", nodeID: launch.key.nodeID)
+        await world.executor.shutDown()
+        #expect(world.podNames.isEmpty)
+        await world.close()
+    }
+
+    @Test("Pods that the selector does not take stay")
+    func selected() async throws {
+        let world = try ExecutorWorld()
+        let launch = Self.launch(
+            ["strategy": "OnPodCompletion", "labelSelector": ["matchLabels": ["keep": "no"]]],
+            labels: ["keep": "yes"])
+        try await runToEnd(world, launch)
+        await world.executor.removeWorkingFiles(workflowUID: "u-1", nodeID: launch.key.nodeID)
+        await world.executor.shutDown()
+        #expect(world.podNames == ["w-step-1"])
+        await world.close()
+    }
+
+    @Test("A delay is kept, also by a server that began after the pod had ended")
+    func delayed() async throws {
+        let world = try ExecutorWorld()
+        let launch = Self.launch(["strategy": "OnPodCompletion", "deleteDelayDuration": "60s"])
+        try await runToEnd(world, launch)
+        await world.executor.removeWorkingFiles(workflowUID: "u-1", nodeID: launch.key.nodeID)
+        await world.executor.shutDown()
+        #expect(world.podNames == ["w-step-1"])
+        let notes = try world.server.objects.get(ExecutorWorld.place("w-step-1"))["metadata"]?["annotations"]
+        #expect(notes?[PodGarbage.dueAnnotation] != nil)
+        // The next server learns of it when it looks at the namespace for another step.
+        let next = try world.restarted()
+        var other = Self.launch([:])
+        other.key.nodeID = "w-2"
+        other.podName = "w-step-2"
+        await next.launch(other, values: LaunchValues())
+        try await until { world.podNames.contains("w-step-2") }
+        #expect(world.podNames.contains("w-step-1"))
+        world.clock.advance(.seconds(61))
+        try await until { !world.podNames.contains("w-step-1") }
+        await next.shutDown()
+        await world.close()
+    }
+
+    @Test(
+        "Claims of a run go when volumeClaimGC says so",
+        arguments: [
+            (nil, Phase.succeeded, true), (nil, .failed, false), ("OnWorkflowCompletion", .failed, true),
+            ("OnWorkflowSuccess", .failed, false),
+        ] as [(String?, Phase, Bool)])
+    func claims(strategy: String?, phase: Phase, isGone: Bool) async throws {
+        let world = try ExecutorWorld()
+        var spec: [String: JSONValue] = [
+            "volumeClaimTemplates": [["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]]
+        ]
+        if let strategy { spec["volumeClaimGC"] = ["strategy": .string(strategy)] }
+        var launch = Self.launch([:])
+        launch.volumeClaimTemplates = spec["volumeClaimTemplates"]?.arrayValue ?? []
+        try await runToEnd(world, launch)
+        let place = ObjectPlace(resource: "persistentvolumeclaims", namespace: "ml")
+        #expect(world.server.objects.list(place, labels: LabelTerms("")).items.count == 1)
+        await world.executor.runEnded(
+            EndedRun(
+                workflowUID: "u-1", workflowName: "w", namespace: "ml", phase: phase,
+                spec: WorkflowSpec(.object(spec))))
+        await world.executor.shutDown()
+        #expect(world.server.objects.list(place, labels: LabelTerms("")).items.isEmpty == isGone)
+        await world.close()
+    }
+}
