@@ -27,8 +27,9 @@ extension RoleScenarios {
         var reports = groups.reports.makeAsyncIterator()
         await groups.launch(launch, values: LaunchValues())
         let jobs = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml")
-        func count(_ place: ObjectPlace) -> Int {
-            world.server.objects.list(place, labels: LabelTerms("")).items.count
+        let server = world.server
+        @Sendable func count(_ place: ObjectPlace) -> Int {
+            server.objects.list(place, labels: LabelTerms("")).items.count
         }
         await world.server.objects.wait { count(jobs) == 1 }
         controller.step()
