@@ -45,6 +45,7 @@ extension MartletRoutes {
                 summary: "Tells again who could not be told of a run's end."
             ) { reader in
                 let uid = try await summary(reader, .editor).uid
+                _ = try await reader.body()
                 let count = try await context.store.retryNotifications(of: uid, at: context.now())
                 return .json(["retried": .int(count)])
             },
