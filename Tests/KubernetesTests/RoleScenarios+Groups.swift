@@ -27,7 +27,7 @@ extension RoleScenarios {
         var reports = groups.reports.makeAsyncIterator()
         await groups.launch(launch, values: LaunchValues())
         let jobs = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml")
-        func count(_ place: ObjectPlace) -> Int {
+        @Sendable func count(_ place: ObjectPlace) -> Int {
             world.server.objects.list(place, labels: LabelTerms("")).items.count
         }
         await world.server.objects.wait { count(jobs) == 1 }
