@@ -103,8 +103,11 @@ extension WorkflowRoutes {
         let (content, slot) = try await RemoteReading.find(
             artifact, path: address.path, namespace: row.namespace, context)
         let last = address.path.split(separator: "/").last.map(String.init)
+        var isDirectory = false
+        if case .directory = content { isDirectory = true }
         let reply = ArtifactReply(
-            call: call, name: last ?? Self.fileName(of: artifact), isInline: address.isBrowsed)
+            call: call, name: last ?? Self.fileName(of: artifact, isDirectory: isDirectory),
+            isInline: address.isBrowsed)
         switch content {
         case .file(let source, let tag, let bytes): return reply.file(source, tag: tag, bytes: bytes, slot)
         case .text(let bytes): return reply.text(bytes)
@@ -127,9 +130,11 @@ extension WorkflowRoutes {
 
     /// The file's own name, since that has an ending; the artifact's name where the manifest gives no path. What lies on
     /// another server may be packed there: the name that it has there says so.
-    private static func fileName(of artifact: Artifact) -> String {
+    private static func fileName(of artifact: Artifact, isDirectory: Bool) -> String {
         var name = (artifact.path ?? "").split(separator: "/").last.map(String.init) ?? ""
-        if let remote = try? RemoteArtifact(artifact), name.isEmpty || remote.fileName.contains(".") {
+        if !isDirectory, let remote = try? RemoteArtifact(artifact),
+            name.isEmpty || remote.fileName.contains(".")
+        {
             name = remote.fileName
         }
         return name.isEmpty ? (artifact.name.isEmpty ? "artifact" : artifact.name) : name

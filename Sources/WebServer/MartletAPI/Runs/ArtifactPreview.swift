@@ -26,7 +26,8 @@ enum ArtifactPreview {
         }
         guard let text = text(bytes, isCut: bytes.count < size) else { return shown("binary") }
         members["text"] = .string(text)
-        let name = (place.path.isEmpty ? place.name : place.path).lowercased()
+        let own = place.fileName.isEmpty ? place.name : place.fileName
+        let name = (place.path.isEmpty ? own : place.path).lowercased()
         if let table = table(text, name: name, isCut: bytes.count < size) {
             members["table"] = table
             return shown("table")

@@ -16,6 +16,8 @@ struct ArtifactPlace: Sendable {
     var isInput: Bool
     /// In a directory; empty for the artifact itself.
     var path: String
+    /// What a step calls the artifact's file, whose ending says what it is; empty for its name.
+    var fileName = ""
 
     /// Where the bytes are.
     var url: String {

@@ -61,7 +61,8 @@ extension MartletRoutes {
             artifact, path: path, namespace: view.summary.namespace, context)
         let place = ArtifactPlace(
             namespace: view.summary.namespace, run: view.summary.name, uid: view.summary.uid, node: node.id,
-            name: name, isInput: isInput, path: path)
+            name: name, isInput: isInput, path: path,
+            fileName: artifact.path?.split(separator: "/").last.map(String.init) ?? "")
         let work: @Sendable () throws -> JSONValue = { try ArtifactShelf.preview(content, place) }
         defer { withExtendedLifetime(slot) {} }
         return .json(try await RemoteReading.read(isRemote: slot != nil, artifact, work))
