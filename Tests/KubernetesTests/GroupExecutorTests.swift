@@ -53,7 +53,10 @@ struct GroupExecutorTests {
     private func pods(_ world: ExecutorWorld, _ count: Int, job: String = "w-step-1") async throws -> [String]
     {
         for _ in 0..<6000 {
-            let names = world.podNames.filter { $0.hasPrefix(job + "-") }
+            // Rank and drawn letters follow the Job's name; another Job's name may begin with this one's.
+            let names = world.podNames.filter { name in
+                name.hasPrefix(job + "-") && name.dropFirst(job.count + 1).split(separator: "-").count == 2
+            }
             if names.count == count { return names.sorted() }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -294,7 +297,7 @@ struct GroupExecutorTests {
             // Nothing fails before all lines have come, which they do while the pods run.
             tasks.addTask {
                 while log.lines().count < 9 { try await Task.sleep(for: .milliseconds(10)) }
-                for uid in Disk.list(world.directory + "/pods") ?? [] {
+                for uid in Disk.list(world.directory + "/pods") ?? [] where !uid.hasPrefix(".") {
                     try Disk.write([], to: "\(world.directory)/pods/\(uid)/volumes/gate/go")
                 }
             }

@@ -20,13 +20,14 @@ extension RoleScenarios {
         let launch = GroupRendererTests.launch(GroupRendererTests.template())
         let group = try #require(try NodeGroup(launch.template))
         // Made by an earlier life of the server.
-        let (service, _) = try GroupRenderer(PodSettings(stepImage: "x")).objects(
+        let (service, job) = try GroupRenderer(PodSettings(stepImage: "x")).objects(
             for: launch, group: group, owner: nil, token: "")
         let services = ObjectPlace(resource: "services", namespace: "ml")
         _ = try world.server.objects.create(services, service)
+        let jobs = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml")
+        _ = try world.server.objects.create(jobs, job)
         var reports = groups.reports.makeAsyncIterator()
         await groups.launch(launch, values: LaunchValues())
-        let jobs = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml")
         let server = world.server
         @Sendable func count(_ place: ObjectPlace) -> Int {
             server.objects.list(place, labels: LabelTerms("")).items.count

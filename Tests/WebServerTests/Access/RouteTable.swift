@@ -37,6 +37,7 @@ enum RouteTable {
         GET | /api/martlet/v1/runs/{uid}/manifest | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/metrics | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node} | run viewer | reads
+        GET | /api/martlet/v1/runs/{uid}/nodes/{node}/why | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/artifacts/{name}/preview | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/log | run viewer | reads
         GET | /api/martlet/v1/runs/{uid}/nodes/{node}/log/lines | run viewer | reads

@@ -111,7 +111,7 @@ final class ServiceHarness: Sendable {
     func call(
         _ method: String, _ target: String, body: [UInt8]? = nil, headers: [String: String] = [:],
         token: String? = nil, peer: String = "127.0.0.1", leavesAtOnce: Bool = false,
-        stopWhen: @escaping @Sendable (String) -> Bool = { _ in false }
+        stopWhen: (@Sendable (String) -> Bool)? = nil
     ) async throws -> HarnessAnswer {
         let watch = ConnectionWatch()
         let call = request(
@@ -143,7 +143,7 @@ final class ServiceHarness: Sendable {
 
     private static func answer(
         _ reply: HTTPReply, _ watch: ConnectionWatch, _ leavesAtOnce: Bool,
-        _ stopWhen: @escaping @Sendable (String) -> Bool
+        _ stopWhen: (@Sendable (String) -> Bool)?
     ) async throws -> HarnessAnswer {
         let headers = Dictionary(
             reply.headers.map { ($0.name.lowercased(), $0.value) }, uniquingKeysWith: { $1 })
@@ -187,16 +187,16 @@ private final class GatheringSink: ReplySink {
     private(set) var bytes: [UInt8] = []
     private(set) var isStopped = false
     private let watch: ConnectionWatch
-    private let stopWhen: @Sendable (String) -> Bool
+    private let stopWhen: (@Sendable (String) -> Bool)?
 
-    init(_ watch: ConnectionWatch, _ stopWhen: @escaping @Sendable (String) -> Bool) {
+    init(_ watch: ConnectionWatch, _ stopWhen: (@Sendable (String) -> Bool)?) {
         self.watch = watch
         self.stopWhen = stopWhen
     }
 
     func write(_ more: [UInt8]) async throws {
         bytes += more
-        guard !isStopped, stopWhen(String(decoding: bytes, as: UTF8.self)) else { return }
+        guard !isStopped, let stopWhen, stopWhen(String(decoding: bytes, as: UTF8.self)) else { return }
         isStopped = true
         watch.markGone()
     }
