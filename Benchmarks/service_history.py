@@ -16,7 +16,8 @@ def copy_runs(data_directory, count, days=30):
         table: [dict(zip(names, row)) for row in database.execute(
             f"SELECT * FROM {table} WHERE workflow = ?", [old["id"]])]
         for table, names in columns.items() if "workflow" in names and table != "workflows"}
-    top = database.execute("SELECT max(value) FROM counters WHERE name = 'resource_version'").fetchone()[0] or 0
+    counters = "('resource_version', 'run_revision')"
+    top = database.execute(f"SELECT max(value) FROM counters WHERE name IN {counters}").fetchone()[0] or 0
     step = days * 86_400 * 1_000_000_000 // max(1, count)
     database.execute("BEGIN")
     for number in range(count):
@@ -48,7 +49,8 @@ def copy_runs(data_directory, count, days=30):
                     if isinstance(copied.get(key), int):
                         copied[key] -= shift
                 insert(database, table, copied)
-    database.execute("UPDATE counters SET value = ? WHERE name = 'resource_version'", [top + count + 1])
+        database.execute("INSERT INTO workflow_names (rowid, name) VALUES (?, ?)", [row["id"], row["name"]])
+    database.execute(f"UPDATE counters SET value = ? WHERE name IN {counters}", [top + count + 1])
     database.execute("COMMIT")
     database.execute("ANALYZE")
     database.close()
