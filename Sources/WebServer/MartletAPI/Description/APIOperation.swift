@@ -86,7 +86,7 @@ struct APIReader: Sendable {
         case .number: return Double(text).map(JSONValue.double) ?? .string(text)
         case .list(let element, _):
             // Empty parts count, as the document's readers count them; `list` leaves them out.
-            let parts = text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false)
+            let parts = text.split(separator: ",", omittingEmptySubsequences: false)
             return .array(parts.map { value(String($0), element) })
         default: return .string(text)
         }

@@ -100,6 +100,9 @@ enum OpenAPIDocument {
         if parameter.isRepeated {
             members["schema"] = ["type": "array", "items": .object(schema), "maxItems": 100]
         } else if case .list = parameter.schema {
+            // Nothing between the name and the next is one empty part.
+            schema["minItems"] = 1
+            members["schema"] = .object(schema)
             (members["style"], members["explode"]) = ("form", false)
         }
         return .object(members)
