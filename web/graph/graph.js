@@ -1,4 +1,4 @@
-// The graph of a run on a canvas: only what is seen is drawn, so that thousands of nodes cost what a screenful does.
+// The graph of a run on a canvas: only what is seen is drawn, however many nodes there are.
 // The tree tab has the same for readers who cannot see it.
 
 import { fraction, seconds, span } from "../lib/format.js";
@@ -61,7 +61,7 @@ class Graph extends View {
     this.font = style.getPropertyValue("--font");
   }
 
-  /** Builds the graph anew; lays it out only if its shape changed, and then keeps what is in view where it was. */
+  /** Lays the graph out only if its shape changed, and then keeps what is in view where it was. */
   build() {
     const { nodes } = this.state;
     if (this.built === nodes && this.builtFolded === this.folded) return;
@@ -105,7 +105,7 @@ class Graph extends View {
     if (all || k > 0.68) {
       this.camera = { k, x: (plan.width - width / k) / 2, y: (plan.height - height / k) / 2 };
     } else {
-      // Too much to read at once: begin where something happens, the minimap shows the rest.
+      // Too much to read at once: begin where something happens.
       const { vertices } = this.graph;
       const want = (phase) => vertices.find((vertex) => vertex.phase === phase && vertex.id !== this.grouping.root);
       const index = this.at.get((this.state.selected && vertices[this.at.get(this.state.selected)] || want("Failed") || want("Running") || vertices[0])?.id) ?? 0;
@@ -288,7 +288,7 @@ class Graph extends View {
     });
     this.drawMinimap(ratio);
     this.dataset.drawn = this.graph.vertices.length;
-    // The arc of what runs turns a few times a second, while it is seen and the reader has nothing against motion.
+    // The arc of what runs turns a few times a second, while it is seen and motion is welcome.
     clearTimeout(this.turning);
     if (moving && !matchMedia("(prefers-reduced-motion: reduce)").matches && !document.hidden) this.turning = setTimeout(() => this.update(), 80);
   }
@@ -409,7 +409,7 @@ class Graph extends View {
     return this.names.get(key);
   }
 
-  /** The minimap's picture is drawn once a change; moving the view only moves its frame. */
+  /** The minimap is drawn once a change; moving the view only moves its frame. */
   drawMinimap(ratio) {
     const { minimap, plan, camera } = this;
     if (!minimap?.isConnected || this.graph.vertices.length < MINIMAP) return;

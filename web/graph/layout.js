@@ -10,7 +10,7 @@ const DUMMIES = 40_000; // points that long edges may be led around nodes by; be
 export function layout(vertices, edges, size = SIZE) {
   const count = vertices.length;
   const { layer, kept } = layersOf(count, edges);
-  // Dummy points stand for long edges in the layers between, so that these keep a lane of their own.
+  // Dummy points stand for long edges in the layers between.
   const spots = Array.from({ length: count }, (_, index) => ({ layer: layer[index], real: true, height: vertices[index].dot ? size.dot : size.height }));
   const into = spots.map(() => []);
   const out = spots.map(() => []);

@@ -49,7 +49,7 @@ export function groups(nodes) {
   return { byId, parent, members, loops, root };
 }
 
-/** Which groups are folded when a run is opened: long loops, and templates too where there is much. */
+/** Which groups are folded at first: long loops, and templates too where there is much. */
 export function foldedAtFirst(nodes, { members, byId, loops }) {
   const folded = new Set();
   for (const [key, list] of members) {

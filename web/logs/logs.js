@@ -20,9 +20,9 @@ const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 class Log extends View {
   pages = new Pages((from, count, signal) => api.get(`${this.base}/lines`, { from, count, attempt: this.state.attempt }, signal), () => this.update(), (error) => this.trouble(error));
-  parts = []; // answers with lines of all nodes, one behind the other
+  parts = []; // answers with lines of all nodes
   merged = []; // their lines
-  whole = {}; // whether their first line is the very first, and the last one the last
+  whole = {}; // whether their first line is the log's, and the last
   top = 0; // the row on top, with fraction
   options = { wrap: false, times: false, ...saved("log") };
   find = null; // {text, regex, level, matches, total, capped, at}
@@ -83,7 +83,7 @@ class Log extends View {
     this.update();
   }
 
-  /** Lines of all nodes: `on` behind those that are here, `back` before them, or anew from the `start` or the `end`. */
+  /** Lines of all nodes: `on`, `back`, or anew from `start` or `end`. */
   read(way) {
     if (this.slots.merged?.loading) return void (this.again = way);
     const { parts, whole } = this;
@@ -121,7 +121,7 @@ class Log extends View {
     this.update();
   }
 
-  /** To the very first or the very last line, which of the merged log may not be here. */
+  /** To the very first or last line, which may not be here. */
   home = () => (this.state.node || this.whole.start ? this.jump(0) : ((this.top = 0), (this.follow = false), this.read("start")));
   finish = () => (this.state.node || this.whole.end ? this.toEnd() : ((this.follow = true), this.read("end")));
 

@@ -87,7 +87,7 @@ class Node extends View {
     ];
   }
 
-  /** Why it ran although one like it may have finished: asked for when somebody wants to know. */
+  /** Asked for when somebody wants to know. */
   reason() {
     const { run, node, nodes } = this.state, { head } = attempts(node, nodes);
     const fetch = (event) => event.target.open && this.load("reason", (signal) => api.get(at`/runs/${run.uid}/nodes/${head.id}/why`, {}, signal));

@@ -19,20 +19,13 @@ class Records extends View {
   /** Who is told of the run's end. */
   told = () => this.load("told", (signal) => api.get(at`/runs/${this.state.run.uid}/notifications`, {}, signal));
 
-  async tell() {
-    try {
-      await api.post(at`/runs/${this.state.run.uid}/notifications/retry`);
-    } catch (error) {
-      return toast(error.message, true);
-    }
-    this.told();
-  }
+  tell = () => api.post(at`/runs/${this.state.run.uid}/notifications/retry`).then(this.told, (error) => toast(error.message, true));
 
   notifications({ items }) {
     const open = items.some(({ state }) => state !== "delivered");
     return items.length > 0 && h("p", { class: "row" }, h("span", { class: "grow" }, items.map(({ id, to, state, attempts, nextAttemptAt, error }) => h("div", { key: id, class: state === "given up" ? "" : "dim" },
-      `Telling ${to}: ${state}${attempts > 1 || error ? `, ${attempts} ${attempts === 1 ? "try" : "tries"}` : ""}${nextAttemptAt && error ? `, next ${clock(nextAttemptAt)}` : ""}${error ? `: ${error}` : ""}`))),
-    open && may("editor", this.state.run.namespace) && h("button", { onclick: () => this.tell() }, "Tell again"));
+      `Telling ${to}: ${state}${error ? `, tried ${attempts}×` : ""}${nextAttemptAt && error ? `, next ${clock(nextAttemptAt)}` : ""}${error ? `: ${error}` : ""}`))),
+    open && may("editor", this.state.run.namespace) && h("button", { onclick: this.tell }, "Tell again"));
   }
 
   /** Events only grow: what is new is after the last one that is known. */
