@@ -8,6 +8,8 @@ import Text
 package final class RunFeed: Sendable {
     /// How often the changes of other processes are looked for while there are readers.
     static let pollInterval = Duration.milliseconds(200)
+    /// The same while nobody reads. What this process saves is signaled and does not wait for it.
+    static let idleInterval = Duration.seconds(1)
     /// Between two looks at least, so that a thousand saves a second are not a thousand looks.
     static let lookPause = Duration.milliseconds(10)
     /// How many changes one query reads.
@@ -56,15 +58,16 @@ package final class RunFeed: Sendable {
         state.withLock { $0.general.count + $0.single.values.reduce(0) { $0 + $1.count } }
     }
 
-    /// Watches the database until cancelled; without readers it costs nothing but a look at a flag five times a
-    /// second. Readers end when it does.
+    /// Watches the database until cancelled; without readers it costs nothing but a look at a flag once a second.
+    /// Readers end when it does.
     package func run() async throws {
         defer { end() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 while true {
-                    try await Task.sleep(for: Self.pollInterval)
-                    if self.readerCount > 0 { self.wake.yield() }
+                    let hasReaders = self.readerCount > 0
+                    if hasReaders { self.wake.yield() }
+                    try await Task.sleep(for: hasReaders ? Self.pollInterval : Self.idleInterval)
                 }
             }
             group.addTask {
