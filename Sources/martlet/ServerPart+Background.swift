@@ -49,7 +49,7 @@ extension ServerPart {
                     // What could not be recorded now is found again by the revision that was noted.
                     log.error("models not recorded", ["cause": "\(error)"])
                 }
-                try await Task.sleep(for: .seconds(1))
+                try await Task.sleep(for: .seconds(2))
             }
         }
     }
