@@ -18,6 +18,7 @@ extension KubernetesExecutor {
         var pause = Self.firstPause
         while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
             if attempt.cancel != nil { return end(key, Self.terminated) }
+            state.withLock { $0.attempts[key]?.listsBefore = $0.lists }
             do {
                 let pod = try await writes.pass { try await self.made(attempt) }
                 return made(key, pod)
@@ -113,17 +114,24 @@ extension KubernetesExecutor {
     }
 
     private func made(_ key: AttemptKey, _ pod: JSONValue) {
-        let attempt = state.withLock { state -> Attempt? in
-            guard state.attempts[key]?.stage == .creating else { return nil }
-            state.attempts[key]?.stage = .watching
-            state.attempts[key]?.podUID = pod["metadata"]?["uid"]?.stringValue ?? ""
-            return state.attempts[key]
+        let found = state.withLock { state -> (Attempt, wasListed: Bool)? in
+            guard var attempt = state.attempts[key], attempt.stage == .creating else { return nil }
+            attempt.stage = .watching
+            attempt.podUID = pod["metadata"]?["uid"]?.stringValue ?? ""
+            state.attempts[key] = attempt
+            state.attempts[key]?.early = nil
+            return (attempt, state.lists != attempt.listsBefore)
         }
-        guard let attempt else { return }
+        guard let (attempt, wasListed) = found else { return }
         if attempt.cancel != nil { delete(attempt) }
         take(pod, isGone: false)
-        // What happened to it before this line may have been told to nobody.
-        jobs.yield(.look(key))
+        var versions = SeenVersions()
+        _ = versions.isNew(pod)
+        if let early = attempt.early, early.isGone || versions.isNew(early.pod) {
+            take(early.pod, isGone: early.isGone)
+        }
+        // A list says nothing of what had gone before it, and this one was not among the missing yet.
+        if wasListed { jobs.yield(.look(key)) }
     }
 
     func report(waiting message: String, _ key: AttemptKey) {
@@ -158,7 +166,8 @@ extension KubernetesExecutor {
     /// A list does not say what has gone. It may also be older than what was just made, so each is asked for.
     private func lookForMissing(among names: Set<String>, _ namespace: String) {
         let missing = state.withLock { state in
-            state.attempts.filter { _, attempt in
+            state.lists += 1
+            return state.attempts.filter { _, attempt in
                 attempt.stage == .watching && attempt.launch.namespace == namespace
                     && !names.contains(attempt.podName)
             }.map(\.key)
@@ -191,7 +200,11 @@ extension KubernetesExecutor {
     func take(_ pod: JSONValue, isGone: Bool) {
         guard let key = PodMarks.key(of: pod) else { return }
         let found = state.withLock { state -> Attempt? in
-            guard let attempt = state.attempts[key], attempt.stage == .watching else { return nil }
+            guard let attempt = state.attempts[key] else { return nil }
+            if attempt.stage == .creating {
+                state.attempts[key]?.early = EarlyWord(pod: pod, isGone: isGone)
+            }
+            guard attempt.stage == .watching else { return nil }
             let uid = pod["metadata"]?["uid"]?.stringValue ?? ""
             // Late words about a pod that had the name before.
             return attempt.podUID.isEmpty || uid == attempt.podUID ? attempt : nil

@@ -32,6 +32,16 @@ package final class KubernetesExecutor: Executor {
         /// When it was first seen at work; nil before.
         var runningSince: Timestamp?
         var isFollowed = false
+        /// What the watch told while the answer to the create was under way.
+        var early: EarlyWord?
+        /// How many lists had been taken when the create began.
+        var listsBefore = 0
+    }
+
+    /// The newest that the watch told of a pod that is being made.
+    struct EarlyWord: Sendable {
+        let pod: JSONValue
+        let isGone: Bool
     }
 
     struct State: Sendable {
@@ -49,6 +59,8 @@ package final class KubernetesExecutor: Executor {
         /// Where attempts failed, by run and step, for steps that are to go elsewhere then.
         var failedHosts: [String: Set<String>] = [:]
         var namespaces: Set<String> = []
+        /// Lists of pods that were taken whole.
+        var lists = 0
         var trouble: String?
         var isShutDown = false
     }
@@ -147,15 +159,16 @@ package final class KubernetesExecutor: Executor {
         let key = launch.key
         let name = PodNames.pod(launch)
         let place = Self.place(launch.namespace, name)
+        let held = HeldLaunch(launch)
         let (isNew, isNewNamespace) = state.withLock { state -> (Bool, Bool) in
             guard !state.isShutDown, state.attempts[key] == nil else { return (false, false) }
             state.attempts[key] = Attempt(
-                held: HeldLaunch(launch), podName: name, work: Self.work(of: launch.template))
+                held: held, podName: name, work: Self.work(of: launch.template))
             state.keys[place] = key
             return (true, state.namespaces.insert(launch.namespace).inserted)
         }
         guard isNew else { return }
-        exchange.expect(launch, values)
+        exchange.expect(held, values)
         if isNewNamespace { jobs.yield(.watch(launch.namespace)) }
         if case .resource = launch.template.kind {
             jobs.yield(.resource(key))
