@@ -21,6 +21,8 @@ struct DrivenRun {
     var mayHoldLocks: Bool
     var effectCount = 0
     var journal: RunJournal
+    /// The run's row while it is not on disk: it goes there with the first change.
+    var insertion: WorkflowRow?
     /// Whether it takes one of the places that the limits give.
     var isCounted = false
 
@@ -55,12 +57,15 @@ struct DrivenRun {
             if let row { change.newEffects.append(row) }
             keyed.append((effect, row?.key))
         }
+        change.insertion = insertion
+        insertion = nil
         change.doneEffects = doneEffects
         change.finishedCommands = finishedCommands
         doneEffects = []
         finishedCommands = []
         let isEmpty =
-            nodes.isEmpty && removed.isEmpty && change.header == nil && change.newEffects.isEmpty
+            change.insertion == nil && nodes.isEmpty && removed.isEmpty && change.header == nil
+            && change.newEffects.isEmpty
             && change.doneEffects.isEmpty && change.finishedCommands.isEmpty
         return (isEmpty ? nil : change, keyed)
     }

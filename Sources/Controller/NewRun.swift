@@ -1,16 +1,16 @@
-// A run that one process submits and drives: stored as its own from the beginning, so that nothing of it has to be
-// claimed or read again before its first step.
+// A run that one process submits and drives: it is stored as its driver's own, together with what its first step needs,
+// so that one wait for the disk is enough before that step and nothing is claimed or read again.
 
-package import Persistence
+import Persistence
 package import Scheduling
 import Text
 
-/// A run whose lock is held and which is, or is about to be, on disk.
+/// A run whose lock is held and which is not on disk yet.
 package struct NewRun: Sendable {
     /// That of the first driver. A run that nobody drives yet has none, 0.
     static let epoch = 1
 
-    /// As it is stored.
+    /// As it will be stored.
     let row: WorkflowRow
     let lock: DriverLock
 
@@ -26,8 +26,4 @@ package struct NewRun: Sendable {
         self.row = row
         self.lock = lock
     }
-
-    /// When this returns the run is on disk.
-    /// - Throws: `StoreError.nameTaken` if its namespace has a run of that name, archived ones included.
-    package func store(in store: Store) async throws { try await store.insertWorkflow(row) }
 }

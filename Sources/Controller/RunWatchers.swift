@@ -83,9 +83,9 @@ final class RunWatchers: Sendable {
         let ended = state.withLock { state in
             guard let uid else {
                 defer { state.watchers = [:] }
-                return state.watchers.values.flatMap(\.values)
+                return state.watchers.values.flatMap { $0.values }
             }
-            return (state.watchers.removeValue(forKey: uid) ?? [:]).map(\.value)
+            return Array((state.watchers.removeValue(forKey: uid) ?? [:]).values)
         }
         for watcher in ended { watcher.finish() }
     }

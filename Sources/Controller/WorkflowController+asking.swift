@@ -28,7 +28,8 @@ extension WorkflowController {
         mailbox.post(.drive(uid: uid, lock: lock))
     }
 
-    /// Begins a run that the caller has just stored. Returns when the request is queued.
+    /// Stores a run and begins it: it comes to disk with what its first step needs, and is refused if it cannot. Returns
+    /// when the request is queued.
     package nonisolated func begin(_ run: NewRun) { mailbox.post(.begin(run)) }
 
     package nonisolated func send(_ command: Scheduling.Command, to uid: String) {

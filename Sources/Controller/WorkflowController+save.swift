@@ -95,6 +95,11 @@ extension WorkflowController {
                 }
                 await endDeleted(name)
             } catch let error as StoreError {
+                // A run that is not on disk yet is refused; its submitter is told, as with any other submission.
+                if let refused = unsaved.first(where: { error.refuses($0) }) {
+                    giveUp(refused.uid, error.message)
+                    continue
+                }
                 guard error.isPassing else { throw error }
                 report(error)
                 return false
@@ -172,6 +177,15 @@ extension WorkflowController {
 }
 
 extension StoreError {
+    /// Whether the run that a change inserts cannot be stored.
+    fileprivate func refuses(_ change: WorkflowChange) -> Bool {
+        guard let new = change.insertion else { return false }
+        switch self {
+        case .nameTaken(_, let namespace, let name): return new.namespace == namespace && new.name == name
+        default: return isPassing
+        }
+    }
+
     /// Whether the same call may work a little later.
     var isPassing: Bool {
         switch self {

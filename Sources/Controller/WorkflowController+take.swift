@@ -28,6 +28,7 @@ extension WorkflowController {
             switch item {
             case .begin(let run) where runs[run.row.uid] == nil:
                 attach(StoredRun(row: run.row), epoch: NewRun.epoch, lock: run.lock)
+                runs[run.row.uid]?.insertion = run.row
             case .drive(let uid, let lock): asked.append((uid, lock))
             case .command(let uid, _, let takes, _) where takes && runs[uid] == nil:
                 asked.append((uid, nil))

@@ -61,12 +61,17 @@ enum LogFile {
 extension Store {
     /// Empties the log if it is long, for a process that is done: moves it into the database and begins anew, so that
     /// the next process has little to read when it opens this. Waits for nobody: where others read or write now, the
-    /// log stays as it is.
+    /// log stays as it is, or `StoreError.busy` is thrown.
     package func shortenLog() async throws {
         guard !isReadOnly, LogFile.frames(path) > LogFile.frameLimit else { return }
         try await call {
             try await onThreadOfItsOwn { [self] in
                 try pool.writeWithoutTransaction { database in
+                    try database.execute(sql: "PRAGMA busy_timeout = 0")
+                    defer {
+                        let milliseconds = Int(Store.busyTimeoutSeconds * 1000)
+                        try? database.execute(sql: "PRAGMA busy_timeout = \(milliseconds)")
+                    }
                     let result = try database.checkpoint(.passive)
                     guard result.walFrameCount == result.checkpointedFrameCount else { return }
                     try checkSchema(database)

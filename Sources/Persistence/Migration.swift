@@ -37,8 +37,11 @@ struct SchemaStamp: Sendable, Equatable {
     var isEmpty: Bool
 
     init(_ database: Database) throws {
-        applicationID = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
-        version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+        let row = try Row.fetchOne(
+            database,
+            sql: "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
+        applicationID = row?[0] ?? 0
+        version = row?[1] ?? 0
         // One that has a version has tables too.
         isEmpty =
             try version == 0 && Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0

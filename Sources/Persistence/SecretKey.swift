@@ -40,10 +40,12 @@ package enum SecretKeySource: Sendable, Hashable {
 
     /// What the environment says: `MARTLET_SECRET_KEY`, else the file `MARTLET_SECRET_KEY_FILE`, else
     /// `martlet/secret.key` in the directory of the user's settings.
-    package static func standard(_ environment: [String: String] = ProcessInfo.processInfo.environment)
-        -> SecretKeySource
-    {
-        func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+    /// - Parameter environment: nil for this process's own.
+    package static func standard(_ environment: [String: String]? = nil) -> SecretKeySource {
+        func value(_ name: String) -> String? {
+            let text = environment.map { $0[name] } ?? getenv(name).map { String(cString: $0) }
+            return text.flatMap { $0.isEmpty ? nil : $0 }
+        }
         if let text = value("MARTLET_SECRET_KEY") { return .text(text) }
         if let file = value("MARTLET_SECRET_KEY_FILE") { return .file(file) }
         let settings = value("XDG_CONFIG_HOME") ?? (value("HOME") ?? NSHomeDirectory()) + "/.config"

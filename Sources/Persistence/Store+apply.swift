@@ -9,7 +9,7 @@ extension Store {
     /// returns, or none. Within a change nodes are deleted before others are written.
     /// - Throws: `StoreError`: `notFound` or `superseded` name the run that spoiled the batch: leave it out
     ///   and apply the others again. `full` and `busy`: nothing was written, and the same call may be
-    ///   repeated.
+    ///   repeated. `nameTaken`: a run that a change would insert; the others can be applied without it.
     package func apply(_ changes: [WorkflowChange]) async throws {
         guard !changes.isEmpty else { return }
         // Texts are made before the database is locked, so that other processes wait for writing only.
@@ -44,6 +44,7 @@ extension Store {
 /// A change with its JSON written out.
 private struct PreparedChange: Sendable {
     var change: WorkflowChange
+    var insertion: PreparedWorkflow?
     var nodeBodies: [String]
     var effectBodies: [String]
     var manifest: String?
@@ -56,6 +57,7 @@ private struct PreparedChange: Sendable {
 
     init(_ change: WorkflowChange) {
         self.change = change
+        insertion = change.insertion.map(PreparedWorkflow.init)
         nodeBodies = change.nodes.map(\.rowJSON.compactText)
         effectBodies = change.newEffects.map(\.body.compactText)
         manifest = change.manifest?.compactText
@@ -79,6 +81,7 @@ private struct StoredHeader {
 extension Database {
     fileprivate func apply(_ prepared: PreparedChange) throws {
         let change = prepared.change
+        if let new = prepared.insertion { try insert(new) }
         let found = try row(
             "SELECT id, driver_epoch, phase, finished_at, labels FROM workflows WHERE uid = ?", [change.uid])
         guard let found else { throw StoreError.notFound(kind: "workflow", name: change.uid) }

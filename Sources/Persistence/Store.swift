@@ -250,11 +250,14 @@ extension Store {
         configuration.maximumReaderCount = readerLimit
         configuration.label = "martlet.db"
         configuration.prepareDatabase { database in
-            // 16 MiB of pages a connection; a WAL that grew in a burst shrinks to 64 MiB afterwards.
-            try database.execute(sql: "PRAGMA cache_size = -16384")
-            try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
-            // What was deleted is gone from the file too; some builds of SQLite would leave it in unused places.
-            try database.execute(sql: "PRAGMA secure_delete = ON")
+            // 16 MiB of pages a connection; a WAL that grew in a burst shrinks to 64 MiB afterwards. What was deleted is
+            // gone from the file too; some builds of SQLite would leave it in unused places.
+            try database.execute(
+                sql: """
+                    PRAGMA cache_size = -16384;
+                    PRAGMA journal_size_limit = 67108864;
+                    PRAGMA secure_delete = ON
+                    """)
         }
         return configuration
     }
@@ -296,9 +299,15 @@ struct WriterSettings: Sendable, Equatable {
     }
 
     init(_ database: Database) throws {
-        journalMode = try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? ""
-        synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? 0
-        foreignKeys = try Bool.fetchOne(database, sql: "PRAGMA foreign_keys") ?? false
+        let row = try Row.fetchOne(
+            database,
+            sql: """
+                SELECT journal_mode, synchronous, foreign_keys
+                FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys
+                """)
+        journalMode = row?[0] ?? ""
+        synchronous = row?[1] ?? 0
+        foreignKeys = row?[2] ?? false
     }
 }
 

@@ -74,6 +74,8 @@ package struct WorkflowChange: Sendable, Hashable {
     }
 
     package var uid: String
+    /// The run itself, where it is not stored yet.
+    package var insertion: WorkflowRow?
     /// If given, the change is refused unless this is still the run's driver epoch.
     package var driverEpoch: Int?
     package var header: HeaderUpdate?

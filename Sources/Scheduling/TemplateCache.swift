@@ -93,7 +93,6 @@ struct TemplateCache: Sendable {
         return ResolvedTemplate(
             template: raw == template.raw ? template : Template(raw), scope: scope, name: name,
             reference: nil, hasTags: Tag.isIn(text),
-            mentionsResults: text.contains("outputs.result")
-                || text.contains("'result'") || text.contains(".result"))
+            mentionsResults: text.hasBytes(of: "'result'") || text.hasBytes(of: ".result"))
     }
 }

@@ -234,7 +234,7 @@ extension JSONValue {
 extension String {
     /// Whether a word's bytes stand in the text. The library's `contains` looks at characters, and needs a third of a
     /// millisecond to get going.
-    fileprivate func hasBytes(of word: String) -> Bool {
+    func hasBytes(of word: String) -> Bool {
         let (text, word) = (Array(utf8), Array(word.utf8))
         guard let first = word.first else { return true }
         guard text.count >= word.count else { return false }

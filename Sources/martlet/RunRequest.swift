@@ -107,11 +107,7 @@ struct RunRequest: Sendable, Hashable {
             guard let lock = try DriverLock.take(runDirectory: "\(data.path)/runs/\(definition.uid)") else {
                 throw CommandError("another process drives the run \(definition.name)", status: 2)
             }
-            let run = try NewRun(definition, lock: lock)
-            async let storing: Void = run.store(in: store)
-            let driver = try driver(store, parts.get())
-            try await storing
-            return try await driver.drive(run)
+            return try await driver(store, parts.get()).drive(NewRun(definition, lock: lock))
         } catch let error as StoreError {
             throw CommandError(error.message, status: 2)
         }

@@ -63,11 +63,13 @@ struct ControllerTests {
 
     private let directory = NSTemporaryDirectory() + "martlet-controller-" + UUID().uuidString
 
-    private func definition() throws -> RunDefinition {
+    private func definition(name: String? = nil) throws -> RunDefinition {
         let (documents, _) = ManifestReader.read(Array(Self.manifest.utf8), file: "test.yaml")
         let manifest = try #require(documents.first).json
+        var options = SubmissionOptions()
+        options.name = name
         return Submission.definition(
-            of: manifest, catalog: TemplateCatalog(), options: SubmissionOptions(), at: Timestamp(seconds: 0))
+            of: manifest, catalog: TemplateCatalog(), options: options, at: Timestamp(seconds: 0))
     }
 
     private func submit(to store: Store) async throws -> String {
@@ -123,16 +125,16 @@ struct ControllerTests {
             let lock = try #require(
                 try DriverLock.take(runDirectory: "\(directory)/runs/\(definition.uid)"))
             let run = try NewRun(definition, lock: lock)
-            try await run.store(in: store)
-            let stored = try #require(try await store.workflow(uid: run.uid))
-            #expect(stored.manifest == run.row.manifest)
-            #expect(stored.driverEpoch == 1)
-            #expect(await storeError { try await run.store(in: store) } != nil)
+            #expect(try await store.workflow(uid: run.uid) == nil)
             try await drive(run.uid, controller(store, silent), new: run) { _ in
                 silent.launched.withLock { $0.count } == 2
             }
+            let stored = try #require(try await store.loadRun(run.uid))
+            #expect(stored.row.manifest == run.row.manifest)
+            #expect(stored.row.driverEpoch == 1)
+            #expect(stored.row.phase == "Running")
+            #expect(stored.nodes.count == 4)
         }
-        #expect(try await store.loadRun(definition.uid)?.nodes.isEmpty == false)
         let last = controller(store, NoOpExecutor(now: { Timestamp(seconds: 10) }))
         try await drive(definition.uid, last) { await $0.isFinished(definition.uid) }
         let ended = try #require(try await store.workflow(uid: definition.uid))
@@ -142,11 +144,25 @@ struct ControllerTests {
         try FileManager.default.removeItem(atPath: directory)
     }
 
-    private func storeError(_ body: () async throws -> Void) async -> StoreError? {
-        do {
-            try await body()
-            return nil
-        } catch { return error as? StoreError }
+    @Test("A run whose name is taken is refused, and nothing of it is launched or stored")
+    func takenName() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let first = try definition(name: "one")
+        try await Submission.store(first, in: store)
+        let second = try definition(name: "one")
+        let lock = try #require(try DriverLock.take(runDirectory: "\(directory)/runs/\(second.uid)"))
+        let silent = SilentExecutor()
+        let controller = controller(store, silent)
+        try await drive(second.uid, controller, new: NewRun(second, lock: lock)) {
+            await $0.refusal(of: second.uid) != nil
+        }
+        let expected = StoreError.nameTaken(kind: "workflow", namespace: "default", name: "one")
+        #expect(await controller.refusal(of: second.uid) == expected.message)
+        #expect(silent.launched.withLock { $0.isEmpty })
+        #expect(try await store.workflow(uid: second.uid) == nil)
+        #expect(try await store.workflow(uid: first.uid) != nil)
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
     }
 
     @Test("A new driver asks again for what ran, with the same keys, and goes on", .timeLimit(.minutes(30)))

@@ -54,6 +54,29 @@ import WorkflowLanguage
         #expect(try await store.loadRun("nobody") == nil)
     }
 
+    @Test("A run that a change inserts comes to disk with the change, or neither does") func insertion()
+        async throws
+    {
+        var row = WorkflowRow.sample("new", phase: "Pending", labels: ["team": "vision"])
+        row.summary.driverEpoch = 1
+        let node = Node.sample("w.one", sequence: 1)
+        var change = WorkflowChange(
+            uid: "uid-ml-new", driverEpoch: 1, header: HeaderUpdate(phase: "Running"), nodes: [node])
+        change.insertion = row
+        let superseded = WorkflowChange(uid: "uid-ml-a", driverEpoch: 9, nodes: [node])
+        let error = await storeError { try await store.apply([change, superseded]) }
+        #expect(error == .superseded(uid: "uid-ml-a"))
+        #expect(try await store.loadRun("uid-ml-new") == nil)
+        try await store.apply([change])
+        let run = try #require(try await store.loadRun("uid-ml-new"))
+        #expect(run.nodes == [node])
+        #expect(run.row.phase == "Running")
+        #expect(run.row.driverEpoch == 1)
+        #expect(run.row.labels == ["team": "vision"])
+        let taken = await storeError { try await store.apply([change]) }
+        #expect(taken == .nameTaken(kind: "workflow", namespace: "ml", name: "new"))
+    }
+
     @Test("A header without state, labels and annotations leaves those as they are") func partialHeader()
         async throws
     {

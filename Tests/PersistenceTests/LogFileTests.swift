@@ -68,6 +68,27 @@ import Testing
         #expect(LogFile.frames(store.path) == frames)
     }
 
+    @Test("Nobody is waited for who writes now, and the patience of later writes is as it was") func writers()
+        async throws
+    {
+        let store = try directory.open()
+        let count = try await fill(store)
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: store.path, configuration: configuration)
+        try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+        let frames = LogFile.frames(store.path)
+        let error = await storeError { try await store.shortenLog() }
+        #expect(error != nil)
+        #expect(LogFile.frames(store.path) == frames)
+        try await other.writeWithoutTransaction { try $0.execute(sql: "ROLLBACK") }
+        let patience = try await store.pool.writeWithoutTransaction {
+            try Int.fetchOne($0, sql: "PRAGMA busy_timeout")
+        }
+        #expect(patience == Int(Store.busyTimeoutSeconds * 1000))
+        #expect(try await store.workflow(uid: "uid-ml-w\(count - 1)") != nil)
+    }
+
     @Test("The log stays as it is while another process reads an older moment") func readers() async throws {
         let store = try directory.open()
         let other = try Snapshot.reader(store.path)

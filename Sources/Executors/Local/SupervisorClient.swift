@@ -63,7 +63,8 @@ package enum SupervisorClient {
             }
         }
         let executable = String(decoding: buffer.prefix(max(0, length)), as: UTF8.self)
-        let folder = executable.prefix(upTo: executable.lastIndex(of: "/") ?? executable.startIndex)
+        let folder = String(
+            executable.prefix(upTo: executable.lastIndex(of: "/") ?? executable.startIndex))
         let candidates = ["/Supervisor", "/martlet-supervisor", "/../libexec/martlet/martlet-supervisor"]
         for candidate in candidates where access(folder + candidate, X_OK) == 0 { return folder + candidate }
         throw Failure(

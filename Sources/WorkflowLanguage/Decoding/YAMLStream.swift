@@ -62,8 +62,10 @@ struct YAMLStream {
         var result = ReadResult()
         var converter = NodeConverter(limits: limits, mask: mask, overwritten: overwritten)
         do {
+            // Nodes are converted here, so the parser's own ways to make values are not made.
             let parser = try Parser(
-                yaml: String(decoding: text, as: UTF8.self), resolver: .basic, encoding: .utf8)
+                yaml: String(decoding: text, as: UTF8.self), resolver: .basic,
+                constructor: Constructor([:], [:], [:]), encoding: .utf8)
             var documents = 0
             while let node = try parser.nextRoot() {
                 documents += 1
