@@ -12,6 +12,8 @@ package enum TimerKind: Sendable, Hashable {
     case timeout
     /// `pendingTimeout`.
     case pendingTimeout
+    /// Work that was lost is launched again.
+    case relaunch
     /// The workflow's deadline.
     case workflowDeadline
 }

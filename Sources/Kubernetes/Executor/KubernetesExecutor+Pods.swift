@@ -7,15 +7,15 @@ import Text
 import WorkflowLanguage
 
 extension KubernetesExecutor {
-    private static let firstPause = Duration.milliseconds(250)
+    static let firstPause = Duration.milliseconds(250)
     private static let longestPause = Duration.seconds(30)
 
     // MARK: Made
 
+    /// Tries once, and again later if it may go well then.
     func create(_ key: AttemptKey) async {
         if let outcome = await toldOutcome(key) { return tellAgain(key, outcome) }
         await recallName(key)
-        var pause = Self.firstPause
         while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
             if attempt.cancel != nil { return end(key, Self.terminated) }
             state.withLock { $0.attempts[key]?.listsBefore = $0.lists }
@@ -29,7 +29,7 @@ extension KubernetesExecutor {
                 continue
             } catch let problem as PodProblem {
                 return end(key, PodEnd(.error, problem.description, .user))
-            } catch let error as KubernetesError where error.isPassing {
+            } catch let error as KubernetesError where error.mayPassForCreate {
                 report(waiting: error.description, key)
             } catch let error as KubernetesError {
                 return end(key, PodEnd(.error, Self.words(error), .infrastructure))
@@ -38,8 +38,9 @@ extension KubernetesExecutor {
             } catch {
                 report(waiting: "\(error)", key)
             }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, Self.longestPause)
+            state.withLock { $0.attempts[key]?.pause = min(attempt.pause * 2, Self.longestPause) }
+            jobs.yield(.createLater(key, attempt.pause))
+            return
         }
     }
 
@@ -61,7 +62,10 @@ extension KubernetesExecutor {
         var pod = try renderer.pod(
             for: launch, owner: owner, token: exchange.token(launch.key),
             avoiding: try await failedHosts(of: launch))
-        let values = RunValues(pod, exchange.values(launch.key)) { exchange.mark($0) }
+        let values = RunValues(pod, exchange.values(launch.key)) {
+            // Named by the run, too: what one run owns goes with it.
+            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
+        }
         try await objects.keep(values.entries, for: launch, owner)
         pod = Self.named(attempt.podName, values.leading(pod))
         let path = "/api/v1/namespaces/\(launch.namespace)/pods"
@@ -149,7 +153,7 @@ extension KubernetesExecutor {
         let watch = ResourceWatch(
             client: client, path: "/api/v1/namespaces/\(namespace)/pods",
             labelSelector: PodMarks.selector(instance: renderer.settings.instance),
-            onTrouble: { [weak self] error in self?.state.withLock { $0.trouble = error?.description } })
+            onTrouble: { [weak self] error in self?.tell(error, of: namespace) })
         await watch.run { [weak self] change in
             guard let self else { return }
             switch change {
@@ -160,6 +164,17 @@ extension KubernetesExecutor {
                 takeDuties(pods)
             case .all(let names): lookForMissing(among: names, namespace)
             }
+        }
+    }
+
+    /// Steps that wait say why nothing is heard of their pods; what comes next from the API says something else.
+    private func tell(_ trouble: KubernetesError?, of namespace: String) {
+        guard let trouble else { return }
+        let waiting = state.withLock { state in
+            state.attempts.filter { $0.value.launch.namespace == namespace && !$0.value.isStarted }.map(\.key)
+        }
+        for key in waiting {
+            report(waiting: "the pods of namespace \(namespace) cannot be watched: \(trouble)", key)
         }
     }
 
@@ -212,13 +227,13 @@ extension KubernetesExecutor {
         guard let attempt = found else { return }
         let verdict = PodVerdict(pod, work: attempt.work, deadlineMessage: attempt.launch.deadlineMessage)
         switch verdict.standing(isGone: isGone) {
-        case .waiting(let message, let limit):
-            state.withLock { $0.attempts[key]?.limit = limit }
+        case .waiting(let message, let limits):
+            state.withLock { $0.attempts[key]?.limits.take(limits, at: now()) }
             if attempt.cancel == nil && !attempt.isStarted && !message.isEmpty {
                 report(waiting: message, key)
             }
         case .running(let host):
-            state.withLock { $0.attempts[key]?.limit = nil }
+            state.withLock { $0.attempts[key]?.limits.take([], at: now()) }
             started(key, attempt, host: host)
             if attempt.launch.template.daemon && verdict.isReady { ready(key, attempt, verdict.address) }
         case .ended(let end):
@@ -254,10 +269,10 @@ extension KubernetesExecutor {
         let moment = now()
         let over = state.withLock { state in
             state.attempts.compactMap { key, attempt -> (AttemptKey, Attempt, PodEnd)? in
-                guard attempt.stage == .watching, let limit = attempt.limit, limit.at <= moment else {
+                guard attempt.stage == .watching, let end = attempt.limits.passed(at: moment) else {
                     return nil
                 }
-                return (key, attempt, limit.end)
+                return (key, attempt, end)
             }
         }
         for (key, attempt, end) in over {
@@ -297,13 +312,17 @@ extension KubernetesExecutor {
             outcome = AttemptOutcome(phase: .error, message: "\(error)", failureClass: .infrastructure)
         }
         await note(outcome, key)
+        // It may have gone with the object that owns all of the run's pods.
+        if outcome.isLost { objects.forget(key.workflowUID) }
         let place = Self.place(attempt.launch.namespace, attempt.podName)
         let garbage = PodGarbage(attempt.launch.podSettings["podGC"])
         let gone = EndedPod(pod, garbage, at: PodVerdict.endOfWork(pod) ?? now())
         state.withLock { state in
             state.attempts[key] = nil
             state.keys[place] = nil
-            if pod != .null { state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone) }
+            if pod != .null, attempt.launch.podSettings["podGC"] != nil {
+                state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone)
+            }
             if outcome.phase != .succeeded, !attempt.host.isEmpty, HostAvoidance.isWanted(attempt.launch) {
                 let owner = "\(key.workflowUID)/\(attempt.launch.checkpointNodeID)"
                 state.failedHosts[owner, default: []].insert(attempt.host)

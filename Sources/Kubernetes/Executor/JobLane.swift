@@ -1,0 +1,37 @@
+// Jobs of one kind that wait until one of a few tasks is free for them.
+
+/// A queue, and how many tasks empty it.
+struct JobLane<Job: Sendable>: Sendable {
+    private let limit: Int
+    private var runners = 0
+    private var waiting: [Job] = []
+    private var head = 0
+
+    /// - Parameter limit: of tasks at a time.
+    init(limit: Int) { self.limit = limit }
+
+    /// - Returns: whether the caller must start one more task, which asks for `next` until there is nothing.
+    mutating func enter(_ job: Job) -> Bool {
+        waiting.append(job)
+        guard runners < limit else { return false }
+        runners += 1
+        return true
+    }
+
+    /// In the order in which they came; nil ends the task that asks.
+    mutating func next() -> Job? {
+        guard head < waiting.count else {
+            runners -= 1
+            waiting = []
+            head = 0
+            return nil
+        }
+        defer { head += 1 }
+        // What has been handed out does not stay behind by more than half.
+        if head > 64 && head * 2 > waiting.count {
+            waiting.removeFirst(head)
+            head = 0
+        }
+        return waiting[head]
+    }
+}
