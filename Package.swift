@@ -165,7 +165,12 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "FakeCluster",
-            dependencies: ["Kubernetes", "Executors", "Artifacts", "WorkflowLanguage", "Text"],
+            dependencies: [
+                "Kubernetes", "Executors", "Artifacts", "WorkflowLanguage", "Text",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             path: "Tests/FakeCluster", swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",

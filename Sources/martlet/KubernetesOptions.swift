@@ -113,7 +113,8 @@ final class StepDoor: Sendable {
         let (host, port) = (host, port)
         let serving = Task {
             let gateway = StepGateway(
-                host: host, port: port, bodyLimitBytes: StepExchange.pieceLimitBytes
+                host: host, port: port, bodyLimitBytes: StepExchange.pieceLimitBytes,
+                admits: { exchange.admits($0) }
             ) { request in
                 let answer = exchange.answer(
                     .init(

@@ -213,6 +213,9 @@ struct PodContainers {
             }
         }
         if one.isMain {
+            let beside = plan.sidecars.filter(\.isWrapped).count
+            let limit = plan.messageLimitBytes(containers: initial.count + plan.work.count + beside)
+            if limit < 4096 { words += ["--message-limit", String(limit)] }
             if plan.launch.capturesResult { words.append("--result") }
             words += plan.parameterPaths.flatMap {
                 ["--parameter", PodText.literal("\($0.name)=\($0.path)")]
