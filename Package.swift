@@ -192,7 +192,7 @@ let package = Package(
             dependencies: [
                 "martlet", "WebServer", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
                 "WorkflowLanguage", "Training", "Evaluation", "Tables", "Models", "Tensors",
-                "Text", "TestSupport",
+                "Text", "TestSupport", "Kubernetes",
             ],
             swiftSettings: strict),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "TestSupport"], swiftSettings: strict),
