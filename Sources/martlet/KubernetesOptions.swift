@@ -49,9 +49,26 @@ struct KubernetesSettings: Sendable, Hashable {
     var kubeconfig: String?
     var context: String?
     var stepListen: String?
-    var pods = PodSettings(stepImage: "martlet:\(BuildInfo.version)")
+    /// Those that differ from what is usual; nil otherwise, so that a run without a cluster makes none.
+    private var unusualPods: PodSettings?
     /// Closed while another server may act; nil: there is no other.
     var fence: LeaseFence?
+
+    var pods: PodSettings {
+        get { unusualPods ?? Self.usualPods }
+        set { unusualPods = newValue == Self.usualPods ? nil : newValue }
+    }
+
+    private static var usualPods: PodSettings { PodSettings(stepImage: "martlet:\(BuildInfo.version)") }
+
+    init() {}
+
+    init(kubeconfig: String?, context: String?, stepListen: String?, pods: PodSettings) {
+        self.kubeconfig = kubeconfig
+        self.context = context
+        self.stepListen = stepListen
+        self.pods = pods
+    }
 }
 
 /// The executor for a cluster with the door that its pods come to.
