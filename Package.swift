@@ -175,7 +175,12 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "FakeCluster",
-            dependencies: ["Kubernetes", "Executors", "Artifacts", "WorkflowLanguage", "Text"],
+            dependencies: [
+                "Kubernetes", "Executors", "Artifacts", "WorkflowLanguage", "Text",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             path: "Tests/FakeCluster", swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",
@@ -197,7 +202,7 @@ let package = Package(
             dependencies: [
                 "martlet", "WebServer", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
                 "WorkflowLanguage", "Training", "Evaluation", "Tables", "Models", "Tensors",
-                "Text", "TestSupport",
+                "Text", "TestSupport", "Kubernetes",
             ],
             swiftSettings: strict),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "TestSupport"], swiftSettings: strict),

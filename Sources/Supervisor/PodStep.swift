@@ -7,8 +7,8 @@ import Glibc
 /// `--pod DIR --name NAME [options] -- COMMAND...`
 struct PodStep {
     private static let outputLimitBytes = 256 << 10
-    /// Kubernetes keeps 4 KiB of a termination message.
-    private static let messageLimitBytes = 4000
+    /// Kubernetes keeps 4 KiB of a termination message, and less in pods of many containers.
+    private static let messageLimitBytes = 4096
     /// Longer nobody waits for outputs to be taken; the message then says what there is.
     private static let savedLimitMilliseconds = 24 * 3600 * 1000
     private static let pollMilliseconds: Int32 = 50
@@ -22,6 +22,7 @@ struct PodStep {
     private var graceMilliseconds = 25_000
     private var keepsResult = false
     private var waitsForSaved = false
+    private var messageLimitBytes = PodStep.messageLimitBytes
     private var parameters: [(name: String, path: String)] = []
     private var artifacts: [(name: String, path: String)] = []
     private var command: [String] = []
@@ -60,6 +61,7 @@ struct PodStep {
         case "--until": until.append(value)
         case "--retries": retries = Int(value) ?? 0
         case "--retry-delay": retryDelayMilliseconds = Int(value) ?? 0
+        case "--message-limit": messageLimitBytes = min(Int(value) ?? 0, Self.messageLimitBytes)
         case "--grace": graceMilliseconds = (Int(value) ?? 25) * 1000
         case "--parameter", "--artifact":
             guard let equals = value.firstIndex(of: "=") else { return false }
@@ -78,6 +80,9 @@ struct PodStep {
         mkdir("\(directory)/run", 0o777)
         mkdir(own, 0o777)
         chmod(own, 0o777)
+        // Held until this process is gone, however it goes.
+        let life = PodLife(own)
+        defer { withExtendedLifetime(life) {} }
         if let failed = waitForTurn() {
             leave(exit: "omitted", message: "{\"omitted\":true,\"after\":\(PodText.quoted(failed))}")
             return 0
@@ -97,10 +102,7 @@ struct PodStep {
             waitForSaved()
             // What went elsewhere than to the server is told nowhere else.
             if let saved = PodFile.text("\(directory)/run/saved"), saved.hasPrefix("{") {
-                var said = "\(message(status).dropLast()),\"saved\":\(saved)}"
-                if said.utf8.count > Self.messageLimitBytes {
-                    said = "{\"exitCode\":\(status),\"complete\":false,\"saved\":\(saved)}"
-                }
+                let said = message(status, saved: saved)
                 PodFile.write(Array(said.utf8), to: "/dev/termination-log", inPlace: true)
             }
         }
@@ -114,7 +116,11 @@ struct PodStep {
         while !isEnding {
             var isOpen = false
             for member in after {
-                guard let ending = PodFile.text("\(directory)/run/\(member)/exit") else {
+                let place = "\(directory)/run/\(member)"
+                // Asked before its end is looked for, which it tells of while it lives.
+                let wasKilled = PodLife.isOver(place)
+                guard let ending = PodFile.text(place + "/exit") else {
+                    if wasKilled { return member }
                     isOpen = true
                     continue
                 }
@@ -204,7 +210,11 @@ struct PodStep {
     }
 
     private var isWorkOver: Bool {
-        !until.isEmpty && until.allSatisfy { PodFile.exists("\(directory)/run/\($0)/exit") }
+        !until.isEmpty
+            && until.allSatisfy { member in
+                let place = "\(directory)/run/\(member)"
+                return PodLife.isOver(place) || PodFile.exists(place + "/exit")
+            }
     }
 
     /// Passes output on to the container's log, and keeps the end of it.
@@ -246,9 +256,12 @@ struct PodStep {
         PodFile.write(Array(text.utf8), to: "\(own)/exit")
     }
 
-    /// The result in few words, for when nobody takes it otherwise.
-    private func message(_ status: Int32) -> String {
-        var text = "{\"exitCode\":\(status)"
+    /// The result in few words, for when nobody takes it otherwise. What matters most comes first, since nodes cut
+    /// what is too long.
+    /// - Parameter saved: artifacts that went elsewhere, as JSON.
+    private func message(_ status: Int32, saved: String? = nil) -> String {
+        let start = "{\"exitCode\":\(status)" + (saved.map { ",\"saved\":\($0)" } ?? "")
+        var text = start
         if keepsResult { text += ",\"result\":\(PodText.quoted(String(decoding: tail.kept, as: UTF8.self)))" }
         var members: [String] = []
         for (name, _) in parameters {
@@ -260,8 +273,8 @@ struct PodStep {
                 "\(PodText.quoted(name)):\(PodText.quoted(String(decoding: bytes, as: UTF8.self)))")
         }
         text += ",\"parameters\":{\(members.joined(separator: ","))},\"complete\":true}"
-        return text.utf8.count <= Self.messageLimitBytes
-            ? text : "{\"exitCode\":\(status),\"complete\":false}"
+        return text.utf8.count <= messageLimitBytes
+            ? text : start + ",\"complete\":false}"
     }
 
     /// The companion takes the outputs out of the pod, for which the pod must live.

@@ -2,8 +2,8 @@
 
 import ArgumentParser
 import Artifacts
+import CLinux
 import Executors
-import Glibc
 import Kubernetes
 import Synchronization
 import Text
@@ -75,10 +75,13 @@ struct KubernetesSettings: Sendable, Hashable {
 enum ClusterExecution {
     static func executor(
         _ settings: KubernetesSettings, grace: Int, local: LocalExecutor, store: LocalArtifactStore,
-        dataDirectory: String
+        dataDirectory: String, warn: (String) -> Void = Output.warning
     ) throws -> DeployExecutor {
+        // Thousands of pods are tables of megabytes that grow by being copied.
+        martlet_keep_large_blocks_apart()
         var pods = settings.pods
         pods.graceSeconds = grace
+        if let warning = pods.security.warning { warn(warning) }
         do {
             let access = try Kubeconfig.access(
                 path: settings.kubeconfig, context: settings.context, environment: Environment.all)
@@ -116,18 +119,27 @@ final class StepDoor: Sendable {
             throw CommandError("--step-listen: \"\(listen)\" is not HOST:PORT", status: 64)
         }
         host = address.host
-        port = address.port == 0 ? try FreePort.find(host: address.host) : address.port
+        port = try address.port == 0 ? Self.freePort(at: address.host) : address.port
         url = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
     deinit { task.withLock { $0?.cancel() } }
+
+    private static func freePort(at host: String) throws -> Int {
+        do throws(FreePort.Problem) {
+            return try FreePort.find(host: host)
+        } catch {
+            throw CommandError("--step-listen: \(error)", status: 2)
+        }
+    }
 
     /// Serves for as long as the process lives; a door that cannot be opened is said once and tried again.
     func open(for exchange: StepExchange) {
         let (host, port) = (host, port)
         let serving = Task {
             let gateway = StepGateway(
-                host: host, port: port, bodyLimitBytes: StepExchange.pieceLimitBytes
+                host: host, port: port, bodyLimitBytes: StepExchange.pieceLimitBytes,
+                admits: { exchange.admits($0) }
             ) { request in
                 let answer = exchange.answer(
                     .init(
@@ -148,27 +160,5 @@ final class StepDoor: Sendable {
             }
         }
         task.withLock { $0 = serving }
-    }
-}
-
-enum FreePort {
-    /// A port that nobody listens at now.
-    static func find(host: String) throws -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard socket >= 0 else { throw CommandError("no socket can be made", status: 2) }
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr(host)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, size) == 0 && getsockname(socket, $0, &size) == 0
-            }
-        }
-        guard isBound else {
-            throw CommandError("--step-listen: \(host) is no address of this machine to listen at", status: 2)
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

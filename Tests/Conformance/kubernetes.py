@@ -9,7 +9,11 @@ DIR has martlet, Supervisor and FakeCluster; default: .build/debug. Without FOLD
     MARTLET_TEST_KUBECONFIG=FILE    a real cluster, whose nodes run the pods. The user of the file may create pods,
                                     pods/log, configmaps, secrets, persistentvolumeclaims and namespaces.
     MARTLET_TEST_FAKE_KUBELET=1     with it, the node of the tests runs the pods: for an API server without nodes.
-                                    It binds pods itself, so no scheduler may run that has nodes of its own.
+                                    It makes a Node `fake-node` that is Ready, keeps its Lease, and places pods itself
+                                    where no scheduler does; a scheduler with other nodes would take pods away from it.
+                                    The user of the file needs, beside the above, nodes and nodes/status,
+                                    pods/binding, pods/status, and leases of kube-node-lease. Logs: the API server must
+                                    reach this machine at 127.0.0.1, as one on it does.
     MARTLET_TEST_STEP_IMAGE=IMAGE   the step image (deploy/Containerfile), which the nodes must be able to pull or have;
                                     default: martlet:test, which only the node of the tests knows.
     MARTLET_TEST_STEP_HOST=ADDRESS  where pods reach this machine; default: the address from which it reaches the cluster.
@@ -104,14 +108,12 @@ class Cluster:
         print(f"{name}: {said}", file=sys.stderr)
         return False
 
-    def prepare(self, names, node):
+    def prepare(self, names):
         objects = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
         # A cluster without its controllers makes no service accounts, and pods want one.
         objects += [
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
             for name in names]
-        if node:
-            objects.append({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
         return self.carry_out([{"action": "apply", "manifest": json.dumps(one)} for one in objects], "prepare")
 
     def clear(self, names, instances):
@@ -169,7 +171,7 @@ def main():
         kubeconfig = os.path.abspath(real) if real else f"{scratch}/kubeconfig"
         cluster = Cluster(str(folder / "martlet"), kubeconfig, scratch)
         names = namespaces(folders)
-        if real and not cluster.prepare(names, "fake-node" if fake_kubelet else None):
+        if real and not cluster.prepare(names):
             return 2
         if not real or fake_kubelet:
             command = [str(folder / "FakeCluster"), scratch, str(folder)] + ([kubeconfig] if real else [])

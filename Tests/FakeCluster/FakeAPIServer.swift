@@ -55,6 +55,8 @@ package final class FakeAPIServer: Sendable {
     private let rules: RoleRules
     private let fault: Mutex<@Sendable (Request) -> Fault?>
     private let logPath: Mutex<@Sendable (_ uid: String, _ container: String) -> String?>
+    /// Kinds that are not installed yet.
+    private let hidden = Mutex<Set<String>>([])
     private let listener: LineListener
 
     /// - Parameters:
@@ -68,6 +70,7 @@ package final class FakeAPIServer: Sendable {
         listener = try LineListener(port: port)
     }
 
+    package var port: Int { listener.port }
     package var url: String { "http://127.0.0.1:\(listener.port)" }
     /// Requests of the token `martlet` by verb and resource.
     package var usedVerbs: [String: Int] { rules.counts }
@@ -75,6 +78,9 @@ package final class FakeAPIServer: Sendable {
     package func setFaults(_ judge: @escaping @Sendable (Request) -> Fault?) {
         fault.withLock { $0 = judge }
     }
+
+    /// From now on these kinds, and no others, are not installed.
+    package func hide(_ kinds: Set<String>) { hidden.withLock { $0 = kinds } }
 
     /// Where a container's log lies, as its node knows.
     package func setLogs(_ find: @escaping @Sendable (_ uid: String, _ container: String) -> String?) {
@@ -99,7 +105,9 @@ package final class FakeAPIServer: Sendable {
 
     /// - Returns: whether the connection goes on.
     private func answer(_ request: Request, _ connection: LineConnection) -> Bool {
-        if let known = KnownKinds.discovery(request.path) ?? tally(request.path) {
+        if let known = KnownKinds.discovery(request.path, without: hidden.withLock { $0 })
+            ?? tally(request.path)
+        {
             return connection.send(200, known)
         }
         let judge = fault.withLock { $0 }
@@ -159,7 +167,9 @@ package final class FakeAPIServer: Sendable {
         case "update":
             let wanted = try body(of: request)
             try checkVersion(of: wanted, request)
-            return (200, try objects.update(place) { _ in wanted })
+            return (
+                200, try objects.update(place) { (_) throws(Refusal) in try checked(wanted, request, place) }
+            )
         case "patch": return try patch(request, place)
         case "delete":
             let options = request.body.isEmpty ? JSONValue.object([:]) : try body(of: request)
@@ -205,7 +215,21 @@ package final class FakeAPIServer: Sendable {
             let kind = KnownKinds.name(place.resource, in: request.apiVersion)
             object = object.setting(["kind"], to: kind.map(JSONValue.string))
         }
-        return place.hasStatus ? object.setting(["status"], to: nil) : object
+        return try checked(
+            place.hasStatus ? object.setting(["status"], to: nil) : object, request, place.withoutSubresource)
+    }
+
+    /// The object, if it is as its kind is.
+    private func checked(
+        _ object: JSONValue, _ request: Request, _ place: ObjectPlace
+    ) throws(Refusal) -> JSONValue {
+        // A status says what is, and is not checked here.
+        guard place.subresource != "status" else { return object }
+        let mode = request.query["fieldValidation"] ?? "Strict"
+        let kind = KnownKinds.name(place.resource, in: request.apiVersion).map(JSONValue.string)
+        let named = object["kind"] == nil ? object.setting(["kind"], to: kind) : object
+        try FieldRules.check(named, at: place, allowsUnknown: mode != "Strict")
+        return object
     }
 
     private func patch(_ request: Request, _ place: ObjectPlace) throws(Refusal) -> (Int, JSONValue) {
@@ -217,8 +241,9 @@ package final class FakeAPIServer: Sendable {
                         request.body, type: request.contentType, to: object, at: place)
                     // A patch that names no version holds for whichever is there.
                     let version = ["metadata", "resourceVersion"]
-                    return patched.at(version) == nil
-                        ? patched.setting(version, to: object.at(version)) : patched
+                    return try checked(
+                        patched.at(version) == nil
+                            ? patched.setting(version, to: object.at(version)) : patched, request, place)
                 }
             )
         }
@@ -228,7 +253,7 @@ package final class FakeAPIServer: Sendable {
             isForced: request.query["force"] == "true", moment: objects.now())
         do throws(Refusal) {
             let result = try objects.update(place) { (object) throws(Refusal) in
-                try apply.apply(wanted, to: object)
+                try checked(try apply.apply(wanted, to: object), request, place)
             }
             return (200, result)
         } catch {
@@ -236,7 +261,8 @@ package final class FakeAPIServer: Sendable {
             var kind = place
             kind.name = ""
             let named = wanted.setting(["metadata", "name"], to: .string(place.name))
-            return (201, try objects.create(kind, try apply.apply(named, to: nil)))
+            let fresh = try checked(try apply.apply(named, to: nil), request, kind)
+            return (201, try objects.create(kind, fresh))
         }
     }
 

@@ -1,5 +1,6 @@
 // `FakeCluster DIR PROGRAMS [KUBECONFIG]`: an API server and a node, or only a node for the cluster of
-// KUBECONFIG. Writes DIR/kubeconfig and runs until it is ended.
+// KUBECONFIG. Writes DIR/kubeconfig and runs until it is ended. As a node for another's cluster it makes itself known
+// with a Node that is Ready and a Lease, places pods that no scheduler has placed, and has a door for their logs.
 
 import Artifacts
 import Glibc
@@ -14,7 +15,7 @@ enum FakeClusterCommand {
           --role FILE     the token `martlet` may do only what the first Role in FILE says
           --played        pods run without processes, for the milliseconds of their annotation
                           \(PlayedNode.annotation), or for ever
-          --no-node       nobody runs pods
+          --no-node       nobody runs pods, until a node comes by itself
           --faults SEED   requests and watches go wrong by this seed
           --port N        listen there
 
@@ -45,10 +46,23 @@ enum FakeClusterCommand {
         }
         try Disk.makeDirectories(options.directory)
         guard let path = options.kubeconfig else { return try await runCluster(options) }
-        let access = try Kubeconfig(paths: [path]).access(context: nil)
-        let kubelet = try kubelet(access, options, schedules: false)
+        try await runNode(try Kubeconfig(paths: [path]).access(context: nil), options)
+    }
+
+    /// A node for a cluster that is there already.
+    private static func runNode(_ access: ClusterAccess, _ options: Options) async throws {
+        let kubelet = try kubelet(access, options)
+        let logs = try await KubeletLogs(kubelet)
+        let node = NodeObject(
+            client: kubelet.client, name: kubelet.settings.node, logPort: logs.port, now: now)
+        try await node.register()
         FileHandleText.error("ready: \(access.server)\n")
-        await kubelet.run()
+        await withDiscardingTaskGroup { group in
+            group.addTask { await node.run(onTrouble: { FileHandleText.error($0 + "\n") }) }
+            await kubelet.run()
+            group.cancelAll()
+        }
+        await logs.stop()
     }
 
     private static func options(_ words: [String]) throws -> Options? {
@@ -61,7 +75,7 @@ enum FakeClusterCommand {
             case "--no-node": options.hasNode = false
             case "--role":
                 guard let path = rest.popFirst() else { return nil }
-                options.role = try role(path)
+                options.role = try role(path, with: options.role)
             case "--faults": options.seed = rest.popFirst().flatMap { UInt64($0) }
             case "--port": options.port = rest.popFirst().flatMap { Int($0) } ?? 0
             case _ where word.hasPrefix("--"): return nil
@@ -74,9 +88,11 @@ enum FakeClusterCommand {
         return options
     }
 
-    private static func role(_ path: String) throws -> JSONValue? {
+    /// All Roles of a file as one, with what was allowed before.
+    private static func role(_ path: String, with known: JSONValue?) throws -> JSONValue? {
         let (documents, _) = ManifestReader.read(try Disk.read(path, limitBytes: 1 << 20), file: path)
-        return documents.first { $0.kind == "Role" }?.json
+        let roles = [known].compactMap { $0 } + documents.filter { $0.kind == "Role" }.map(\.json)
+        return ["rules": .array(roles.flatMap { $0["rules"]?.arrayValue ?? [] })]
     }
 
     private static func runCluster(_ options: Options) async throws {
@@ -91,8 +107,13 @@ enum FakeClusterCommand {
         access.credentials.token = "kubelet"
         try Disk.replace(
             options.directory + "/kubeconfig", with: Array(kubeconfig(server.url).utf8), durable: false)
-        if options.isPlayed || !options.hasNode {
-            if options.isPlayed { PlayedNode(server.objects).start() }
+        let jobs = FakeJobController(objects: server.objects, now: now)
+        guard options.hasNode else {
+            FileHandleText.error("ready: \(access.server)\n")
+            return await jobs.run()
+        }
+        if options.isPlayed {
+            PlayedNode(server.objects).start()
             let log = options.directory + "/log"
             try Disk.write(Array("2026-01-01T00:00:00Z stdout F played\n".utf8), to: log)
             server.setLogs { _, _ in log }
@@ -101,10 +122,9 @@ enum FakeClusterCommand {
             while (try? await Task.sleep(for: .seconds(3600))) != nil {}
             return
         }
-        let kubelet = try kubelet(access, options, schedules: true)
+        let kubelet = try kubelet(access, options)
         server.setLogs { kubelet.logPath(uid: $0, container: $1) }
         FileHandleText.error("ready: \(access.server)\n")
-        let jobs = FakeJobController(objects: server.objects, now: now)
         await withDiscardingTaskGroup { group in
             group.addTask { await jobs.run() }
             await kubelet.run()
@@ -112,14 +132,10 @@ enum FakeClusterCommand {
         }
     }
 
-    private static func kubelet(_ access: ClusterAccess, _ options: Options, schedules: Bool) throws
-        -> FakeKubelet
-    {
-        let client = try KubernetesClient(access, now: now)
-        var settings = FakeKubelet.Settings(
-            directory: options.directory + "/pods", programs: options.programs)
-        settings.schedules = schedules
-        return try FakeKubelet(client: client, settings: settings)
+    private static func kubelet(_ access: ClusterAccess, _ options: Options) throws -> FakeKubelet {
+        try FakeKubelet(
+            client: try KubernetesClient(access, now: now),
+            settings: .init(directory: options.directory + "/pods", programs: options.programs))
     }
 
     static func kubeconfig(_ url: String) -> String {

@@ -33,6 +33,8 @@ package final class FakeKubelet: Sendable {
     let path: String
     /// Pods that run here, by uid, and whether they are to end: the grace in seconds.
     let running = Mutex<[String: Int?]>([:])
+    /// By namespace and name.
+    private let uids = Mutex<[String: String]>([:])
 
     package init(client: KubernetesClient, settings: Settings) throws {
         self.client = client
@@ -52,6 +54,9 @@ package final class FakeKubelet: Sendable {
         let path = "\(settings.directory)/\(uid)/\(container)/log"
         return Disk.exists("\(settings.directory)/\(uid)/\(container)") ? path : nil
     }
+
+    /// The pod that has the name, or had it last; `NAMESPACE/NAME`.
+    func uid(of name: String) -> String? { uids.withLock { $0[name] } }
 
     /// Runs pods until the task is cancelled.
     package func run() async {
@@ -85,7 +90,9 @@ package final class FakeKubelet: Sendable {
             }
             return
         }
-        guard node == settings.node || (node == nil && settings.schedules),
+        // A pod that is gated is nobody's to place yet.
+        let isFree = node == nil && pod["spec"]?["schedulingGates"]?.arrayValue?.isEmpty != false
+        guard node == settings.node || (isFree && settings.schedules),
             pod["status"]?["phase"]?.stringValue == "Pending"
         else { return }
         let isNew = running.withLock { running in
@@ -94,6 +101,9 @@ package final class FakeKubelet: Sendable {
             return true
         }
         if isNew {
+            let metadata = pod["metadata"]
+            let name = "\(metadata?["namespace"]?.stringValue ?? "")/\(metadata?["name"]?.stringValue ?? "")"
+            uids.withLock { $0[name] = uid }
             group.addTask { [self] in
                 await PodRun(kubelet: self, pod: pod).run()
                 running.withLock { _ = $0.removeValue(forKey: uid) }

@@ -79,6 +79,7 @@ extension FakeObjects {
         if object["spec"] != nil && place.resource != "leases" { metadata["generation"] = 1 }
         var stored = object.setting(["metadata"], to: .object(metadata))
         if place.resource == "pods" { stored = stored.setting(["status"], to: ["phase": "Pending"]) }
+        stored = try KindRules.made(stored, at: place, serial: state.serial)
         let made = state.put(stored, at: place)
         // Whose owners have all gone goes, too.
         if !made.ownerUIDs.isEmpty && !state.hasOwner(made) { state.erase(place, options: [:], at: moment) }
@@ -148,6 +149,7 @@ extension FakeObjects {
         if place.resource == "pods" && !isBinding && fixedPart(next["spec"]) != fixedPart(before["spec"]) {
             throw .invalid(place, "spec: Forbidden: pod updates may not change fields other than images")
         }
+        next = try KindRules.changed(next, from: before, at: place)
         if let generation = before["metadata"]?["generation"]?.intValue, isChanged(next, before) {
             next = next.setting(["metadata", "generation"], to: .int(generation + 1))
         }

@@ -28,9 +28,14 @@ package struct WatchNoise: Sendable {
     private let duplicates: Int
     private let delays: Int
     private let swaps: Int
+    /// Told of each thing that is done: `twice`, `late`, `swapped`.
+    private let note: @Sendable (String) -> Void
     private var late: [Event] = []
 
-    init(seed: UInt64, duplicates: Int, delays: Int, swaps: Int) {
+    init(
+        seed: UInt64, duplicates: Int, delays: Int, swaps: Int, note: @escaping @Sendable (String) -> Void
+    ) {
+        self.note = note
         dice = FaultDice(seed: seed)
         self.duplicates = duplicates
         self.delays = delays
@@ -43,15 +48,25 @@ package struct WatchNoise: Sendable {
         for event in events {
             if dice.happens(delays) {
                 late.append(event)
+                note("late")
                 continue
             }
             out.append(event)
-            if dice.happens(duplicates) { out.append(event) }
-            if out.count > 1, dice.happens(swaps) { out.swapAt(out.count - 1, dice.roll(out.count)) }
+            if dice.happens(duplicates) {
+                out.append(event)
+                note("twice")
+            }
+            if out.count > 1, dice.happens(swaps) { swap(&out) }
         }
         // What was late comes behind what overtook it.
         if events.isEmpty || dice.happens(50) { out += flush() }
         return out
+    }
+
+    private mutating func swap(_ events: inout [Event]) {
+        let (last, place) = (events.count - 1, dice.roll(events.count))
+        if events[place].object != events[last].object { note("swapped") }
+        events.swapAt(last, place)
     }
 
     mutating func flush() -> [Event] {
@@ -82,7 +97,7 @@ package struct FaultRates: Sendable {
 package final class FaultLayer: Sendable {
     private let dice: Mutex<FaultDice>
     private let rates: FaultRates
-    /// Faults by their name, so that a test can say that they happened.
+    /// Faults by their name, so that a test can say that they happened; those of events where they do.
     private let counts = Mutex<[String: Int]>([:])
 
     package init(seed: UInt64, rates: FaultRates = FaultRates()) {
@@ -96,9 +111,11 @@ package final class FaultLayer: Sendable {
         let (name, fault) = dice.withLock { dice in
             request.verb == "watch" ? watch(&dice) : plain(request, &dice)
         }
-        if !name.isEmpty { counts.withLock { $0[name, default: 0] += 1 } }
+        if !name.isEmpty { note(name) }
         return fault
     }
+
+    private func note(_ name: String) { counts.withLock { $0[name, default: 0] += 1 } }
 
     private func watch(_ dice: inout FaultDice) -> (String, FakeAPIServer.Fault?) {
         if dice.happens(rates.expiries) {
@@ -112,9 +129,9 @@ package final class FaultLayer: Sendable {
         }
         let noise = WatchNoise(
             seed: UInt64(dice.roll(1 << 30)), duplicates: rates.duplicates, delays: rates.delays,
-            swaps: rates.swaps)
+            swaps: rates.swaps, note: { [weak self] in self?.note($0) })
         let isCut = dice.happens(rates.cuts)
-        return (isCut ? "cut" : "noisy", .noisyWatch(noise, cutAfter: isCut ? dice.roll(8) : nil))
+        return (isCut ? "cut" : "", .noisyWatch(noise, cutAfter: isCut ? dice.roll(8) : nil))
     }
 
     private func plain(

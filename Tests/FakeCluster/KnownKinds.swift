@@ -42,34 +42,37 @@ enum KnownKinds {
         all[version]?.first { $0.plural == plural }?.name
     }
 
-    /// The answer to `/version`, `/api`, `/apis`, `/api/v1` and `/apis/GROUP/VERSION`; nil for other paths.
-    static func discovery(_ path: String) -> JSONValue? {
+    /// The answer to `/version`, `/api`, `/apis`, `/apis/GROUP`, `/api/v1` and `/apis/GROUP/VERSION`; nil for other
+    /// paths.
+    /// - Parameter hidden: names of kinds that are not there.
+    static func discovery(_ path: String, without hidden: Set<String> = []) -> JSONValue? {
         let parts = path.split(separator: "/").map(String.init)
         switch (parts.first, parts.count) {
         case ("version", 1): return ["major": "1", "minor": "36", "gitVersion": "v1.36.0-fake"]
         case ("api", 1): return ["kind": "APIVersions", "versions": ["v1"]]
         case ("apis", 1):
-            let groups = all.keys.filter { $0.contains("/") }.sorted().map { version -> JSONValue in
-                let entry: JSONValue = [
-                    "groupVersion": .string(version),
-                    "version": .string(String(version.split(separator: "/")[1])),
-                ]
-                return [
-                    "name": .string(String(version.split(separator: "/")[0])), "versions": [entry],
-                    "preferredVersion": entry,
-                ]
-            }
+            let groups = all.keys.filter { $0.contains("/") }.sorted().map(group)
             return ["kind": "APIGroupList", "apiVersion": "v1", "groups": .array(groups)]
-        case ("api", 2): return list(parts[1])
-        case ("apis", 3): return list("\(parts[1])/\(parts[2])")
+        case ("apis", 2):
+            return all.keys.filter { $0.hasPrefix(parts[1] + "/") }.min().map { version in
+                group(version).setting(["kind"], to: "APIGroup").setting(["apiVersion"], to: "v1")
+            }
+        case ("api", 2): return list(parts[1], hidden)
+        case ("apis", 3): return list("\(parts[1])/\(parts[2])", hidden)
         default: return nil
         }
     }
 
-    private static func list(_ version: String) -> JSONValue? {
+    private static func group(_ version: String) -> JSONValue {
+        let words = version.split(separator: "/").map { JSONValue.string(String($0)) }
+        let entry: JSONValue = ["groupVersion": .string(version), "version": words[1]]
+        return ["name": words[0], "versions": [entry], "preferredVersion": entry]
+    }
+
+    private static func list(_ version: String, _ hidden: Set<String>) -> JSONValue? {
         all[version].map { kinds in
             let verbs: JSONValue = ["create", "delete", "get", "list", "patch", "update", "watch"]
-            let resources = kinds.map { kind -> JSONValue in
+            let resources = kinds.filter { !hidden.contains($0.name) }.map { kind -> JSONValue in
                 [
                     "name": .string(kind.plural), "kind": .string(kind.name),
                     "singularName": .string(kind.name.lowercased()), "namespaced": .bool(kind.isNamespaced),

@@ -37,15 +37,15 @@ struct NodeContainer: Sendable {
     // MARK: Environment
 
     /// Looks values up in the cluster, as a node does before a container begins.
-    mutating func resolve(_ client: KubernetesClient, _ namespace: String) async throws {
+    /// - Throws: `NotReady` for what is not there yet.
+    mutating func resolve(_ values: NodeValues) async throws {
         var list = [("PATH", kubelet.path + ":" + Self.imagePrograms), ("HOME", "/root")]
         list.append(("HOSTNAME", pod["metadata"]?["name"]?.stringValue ?? ""))
         for source in fields.list("envFrom").map({ Fields($0) }) {
-            for (kind, resource) in [("configMapRef", "configmaps"), ("secretRef", "secrets")] {
-                guard let name = source.object(kind)?.text("name") else { continue }
-                let object = try await client.get("/api/v1/namespaces/\(namespace)/\(resource)/\(name)")
-                for (key, value) in Fields(object["data"]).textMapSorted {
-                    list.append(((source.string("prefix") ?? "") + key, decoded(value, kind)))
+            for (key, isSecret) in [("configMapRef", false), ("secretRef", true)] {
+                guard let reference = source.object(key) else { continue }
+                for (key, value) in try await values.all(of: reference, isSecret: isSecret) {
+                    list.append(((source.string("prefix") ?? "") + key, value))
                 }
             }
         }
@@ -56,19 +56,14 @@ struct NodeContainer: Sendable {
             } else if let path = variable.object("valueFrom")?.object("fieldRef")?.string("fieldPath") {
                 list.append((key, PodField.value(path, of: pod) ?? ""))
             }
-            for (kind, resource) in [("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")] {
+            for (kind, isSecret) in [("configMapKeyRef", false), ("secretKeyRef", true)] {
                 guard let reference = variable.object("valueFrom")?.object(kind) else { continue }
-                let object = try await client.get(
-                    "/api/v1/namespaces/\(namespace)/\(resource)/\(reference.text("name") ?? "")")
-                guard let value = object["data"]?[reference.text("key") ?? ""]?.stringValue else { continue }
-                list.append((key, decoded(value, kind)))
+                if let value = try await values.one(of: reference, isSecret: isSecret) {
+                    list.append((key, value))
+                }
             }
         }
         environment = list.map { (name: $0.0, value: $0.1) }
-    }
-
-    private func decoded(_ text: String, _ kind: String) -> String {
-        kind.hasPrefix("secret") ? String(decoding: Base64Text.bytes(text) ?? [], as: UTF8.self) : text
     }
 
     /// `$(NAME)` is replaced, `$$` stands for one dollar.
@@ -172,13 +167,19 @@ struct NodeContainer: Sendable {
 
     // MARK: Status
 
+    /// A node keeps 12 KiB of all of a pod's containers together, and 4 KiB of each.
+    private var messageLimitBytes: Int {
+        let spec = Fields(pod["spec"])
+        return min(4096, (12 << 10) / (spec.list("containers").count + spec.list("initContainers").count))
+    }
+
     var status: JSONValue {
         var state: [String: JSONValue] = ["running": [:]]
         if let exitCode {
             let message = (try? Disk.read(messagePath, limitBytes: 1 << 20)) ?? []
             var ended: [String: JSONValue] = [
                 "exitCode": .int(exitCode), "reason": .string(exitCode == 0 ? "Completed" : "Error"),
-                "message": .string(String(decoding: message.prefix(4096), as: UTF8.self)),
+                "message": .string(String(decoding: message.prefix(messageLimitBytes), as: UTF8.self)),
             ]
             if let result, result.startedAt.nanoseconds > 0 {
                 ended["startedAt"] = .string(result.startedAt.rfc3339)

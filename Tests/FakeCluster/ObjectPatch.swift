@@ -17,7 +17,7 @@ enum ObjectPatch {
         case KubernetesClient.PatchKind.json.rawValue: return try operations(patch, object, place)
         case KubernetesClient.PatchKind.strategic.rawValue where place.isBuiltIn:
             try checkObject(patch)
-            return StrategicMerge.apply(patch, to: object)
+            return try StrategicPatch(place: place).apply(patch, to: object)
         case KubernetesClient.PatchKind.merge.rawValue:
             try checkObject(patch)
             return merged(patch, into: object)

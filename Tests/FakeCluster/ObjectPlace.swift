@@ -114,7 +114,7 @@ package struct Refusal: Error, Sendable, Hashable {
 
 extension JSONValue {
     /// The same with one member set, however deep; nil removes it.
-    func setting(_ path: [String], to value: JSONValue?) -> JSONValue {
+    package func setting(_ path: [String], to value: JSONValue?) -> JSONValue {
         guard let key = path.first else { return value ?? .null }
         var members = objectValue ?? [:]
         if path.count == 1 {
@@ -126,7 +126,7 @@ extension JSONValue {
     }
 
     /// What stands at the end of a path of members.
-    func at(_ path: [String]) -> JSONValue? {
+    package func at(_ path: [String]) -> JSONValue? {
         path.reduce(self as JSONValue?) { $0?[$1] }
     }
 

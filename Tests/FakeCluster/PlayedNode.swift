@@ -8,6 +8,8 @@ import WorkflowLanguage
 package final class PlayedNode: Sendable {
     /// How long a pod runs: milliseconds, or `forever`; without it pods end at once.
     package static let annotation = "fake.martlet.dev/run-for"
+    /// What the pod's containers leave as their termination message.
+    package static let says = "fake.martlet.dev/says"
 
     private let objects: FakeObjects
     private let queue = DispatchQueue(label: "played-node")
@@ -63,8 +65,10 @@ package final class PlayedNode: Sendable {
 
     private static func status(_ pod: JSONValue, _ phase: String) -> JSONValue {
         let isOver = phase == "Succeeded"
+        let message = pod["metadata"]?["annotations"]?[Self.says] ?? ""
         let state: JSONValue =
-            isOver ? ["terminated": ["exitCode": 0, "reason": "Completed"]] : ["running": [:]]
+            isOver
+            ? ["terminated": ["exitCode": 0, "reason": "Completed", "message": message]] : ["running": [:]]
         func statuses(_ list: String) -> JSONValue {
             .array(
                 (pod["spec"]?[list]?.arrayValue ?? []).map { container in

@@ -9,6 +9,8 @@ import WorkflowLanguage
 
 struct PodRun: Sendable {
     private static let pause = Duration.milliseconds(20)
+    /// Between looks for a Secret or a ConfigMap that is not there.
+    private static let longPause = Duration.milliseconds(250)
 
     let kubelet: FakeKubelet
     let pod: JSONValue
@@ -28,27 +30,33 @@ struct PodRun: Sendable {
 
     func run() async {
         do {
-            if spec["nodeName"] == nil {
-                _ = try await kubelet.client.create(
-                    path + "/binding",
-                    [
-                        "apiVersion": "v1", "kind": "Binding", "metadata": ["name": .string(name)],
-                        "target": [
-                            "apiVersion": "v1", "kind": "Node", "name": .string(kubelet.settings.node),
-                        ],
-                    ])
-            }
+            guard try await isOurs() else { return }
             try await work()
         } catch let broken as Broken {
-            let waiting: JSONValue = [
-                "name": "main", "ready": false, "restartCount": 0, "image": "", "imageID": "",
-                "state": ["waiting": ["reason": .string(broken.reason), "message": .string(broken.message)]],
-            ]
-            await report(["phase": "Pending", "containerStatuses": [waiting]])
+            await report(waiting(broken.reason, broken.message))
             while kubelet.ending(uid) == nil, (try? await Task.sleep(for: Self.pause)) != nil {}
             await remove()
         } catch {
             await report(["phase": "Failed", "reason": "FakeKubelet", "message": .string("\(error)")])
+        }
+    }
+
+    /// Whether the pod is on this node, which it is put on if nobody has put it on another.
+    private func isOurs() async throws -> Bool {
+        if spec["nodeName"] != nil { return true }
+        do {
+            _ = try await kubelet.client.create(
+                path + "/binding",
+                [
+                    "apiVersion": "v1", "kind": "Binding", "metadata": ["name": .string(name)],
+                    "target": ["apiVersion": "v1", "kind": "Node", "name": .string(kubelet.settings.node)],
+                ])
+            return true
+        } catch let error as KubernetesError where error.status == 409 || error.isNotFound {
+            // A scheduler was first.
+            guard let there = try? await kubelet.client.get(path) else { return false }
+            return there["spec"]?["nodeName"]?.stringValue == kubelet.settings.node
+                && there["metadata"]?["uid"]?.stringValue == uid
         }
     }
 
@@ -66,13 +74,14 @@ struct PodRun: Sendable {
 
     private func work() async throws {
         var volumes = PodVolumes(pod: pod, directory: directory + "/volumes")
-        try await volumes.prepare(kubelet.client)
+        let values = NodeValues(client: kubelet.client, namespace: namespace)
+        try await untilReady { try await volumes.prepare(values) }
         var initial: [NodeContainer] = []
         var beside: [NodeContainer] = []
         for json in spec.list("initContainers") {
             var container = NodeContainer(
                 json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
-            try await container.resolve(kubelet.client, namespace)
+            try await untilReady { try await container.resolve(values) }
             try start(&container)
             if json["restartPolicy"]?.stringValue == "Always" {
                 beside.append(container)
@@ -90,13 +99,42 @@ struct PodRun: Sendable {
         for json in spec.list("containers") {
             var container = NodeContainer(
                 json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
-            try await container.resolve(kubelet.client, namespace)
+            try await untilReady { try await container.resolve(values) }
             try start(&container)
             main.append(container)
         }
         await wait(for: main, phase: "Running", initial: initial, main: main)
         for index in main.indices { main[index].look() }
         await finish(initial: initial, main: main, beside: beside)
+    }
+
+    /// Tries again what waits for something that may still come, and says so meanwhile.
+    private func untilReady(_ body: () async throws -> Void) async throws {
+        var told: String?
+        while true {
+            do {
+                return try await body()
+            } catch let missing as NotReady {
+                if kubelet.ending(uid) != nil {
+                    throw Broken(reason: missing.reason, message: missing.message)
+                }
+                if told != missing.message { await report(waiting(missing.reason, missing.message)) }
+                told = missing.message
+            }
+            try await Task.sleep(for: Self.longPause)
+        }
+    }
+
+    private func waiting(_ reason: String, _ message: String) -> JSONValue {
+        let state: JSONValue = ["waiting": ["reason": .string(reason), "message": .string(message)]]
+        let containers = spec.list("containers").map { container -> JSONValue in
+            [
+                "name": container["name"] ?? "", "ready": false, "restartCount": 0, "image": "",
+                "imageID": "",
+                "state": state,
+            ]
+        }
+        return ["phase": "Pending", "containerStatuses": .array(containers)]
     }
 
     private func start(_ container: inout NodeContainer) throws {

@@ -25,8 +25,9 @@ struct PodVolumes: Sendable {
         return place
     }
 
-    mutating func prepare(_ client: KubernetesClient) async throws {
-        let namespace = pod["metadata"]?["namespace"]?.stringValue ?? "default"
+    /// - Throws: `NotReady` for a ConfigMap, a Secret or a key that is not there yet.
+    mutating func prepare(_ values: NodeValues) async throws {
+        let namespace = values.namespace
         for volume in Fields(pod["spec"]).list("volumes").map({ Fields($0) }) {
             let name = volume.text("name") ?? ""
             var place = "\(directory)/\(name)"
@@ -41,35 +42,44 @@ struct PodVolumes: Sendable {
             try Disk.makeDirectories(place)
             chmod(place, 0o777)
             for source in [volume] + (volume.object("projected")?.list("sources") ?? []).map({ Fields($0) }) {
-                try await fill(place, source, client, namespace)
+                try await fill(place, source, values)
             }
         }
     }
 
-    private func fill(
-        _ place: String, _ source: Fields, _ client: KubernetesClient, _ namespace: String
-    ) async throws {
+    private func fill(_ place: String, _ source: Fields, _ values: NodeValues) async throws {
         for item in source.object("downwardAPI")?.list("items") ?? [] {
             let fields = Fields(item)
             let value = PodField.value(fields.object("fieldRef")?.string("fieldPath") ?? "", of: pod)
             try write(Array((value ?? "").utf8), "\(place)/\(fields.string("path") ?? "x")")
         }
-        for (kind, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
+        for (kind, isSecret) in [("configMap", false), ("secret", true)] {
             guard let settings = source.object(kind) else { continue }
-            let name = settings.text("name") ?? settings.text("secretName") ?? ""
             let object: JSONValue
             do {
-                object = try await client.get("/api/v1/namespaces/\(namespace)/\(resource)/\(name)")
-            } catch let error as KubernetesError where error.isNotFound && settings.bool("optional") == true {
-                continue
+                guard let found = try await values.object(settings, isSecret: isSecret) else { continue }
+                object = found
+            } catch let missing as NotReady {
+                // What a cluster's controllers lay into each namespace, where there are any.
+                if settings.text("name") == "kube-root-ca.crt" { continue }
+                // Without its volumes no container of the pod begins.
+                throw NotReady(
+                    reason: "ContainerCreating", message: "MountVolume.SetUp failed: \(missing.message)")
             }
             let items = settings.list("items").map { Fields($0) }
-            for (key, value) in Fields(object["data"]).members {
-                let text = value.stringValue ?? ""
-                let bytes = kind == "secret" ? Base64Text.bytes(text) ?? [] : Array(text.utf8)
+            let members = Dictionary(Fields(object["data"]).textMapSorted, uniquingKeysWith: { $1 })
+            for item in items {
+                let key = item.text("key") ?? ""
+                if members[key] == nil && settings.bool("optional") != true {
+                    throw NotReady(
+                        reason: "ContainerCreating",
+                        message: "MountVolume.SetUp failed: references non-existent config key: \(key)")
+                }
+            }
+            for (key, text) in members {
                 let item = items.first { $0.text("key") == key }
                 if !items.isEmpty && item == nil { continue }
-                try write(bytes, "\(place)/\(item?.string("path") ?? key)")
+                try write(NodeValues.bytes(text, isSecret), "\(place)/\(item?.string("path") ?? key)")
             }
         }
     }

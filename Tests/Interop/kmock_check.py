@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAPS = "/api/v1/namespaces/ml/configmaps"
 CUSTOM = "/apis/example.com/v1/namespaces/ml/things"
 MERGE = "application/merge-patch+json"
+# Longer no event of a watch is waited for.
+EVENT_SECONDS = 60
 
 
 def thing(name, **fields):
@@ -75,20 +77,32 @@ def part(answer, what):
 async def replay(session, url):
     """The answers to all calls, and the events that two watches saw meanwhile."""
     events = {MAPS: [], CUSTOM: []}
+    came = asyncio.Condition()
+
+    async def seen(name):
+        """Returns when both watches have told of the object."""
+        async with came:
+            await asyncio.wait_for(
+                came.wait_for(lambda: all(("ADDED", name) in list for list in events.values())), EVENT_SECONDS)
 
     async def watch(path):
         async with session.get(f"{url}{path}", params={"watch": "true", "resourceVersion": ""}) as answer:
             async for line in answer.content:
                 if line.strip():
                     event = json.loads(line)
-                    events[path].append((event["type"], event["object"].get("metadata", {}).get("name")))
+                    async with came:
+                        events[path].append((event["type"], event["object"].get("metadata", {}).get("name")))
+                        came.notify_all()
 
-    # The first of each kind is there before the watches, so that kmock knows the kinds.
-    for path, body in ((MAPS, config("first")), (CUSTOM, thing("first"))):
-        async with session.post(url + path, json=body) as answer:
-            assert answer.status in (200, 201), await answer.text()
+    async def make(name):
+        for path, body in ((MAPS, config(name)), (CUSTOM, thing(name))):
+            async with session.post(url + path, json=body) as answer:
+                assert answer.status in (200, 201), await answer.text()
+
+    # The first of each kind is there before the watches, so that kmock knows the kinds; they begin with it.
+    await make("first")
     watches = [asyncio.create_task(watch(path)) for path in events]
-    await asyncio.sleep(0.5)
+    await seen("first")
     answers = []
     for method, path, body, what in CALLS:
         headers = {"Content-Type": MERGE if method == "PATCH" else "application/json"}
@@ -98,7 +112,9 @@ async def replay(session, url):
             found = part(json.loads(text), what) if answer.status < 300 else None
             # Kubernetes says 201 of what was made, kmock 200.
             answers.append((200 if answer.status == 201 else answer.status, found))
-    await asyncio.sleep(0.5)
+    # Events come in order: behind this one none is missing.
+    await make("last")
+    await seen("last")
     for task in watches:
         task.cancel()
     await asyncio.gather(*watches, return_exceptions=True)

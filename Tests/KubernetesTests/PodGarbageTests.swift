@@ -118,7 +118,12 @@ struct PodGarbageTests {
         let world = try ExecutorWorld()
         var spec: [String: JSONValue] = [
             "volumeClaimTemplates": [
-                ["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]
+                [
+                    "metadata": ["name": "work"],
+                    "spec": [
+                        "accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]],
+                    ],
+                ]
             ]
         ]
         if let strategy { spec["volumeClaimGC"] = ["strategy": .string(strategy)] }

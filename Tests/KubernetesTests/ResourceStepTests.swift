@@ -98,6 +98,41 @@ struct ResourceStepTests {
         await world.close()
     }
 
+    @Test(
+        "A JSON patch of which nobody knows whether it was applied is not sent again, others are",
+        arguments: [(500, true), (504, true), (429, false), (503, true)], ["json", "merge"])
+    func uncertainPatch(answer: (status: Int, isUncertain: Bool), strategy: String) async throws {
+        let world = try ExecutorWorld()
+        let place = ObjectPlace(resource: "configmaps", namespace: "ml")
+        _ = try world.server.objects.create(place, ["metadata": ["name": "list"], "data": ["x": "1"]])
+        let count = Mutex(0)
+        world.server.setFaults { request in
+            guard request.method == "PATCH" else { return nil }
+            let isFirst = count.withLock { count in
+                count += 1
+                return count == 1
+            }
+            let refusal = Refusal(answer.status, "Timeout", "etcdserver: request timed out")
+            guard isFirst else { return nil }
+            return answer.isUncertain ? .failAfterwards(refusal) : .refuse(refusal, retryAfter: 0)
+        }
+        let patch =
+            strategy == "json"
+            ? #"[{"op": "test", "path": "/data/x", "value": "1"}, {"op": "replace", "path": "/data/x", "value": "2"}]"#
+            : #"{"data": {"x": "2"}}"#
+        await world.executor.launch(
+            Self.launch([
+                "action": "patch", "mergeStrategy": .string(strategy), "flags": ["configmap", "list"],
+                "manifest": .string(patch),
+            ]), values: LaunchValues())
+        let outcome = await outcome(world)
+        let isGivenUp = strategy == "json" && answer.isUncertain
+        #expect(outcome?.phase == (isGivenUp ? .error : .succeeded), "\(outcome?.message ?? "")")
+        #expect(count.withLock { $0 } == (isGivenUp ? 1 : 2))
+        #expect(!isGivenUp || outcome?.message.contains("whether the JSON patch was applied") == true)
+        await world.close()
+    }
+
     @Test("A PyTorchJob whose failure condition holds fails the step in the condition's words")
     func pyTorchJob() async throws {
         let world = try ExecutorWorld()
@@ -151,6 +186,22 @@ struct ResourceStepTests {
                 $0 == 1
             })
         await next.shutDown()
+        await world.close()
+    }
+
+    @Test("A kind that was installed while the server ran is found, also by its name with the group")
+    func lateKind() async throws {
+        let world = try ExecutorWorld()
+        let kinds = ResourceKinds(client: world.executor.client)
+        world.server.hide(["JobSet"])
+        let version = "jobset.x-k8s.io/v1alpha2"
+        await #expect(throws: PodProblem.self) { try await kinds.kind("JobSet", apiVersion: version) }
+        await #expect(throws: PodProblem.self) { try await kinds.kind(word: "jobsets.jobset.x-k8s.io") }
+        world.server.hide([])
+        #expect(try await kinds.kind(word: "jobsets.jobset.x-k8s.io").plural == "jobsets")
+        world.server.hide(["JobSet"])
+        // What was found once needs no second question.
+        #expect(try await kinds.kind("JobSet", apiVersion: version).plural == "jobsets")
         await world.close()
     }
 

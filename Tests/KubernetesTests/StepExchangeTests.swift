@@ -100,6 +100,69 @@ struct StepExchangeTests {
         }
     }
 
+    @Test(
+        "Artifacts whose names differ in a letter are two",
+        arguments: [("train_data", "train-data"), ("Model", "model"), ("a.", "a"), ("a/b", "a-b")])
+    func exactNames(one: String, other: String) throws {
+        let directory = "/tmp/martlet-exchange-\(Disk.uniqueSuffix())"
+        defer { Disk.removeTree(directory) }
+        let store = try LocalArtifactStore(directory: directory + "/artifacts")
+        let exchange = try StepExchange(store: store, dataDirectory: directory)
+        func artifact(_ name: String) -> JSONValue { ["name": .string(name), "path": .string("/" + name)] }
+        let launch = PodRendererTests.launch([
+            "name": "step", "container": ["image": "x", "command": ["run"]],
+            "inputs": ["artifacts": [artifact(one), artifact(other)]],
+            "outputs": ["artifacts": [artifact(one), artifact(other)]],
+        ])
+        exchange.expect(launch, LaunchValues())
+        for (name, text) in [(one, "one"), (other, "other, and longer")] {
+            let folder = "\(directory)/\(text.utf8.count)"
+            try Disk.makeDirectories(folder)
+            try Disk.write(Array(text.utf8), to: folder + "/artifact")
+            try CommandRun(["tar", "-cf", folder + ".tar", "-C", folder, "artifact"]).check(
+                path: folder, action: "pack")
+            let bytes = try Disk.read(folder + ".tar", limitBytes: 1 << 20)
+            let place = "outputs/\(URLText.encoded(name))"
+            #expect(
+                exchange.answer(request("PUT", place, exchange.token(launch.key), body: bytes)).status == 200)
+        }
+        let saved = try launch.template.outputs.artifacts.map { try exchange.save($0, of: launch) }
+        let texts = try saved.map { try exchange.text(of: try #require($0), launch) }
+        #expect(texts == ["one", "other, and longer"])
+        let places = try PodPlan(launch, PodRendererTests.settings).inputs.map(\.directory)
+        #expect(Set(places).count == 2)
+        #expect(PodPlan.fileName("..") == "%2E%2E" && PodPlan.fileName("data") == "data")
+    }
+
+    @Test("Of a message that a node has cut, what came before the cut is taken", arguments: 0...60)
+    func cutMessage(dropped: Int) throws {
+        let text =
+            #"{"exitCode":3,"saved":{"artifacts":{"a,\"b":true},"failures":{}},"result":"x","complete":true}"#
+        let result = try #require(PodResult(termination: String(text.dropLast(dropped))))
+        #expect(result.exitCode == 3)
+        #expect(result.isComplete == (dropped == 0))
+        #expect(result.isSaved == (dropped <= 29))
+        #expect(result.sent == (result.isSaved ? [#"a,"b"#] : []))
+        #expect(PodResult(termination: "out of memory") == nil)
+    }
+
+    @Test("What a container says at its end fits beside what the pod's others may say", arguments: 0...6)
+    func messageLimits(sidecars: Int) throws {
+        let pod = try PodRenderer(PodRendererTests.settings).pod(
+            for: PodRendererTests.launch([
+                "name": "step", "container": ["image": "x", "command": ["run"]],
+                "sidecars": .array(
+                    (0..<sidecars).map { ["name": .string("s\($0)"), "image": "x", "command": ["wait"]] }),
+                "outputs": ["parameters": [["name": "loss", "valueFrom": ["path": "/loss"]]]],
+            ]), owner: nil, token: "t")
+        let containers = pod["spec"]?["containers"]?.arrayValue ?? []
+        let count = containers.count + (pod["spec"]?["initContainers"]?.arrayValue?.count ?? 0)
+        let words = (containers.first { $0["name"] == "main" }?["command"]?.arrayValue ?? []).compactMap(
+            \.stringValue)
+        let place = words.firstIndex(of: "--message-limit")
+        #expect(place.flatMap { Int(words[$0 + 1]) } == (count > 3 ? 12_288 / count : nil))
+    }
+
     @Test("The wrapped command keeps its exit code, and leaves output, parameters and artifacts")
     func wrapped() throws {
         let directory = "/tmp/martlet-pod-\(Disk.uniqueSuffix())"
@@ -139,6 +202,52 @@ struct StepExchangeTests {
             #expect(outcome.exitCode == 0)
             #expect(outcome.output == said)
         }
+    }
+
+    @Test("A member that is killed with its supervisor ends those that wait for it")
+    func killedMember() throws {
+        let directory = "/tmp/martlet-pod-\(Disk.uniqueSuffix())"
+        defer { Disk.removeTree(directory) }
+        try Disk.makeDirectories(directory)
+        func run(_ words: [String]) throws -> CommandRun.Outcome {
+            var run = CommandRun([try SupervisorClient.locateSupervisor(), "--pod", directory] + words)
+            // Where nothing tells of the end, they would wait for ever.
+            run.timeout = .seconds(60)
+            return try run.run()
+        }
+        // As the kernel does when a container has no memory left: nobody writes how it ended.
+        #expect(try run(["--name", "first", "--", "sh", "-c", "kill -9 $PPID"]).exitCode != 0)
+        #expect(!Disk.exists(directory + "/run/first/exit"))
+        let then = try run(["--name", "then", "--after", "first", "--", "echo", "ran"])
+        #expect(then.exitCode == 0 && then.output == "")
+        #expect(try Disk.read(directory + "/run/then/exit", limitBytes: 20) == Array("omitted".utf8))
+        #expect(try run(["--name", "side", "--until", "first", "--", "sleep", "600"]).exitCode == 0)
+    }
+
+    @Test("A member of a set that could not even begin ends the step, though others still wait for it")
+    func neverBegan() {
+        let pod: JSONValue = [
+            "status": [
+                "phase": "Running",
+                "containerStatuses": [
+                    [
+                        "name": "first",
+                        "state": [
+                            "terminated": [
+                                "exitCode": 128, "reason": "StartError", "message": "no such file",
+                            ]
+                        ],
+                    ],
+                    ["name": "then", "state": ["running": [:]]],
+                ],
+            ]
+        ]
+        let verdict = PodVerdict(pod, work: ["first", "then"], deadlineMessage: "")
+        guard case .ended(let end) = verdict.standing() else {
+            Issue.record("\(verdict.standing())")
+            return
+        }
+        #expect(end.phase == .failed && end.message.contains("no such file"))
     }
 
     @Test("A sidecar ends when the work has")

@@ -80,6 +80,12 @@ package final class KubernetesClient: Sendable {
         guard let address = ServerAddress(text) else {
             throw ClusterAccessError("proxy-url \"\(text)\" is not like http://proxy:3128")
         }
+        guard address.scheme != "https" else {
+            // Spoken to in the clear it would only say that it does not understand.
+            throw ClusterAccessError(
+                "proxy-url \"\(text)\": proxies that want TLS themselves are not supported; use one of http:// or "
+                    + "socks5://")
+        }
         if text.hasPrefix("socks5://") { return .socksServer(host: address.host, port: address.port ?? 1080) }
         guard let login = address.login else { return .server(host: address.host, port: address.port ?? 80) }
         let (user, password) = login

@@ -152,12 +152,36 @@ struct PodResult: Sendable {
     /// Whether it told of those.
     var isSaved = false
 
-    /// Nil for a message that is none of the supervisor's.
+    /// Nil for a message that is none of the supervisor's. Of one that the node has cut, what came before the cut.
     init?(termination text: String) {
-        guard let json = try? JSONValue(parsingUTF8: Array(text.utf8)), json.objectValue != nil else {
-            return nil
+        let bytes = Array(text.utf8)
+        if let json = try? JSONValue(parsingUTF8: bytes), json.objectValue != nil {
+            self.init(json)
+            return
         }
+        guard text.hasPrefix("{\"exitCode\":"), let end = Self.endOfMembers(bytes),
+            let json = try? JSONValue(parsingUTF8: bytes[..<end] + [UInt8(ascii: "}")])
+        else { return nil }
         self.init(json)
+        isComplete = false
+    }
+
+    /// Where the last whole member of an object that was cut ends.
+    private static func endOfMembers(_ bytes: [UInt8]) -> Int? {
+        var (depth, isText, isEscaped, end) = (0, false, false, Int?.none)
+        for (index, byte) in bytes.enumerated() {
+            switch byte {
+            case _ where isEscaped: isEscaped = false
+            case UInt8(ascii: "\\"): isEscaped = isText
+            case UInt8(ascii: "\""): isText.toggle()
+            case _ where isText: break
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: ",") where depth == 1: end = index
+            default: break
+            }
+        }
+        return end
     }
 
     init(_ json: JSONValue) {

@@ -237,7 +237,7 @@ package final class StepExchange: Sendable {
     // MARK: Outputs
 
     private func archive(_ name: String, _ key: AttemptKey) -> String {
-        "\(directory(key))/outputs/\(PodNames.dnsName(name)).tar"
+        "\(directory(key))/outputs/\(PodPlan.fileName(name)).tar"
     }
 
     /// How much of an output has come.

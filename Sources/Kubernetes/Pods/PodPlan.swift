@@ -25,7 +25,7 @@ struct PodInput {
     var path: String
     /// The volume of the manifest that the path lies in; the artifact goes there.
     var mount: VolumeMount?
-    var directory: String { "\(PodRenderer.directory)/inputs/\(PodNames.dnsName(name))" }
+    var directory: String { "\(PodRenderer.directory)/inputs/\(PodPlan.fileName(name))" }
     /// Where the init container lays it.
     var target: String {
         if path.hasPrefix(PodRenderer.directory + "/") { return path }
@@ -107,6 +107,21 @@ struct PodPlan {
             return PodInput(name: artifact.name, path: path, mount: mount)
         }
     }
+
+    /// A file's name that no other artifact has. Names are told apart to the letter, so that `model`, `Model`,
+    /// `train_data` and `train-data` are four.
+    static func fileName(_ name: String) -> String {
+        let text = URLText.encoded(name)
+        // Files' names have at most 255 bytes, and some of them are for endings.
+        if text.utf8.count > 200 {
+            return "\(text.prefix(160))%\(FNV1a.hash32(name))%\(FNV1a.hash32(String(name.reversed())))"
+        }
+        return text.allSatisfy({ $0 == "." }) ? text.map { _ in "%2E" }.joined() : text
+    }
+
+    /// What a container may say at its end: the node keeps 12 KiB for all of a pod's containers together, and cuts
+    /// what is longer in the middle.
+    func messageLimitBytes(containers: Int) -> Int { min(4096, (12 << 10) / max(1, containers)) }
 
     // MARK: What comes out
 

@@ -60,6 +60,7 @@ package struct PodVerdict: Sendable {
         "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError",
         "ImageInspectError", "RunContainerError",
     ]
+    private static let neverBegan: Set<String> = ["ContainerCannotRun", "StartError"]
     /// The pod was turned away or ended for the node's sake.
     private static let disruptions: Set<String> = [
         "Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated",
@@ -124,6 +125,9 @@ package struct PodVerdict: Sendable {
         case "Running" where areAllOver:
             // Only sidecars are left, and they decide nothing.
             return states.allSatisfy { $0.exitCode == 0 } ? PodEnd(.succeeded, exitCode: 0) : failure(states)
+        case "Running" where states.contains { Self.neverBegan.contains($0.reason) }:
+            // It will never say that it ended to those of its set that wait for it.
+            return failure(states)
         default: return nil
         }
     }
@@ -181,7 +185,7 @@ package struct PodVerdict: Sendable {
             let why = state.message.isEmpty ? "its log says why" : state.message
             return PodEnd(.error, "the step could not be prepared: \(why)", .infrastructure)
         }
-        if ["ContainerCannotRun", "StartError"].contains(state.reason) {
+        if Self.neverBegan.contains(state.reason) {
             return PodEnd(.failed, "\(state.name): \(state.message) \(suffix)", .user, exitCode: code)
         }
         if state.reason == "ContainerStatusUnknown" { return .lost("its node lost sight of \(state.name)") }

@@ -60,9 +60,14 @@ final class ResourceKinds: Sendable {
 
     /// - Throws: `PodProblem` for a kind that the cluster does not have; `KubernetesError`.
     func kind(_ kind: String, apiVersion: String) async throws -> ResourceKind {
-        guard let list = try await list(apiVersion) else { return Self.guess(kind, apiVersion) }
-        if let found = list.first(where: { $0["kind"]?.stringValue == kind }) {
-            return Self.read(found, apiVersion)
+        // What is not in the list that is kept may have been installed since.
+        for isFresh in [false, true] {
+            guard let list = try await list(apiVersion, isFresh: isFresh) else {
+                return Self.guess(kind, apiVersion)
+            }
+            if let found = list.first(where: { $0["kind"]?.stringValue == kind }) {
+                return Self.read(found, apiVersion)
+            }
         }
         throw PodProblem(
             "the cluster has no kind \(kind) in \(apiVersion); install what brings it, or see `kubectl api-resources`"
@@ -79,13 +84,15 @@ final class ResourceKinds: Sendable {
             guard let version = about["preferredVersion"]?["groupVersion"]?.stringValue else {
                 throw PodProblem("the cluster has no group \(group)")
             }
-            if let found = Self.named(name, in: try await list(version) ?? []) {
-                return Self.read(found, version)
+            for isFresh in [false, true] {
+                if let found = Self.named(name, in: try await list(version, isFresh: isFresh) ?? []) {
+                    return Self.read(found, version)
+                }
             }
             throw PodProblem("the cluster has no \(name) in \(version)")
         }
         for version in Self.usualGroups {
-            guard let list = try await list(version) else { continue }
+            guard let list = try await list(version, isFresh: false) else { continue }
             if let found = Self.named(word, in: list) { return Self.read(found, version) }
         }
         if let known = Self.usualKinds[word] { return Self.guess(known.kind, known.apiVersion) }
@@ -104,9 +111,10 @@ final class ResourceKinds: Sendable {
         }
     }
 
-    /// What a group has; nil where the API gives no list. What is there is kept, what is not is asked again.
-    private func list(_ apiVersion: String) async throws -> [JSONValue]? {
-        if let known = lists.withLock({ $0[apiVersion] }) { return known }
+    /// What a group has; nil where the API gives no list. A list that was read is kept.
+    /// - Parameter isFresh: whether it is read anew even so.
+    private func list(_ apiVersion: String, isFresh: Bool) async throws -> [JSONValue]? {
+        if !isFresh, let known = lists.withLock({ $0[apiVersion] }) { return known }
         let path = apiVersion.contains("/") ? "/apis/\(apiVersion)" : "/api/\(apiVersion)"
         do {
             let answer = try await client.get(path)

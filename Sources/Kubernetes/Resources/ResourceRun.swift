@@ -144,10 +144,15 @@ struct ResourceRun: Sendable {
             do {
                 return try await client.call(
                     "PATCH", target.path, query, body: template.patch, type: template.patchKind)
-            } catch let error as KubernetesError where error.status == 0 && template.patchKind == .json {
+            } catch let error as KubernetesError
+                where (error.status == 0 || error.status >= 500) && template.patchKind == .json
+            {
+                // Behind a 500 or a 504 the store may have taken it all the same, and `add` twice is not `add` once.
                 throw Ended(
                     end: PodEnd(
-                        .error, "whether the JSON patch was applied is not known: \(error.message)",
+                        .error,
+                        "whether the JSON patch was applied is not known: \(error.description); look at "
+                            + "\(target.shown), then retry the step or say mergeStrategy: merge",
                         .infrastructure))
             } catch let error as KubernetesError where error.status == 415 {
                 throw PodProblem(

@@ -34,12 +34,27 @@ package struct StepGateway: Sendable {
     private let host: String
     private let port: Int
     private let bodyLimitBytes: Int
+    private let heldLimitBytes: Int
+    private let admits: @Sendable (String) -> Bool
     private let answer: @Sendable (Request) -> Answer
 
-    /// - Parameter answer: may block; it is called on a thread of its own.
+    /// Archives of inputs are made so many at a time: each reads and writes as fast as the disk lets it.
+    private static let packingThreads = 2
+    /// Pieces of outputs, metrics and results are written on as many.
+    private static let takingThreads = 4
+
+    /// - Parameters:
+    ///   - bodyLimitBytes: of one request.
+    ///   - heldLimitBytes: of the bodies of all requests together; beyond it a step is asked to come again.
+    ///   - admits: whether an `Authorization` header is good for anything; asked before a body is read. Must be
+    ///     quick.
+    ///   - answer: may block; it is called on a thread of its own.
     package init(
-        host: String, port: Int, bodyLimitBytes: Int, answer: @escaping @Sendable (Request) -> Answer
+        host: String, port: Int, bodyLimitBytes: Int, heldLimitBytes: Int = 128 << 20,
+        admits: @escaping @Sendable (String) -> Bool, answer: @escaping @Sendable (Request) -> Answer
     ) {
+        self.heldLimitBytes = heldLimitBytes
+        self.admits = admits
         self.host = host
         self.port = port
         self.bodyLimitBytes = bodyLimitBytes
@@ -51,22 +66,45 @@ package struct StepGateway: Sendable {
     package func run(onReady: @escaping @Sendable (Int) -> Void) async throws {
         var logger = Logger(label: "martlet.steps")
         logger.logLevel = .error
+        // Threads of their own: what waits for a disk here holds nobody else up, and large inputs no results.
+        let packing = NIOThreadPool(numberOfThreads: Self.packingThreads)
+        let taking = NIOThreadPool(numberOfThreads: Self.takingThreads)
+        packing.start()
+        taking.start()
         let server = HTTPServer(
             settings: .init(
                 host: host, port: port, maxConnections: 4096, idleTimeout: .seconds(120),
                 bodyTimeout: .seconds(300), drainTimeout: .seconds(2), writeTimeout: .seconds(300),
-                limitsStreamWrites: true),
-            logger: logger, surroundings: .system, onDrain: {}, respond: { try await respond(to: $0) })
-        try await server.run(onReady: onReady)
+                limitsStreamWrites: true, maxBodyBytes: heldLimitBytes),
+            logger: logger, surroundings: .system, onDrain: {},
+            respond: { try await respond(to: $0, $0.method == "GET" ? packing : taking) })
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await server.run(onReady: onReady))
+        } catch {
+            result = .failure(error)
+        }
+        for pool in [packing, taking] { try? await pool.shutdownGracefully() }
+        try result.get()
     }
 
-    private func respond(to call: HTTPCall) async throws -> HTTPReply {
-        let body = try await call.readBody(bodyLimitBytes)
+    private func respond(to call: HTTPCall, _ threads: NIOThreadPool) async throws -> HTTPReply {
+        // Before the body: who has no token may not fill the memory either.
+        guard admits(call.headers["authorization"] ?? "") else {
+            return HTTPReply(status: 401, body: .bytes(Array("the token is not good here\n".utf8)))
+        }
+        let body: [UInt8]
+        do {
+            body = try await call.readBody(bodyLimitBytes)
+        } catch let error as APIError {
+            // When too much is held already, a step comes again.
+            return HTTPReply(status: error.status, body: .bytes(Array("\(error.message)\n".utf8)))
+        }
         let request = Request(
             method: call.method, path: call.path, offset: Self.offset(call.query),
             authorization: call.headers["authorization"] ?? "", body: body)
         let answer = answer
-        let given = try await NIOThreadPool.singleton.runIfActive { answer(request) }
+        let given = try await threads.runIfActive { answer(request) }
         guard let path = given.file else { return HTTPReply(status: given.status, body: .bytes(given.bytes)) }
         let file = open(path, O_RDONLY | O_CLOEXEC)
         unlink(path)
