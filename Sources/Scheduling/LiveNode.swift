@@ -46,6 +46,8 @@ package struct LiveNode: Sendable {
     /// What the node waits for before its work begins.
     enum Gate: Sendable, Hashable {
         case locks, cache, slot, held, none
+        /// Its work was lost more than once, and is launched again after a while.
+        case relaunch
     }
 
     /// A hook that was fired.

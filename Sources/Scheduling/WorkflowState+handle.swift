@@ -81,6 +81,7 @@ extension WorkflowState {
             case .workflowDeadline: passDeadline()
             case .backoff: if live[entry.node]?.retry?.isWaiting == true { work.append(.attempt(entry.node)) }
             case .suspendEnd: suspendEnded(entry.node)
+            case .relaunch: relaunch(entry.node)
             case .timeout: timeOut(entry.node, whilePending: false)
             case .pendingTimeout: timeOut(entry.node, whilePending: true)
             }

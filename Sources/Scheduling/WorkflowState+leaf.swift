@@ -7,6 +7,9 @@ extension WorkflowState {
     /// How often one node's work is launched again after it was lost, before the machine is taken to be at
     /// fault.
     static var lostLaunchLimit: Int { 20 }
+    /// The first launch after a loss is at once; before the others there is this, twice as much each time.
+    private static var firstRelaunchPause: Duration { .seconds(1) }
+    private static var longestRelaunchPause: Duration { .seconds(60) }
 
     /// Begins a node's work by the kind of its template.
     mutating func begin(_ id: NodeID) {
@@ -187,7 +190,7 @@ extension WorkflowState {
 
     mutating func leafEnded(_ id: NodeID, _ outcome: AttemptOutcome) {
         if outcome.isLost, live[id]?.cancelMessage == nil {
-            relaunchLost(id)
+            relaunchLost(id, outcome.message)
             return
         }
         for container in outcome.containers { containerEnded(container, of: id) }
@@ -206,20 +209,41 @@ extension WorkflowState {
         }
     }
 
-    /// A power cut or a killed supervisor: the attempt does not count, and the work is launched again.
-    private mutating func relaunchLost(_ id: NodeID) {
+    /// A power cut, a killed supervisor, a pod that was taken away: the attempt does not count, and the work is
+    /// launched again.
+    private mutating func relaunchLost(_ id: NodeID, _ reason: String) {
         guard let node = nodes[id] else { return }
-        guard node.attempt < Self.lostLaunchLimit else {
+        let losses = node.attempt - (attemptFloor[id] ?? 0)
+        guard losses < Self.lostLaunchLimit else {
             finish(
-                id, .error, "the step's supervisor vanished \(node.attempt + 1) times; see the machine's log")
+                id, .error,
+                "the step was lost \(losses + 1) times, at last because \(reason); see the log of the machine "
+                    + "or the events of the cluster")
             return
         }
+        let pause = Self.relaunchPause(losses)
+        let words = pause == .zero ? "launched again" : "launched again after \(GoDuration.format(pause))"
         update(id) {
             $0.attempt += 1
             $0.phase = .pending
-            $0.message = "attempt \(node.attempt) was lost with its supervisor; launched again"
+            $0.message = "attempt \(node.attempt) was lost: \(reason); \(words)"
             $0.failureClass = .infrastructure
         }
+        guard pause > .zero else { return launch(id) }
+        live[id]?.isLaunched = false
+        live[id]?.gate = .relaunch
+        timers.insert(.init(at: now + pause, kind: .relaunch, node: id))
+    }
+
+    /// - Parameter losses: before this one.
+    package static func relaunchPause(_ losses: Int) -> Duration {
+        guard losses > 0 else { return .zero }
+        return min(firstRelaunchPause * (1 << min(losses - 1, 30)), longestRelaunchPause)
+    }
+
+    mutating func relaunch(_ id: NodeID) {
+        guard live[id]?.gate == .relaunch, nodes[id]?.phase == .pending else { return }
+        live[id]?.gate = .none
         launch(id)
     }
 

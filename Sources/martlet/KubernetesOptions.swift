@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Artifacts
+import CLinux
 import Executors
 import Glibc
 import Kubernetes
@@ -60,6 +61,8 @@ enum ClusterExecution {
         _ settings: KubernetesSettings, grace: Int, local: LocalExecutor, store: LocalArtifactStore,
         dataDirectory: String
     ) throws -> DeployExecutor {
+        // Thousands of pods are tables of megabytes that grow by being copied.
+        martlet_keep_large_blocks_apart()
         var pods = settings.pods
         pods.graceSeconds = grace
         do {

@@ -1,6 +1,5 @@
 // Watches and logs: answers that go on for as long as there is something to tell.
 
-import Artifacts
 import Dispatch
 import Kubernetes
 import Text
@@ -115,23 +114,41 @@ extension FakeAPIServer {
         return ["type": "BOOKMARK", "object": object]
     }
 
+    /// The log of a container from `sinceTime` on, which the API takes by whole seconds; with `follow`, until the
+    /// container has ended.
     func sendLog(
         _ place: ObjectPlace, _ request: Request, _ connection: LineConnection
     ) throws(Refusal) {
-        let uid = try objects.get(place.withoutSubresource).uid
-        guard let path = logFile(uid: uid, container: request.query["container"] ?? "main") else {
+        let pod = place.withoutSubresource
+        let uid = try objects.get(pod).uid
+        let container = request.query["container"] ?? "main"
+        guard let path = logFile(uid: uid, container: container) else {
             throw Refusal(400, "BadRequest", "the container is waiting to start")
         }
         guard connection.beginStream() else { return }
-        let bytes = (try? Disk.read(path, limitBytes: 1 << 30)) ?? []
-        // The node's file has stream and mark behind the time, which the API leaves out.
-        var text: [UInt8] = []
-        for line in bytes.split(separator: 10, omittingEmptySubsequences: true) {
-            let parts = line.split(separator: 32, maxSplits: 3, omittingEmptySubsequences: false)
-            guard parts.count >= 3 else { continue }
-            text += parts[0] + [32] + (parts.count > 3 ? parts[3] : []) + [10]
+        var file = NodeLog(path: path, since: request.query["sinceTime"].flatMap { Timestamp(rfc3339: $0) })
+        let wakes = DispatchSemaphore(value: 0)
+        let number = objects.addListener { wakes.signal() }
+        defer { objects.removeListener(number) }
+        while true {
+            // Asked before the file is read: what is written until the end is in it.
+            let isOver = request.query["follow"] != "true" || !isAtWork(container, in: pod, uid: uid)
+            guard connection.sendPiece(file.next()) else { return }
+            if isOver || connection.isGone { break }
+            if wakes.wait(timeout: .now() + Self.look) == .success {
+                while wakes.wait(timeout: .now()) == .success {}
+            }
         }
-        _ = connection.sendPiece(text)
         connection.endStream()
+    }
+
+    private func isAtWork(_ container: String, in place: ObjectPlace, uid: String) -> Bool {
+        guard let pod = try? objects.get(place), pod.uid == uid else { return false }
+        let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"]
+        return lists.contains { list in
+            (pod["status"]?[list]?.arrayValue ?? []).contains {
+                $0["name"]?.stringValue == container && $0["state"]?["running"] != nil
+            }
+        }
     }
 }

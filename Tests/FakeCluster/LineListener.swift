@@ -63,19 +63,22 @@ package enum FakeThread {
     }
 
     package static func start(_ body: @escaping @Sendable () -> Void) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, 16 << 20)
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(Body(body))
-        pthread_create(
-            &thread, &attributes,
-            { context in
-                if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
-                return nil
-            }, context.toOpaque())
-        pthread_detach(thread)
-        pthread_attr_destroy(&attributes)
+        // Without `pthread_attr_t()`, which is not always seen beside Dispatch.
+        withUnsafeTemporaryAllocation(of: pthread_attr_t.self, capacity: 1) { room in
+            guard let attributes = room.baseAddress else { return }
+            pthread_attr_init(attributes)
+            pthread_attr_setstacksize(attributes, 16 << 20)
+            var thread = pthread_t()
+            let context = Unmanaged.passRetained(Body(body))
+            pthread_create(
+                &thread, attributes,
+                { context in
+                    if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+                    return nil
+                }, context.toOpaque())
+            pthread_detach(thread)
+            pthread_attr_destroy(attributes)
+        }
     }
 }
 

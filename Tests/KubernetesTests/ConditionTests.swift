@@ -113,8 +113,12 @@ struct ConditionTests {
         let world = try ExecutorWorld()
         await begin(world)
         try world.setStatus(Self.name, row.status)
-        if let patience = row.patience { world.clock.advance(patience) }
-        let outcome = await outcome(world)
+        var reports = world.executor.reports.makeAsyncIterator()
+        if let patience = row.patience {
+            _ = await KubernetesExecutor.next(&reports) { $0.waitingMessage?.contains(row.message) == true }
+            world.clock.advance(patience)
+        }
+        let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
         #expect(outcome?.phase == row.phase)
         #expect(outcome?.isLost == row.isLost)
         #expect(outcome?.failureClass == row.kind)

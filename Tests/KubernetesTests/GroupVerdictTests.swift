@@ -85,22 +85,24 @@ struct GroupVerdictTests {
     static let cases: [Case] = [
         Case(
             testDescription: "in the queue", job: job(suspend: true),
-            expected: .waiting("queued in team: Kueue has not admitted the group yet", limit: nil)),
+            expected: .waiting("queued in team: Kueue has not admitted the group yet")),
         Case(
             testDescription: "admitted, no pods yet", job: job(),
-            expected: .waiting("0 of 2 nodes have begun", limit: nil)),
+            expected: .waiting("0 of 2 nodes have begun")),
         Case(
             testDescription: "half of it has room", job: job(),
             members: members(pod(0, "Running"), pod(1, "Pending", unschedulable: true)),
             expected: .waiting(
                 half,
-                limit: .init(
-                    at: moment + GroupVerdict.startPatience,
-                    end: .lost("\(half); those that had were ended, so that others can begin")))),
+                limits: [
+                    .init(
+                        cause: "start", time: .at(moment + GroupVerdict.startPatience),
+                        end: .lost("\(half); those that had were ended, so that others can begin"))
+                ])),
         Case(
             testDescription: "none of it has room", job: job(),
             members: members(pod(0, "Pending", unschedulable: true)),
-            expected: .waiting("0 of 2 nodes have begun; rank 0: Unschedulable: no GPU", limit: nil)),
+            expected: .waiting("0 of 2 nodes have begun; rank 0: Unschedulable: no GPU")),
         Case(
             testDescription: "all run", job: job(), members: members(pod(1, "Running"), pod(0, "Running")),
             expected: .running(host: "node-0")),
@@ -148,9 +150,11 @@ struct GroupVerdictTests {
             members: members(pod(0, "Running", leaving: true), pod(1, "Failed", code: 3)),
             expected: .waiting(
                 "the group is being ended: rank 1: Error (exit code 3)",
-                limit: .init(
-                    at: moment + .seconds(300),
-                    end: PodEnd(.failed, "rank 1: Error (exit code 3)", .user, exitCode: 3)))),
+                limits: [
+                    .init(
+                        cause: "ending", time: .at(moment + .seconds(300)),
+                        end: PodEnd(.failed, "rank 1: Error (exit code 3)", .user, exitCode: 3))
+                ])),
         Case(
             testDescription: "somebody deleted the Job", job: job(), members: members(pod(0, "Running")),
             isGone: true,

@@ -138,6 +138,105 @@ struct KubernetesExecutorTests {
         await world.close()
     }
 
+    @Test("Creates that lose the race for a quota are tried again")
+    func quotaConflict() async throws {
+        let world = try ExecutorWorld()
+        let left = Mutex(2)
+        world.server.setFaults { request in
+            guard request.method == "POST", request.place?.resource == "pods" else { return nil }
+            return left.withLock { left in
+                guard left > 0 else { return nil }
+                left -= 1
+                return .refuse(
+                    Refusal(409, "Conflict", "Operation cannot be fulfilled on resourcequotas \"gpus\""),
+                    retryAfter: nil)
+            }
+        }
+        await world.executor.launch(Self.launch, values: LaunchValues())
+        try await podAppears(world, "w-step-1")
+        #expect(left.withLock { $0 } == 0)
+        await world.close()
+    }
+
+    @Test("A watch that is refused is told to the steps that wait")
+    func watchRefused() async throws {
+        let world = try ExecutorWorld()
+        world.server.setFaults { request in
+            guard request.verb == "list", request.place?.resource == "pods" else { return nil }
+            return .refuse(Refusal(403, "Forbidden", "may not list pods"), retryAfter: nil)
+        }
+        var reports = world.executor.reports.makeAsyncIterator()
+        await world.executor.launch(Self.launch, values: LaunchValues())
+        let told = await KubernetesExecutor.next(&reports) { $0.waitingMessage != nil }?.waitingMessage
+        #expect(told?.contains("the pods of namespace ml cannot be watched") == true, "\(told ?? "")")
+        #expect(told?.contains("may not list pods") == true)
+        await world.close()
+    }
+
+    @Test("What a run owns is made again when somebody has deleted its object, and the step goes on")
+    func ownerIsMadeAgain() async throws {
+        let world = try ExecutorWorld()
+        var reports = world.executor.reports.makeAsyncIterator()
+        let maps = ObjectPlace(resource: "configmaps", namespace: "ml")
+        func owners() -> [JSONValue] { world.server.objects.list(maps, labels: LabelTerms("")).items }
+        await world.executor.launch(Self.launch, values: LaunchValues())
+        try await podAppears(world, "w-step-1")
+        let first = try #require(owners().first)
+        var place = maps
+        place.name = try #require(first["metadata"]?["name"]?.stringValue)
+        try world.server.objects.delete(place, options: [:])
+        #expect(await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome?.isLost == true)
+        var again = Self.launch
+        again.key.attempt = 1
+        await world.executor.launch(again, values: LaunchValues())
+        await world.server.objects.wait { !world.podNames.isEmpty }
+        let second = try #require(owners().first)
+        #expect(second["metadata"]?["uid"] != first["metadata"]?["uid"])
+        let pods = world.server.objects.list(
+            ObjectPlace(resource: "pods", namespace: "ml"), labels: LabelTerms("")
+        ).items
+        #expect(
+            pods.first?["metadata"]?["ownerReferences"]?.arrayValue?.first?["uid"]
+                == second["metadata"]?["uid"])
+        await world.close()
+    }
+
+    @Test("Runs that use the same Secret have one each, which goes with its run")
+    func secretsOfRuns() async throws {
+        let world = try ExecutorWorld()
+        var values = LaunchValues()
+        values.secrets["token"] = KeyedValues([
+            "kind": "Secret", "metadata": ["name": "token"], "stringData": ["key": "s3cret"],
+        ])
+        var launch = PodRendererTests.launch([
+            "name": "step",
+            "container": [
+                "image": "x", "command": ["run"],
+                "env": [["name": "T", "valueFrom": ["secretKeyRef": ["name": "token", "key": "key"]]]],
+            ],
+        ])
+        for uid in ["run-a", "run-b"] {
+            launch.key.workflowUID = uid
+            launch.workflowName = uid
+            await world.executor.launch(launch, values: values)
+        }
+        await world.server.objects.wait { world.podNames.count == 2 }
+        let secrets = world.server.objects.list(
+            ObjectPlace(resource: "secrets", namespace: "ml"), labels: LabelTerms("")
+        ).items
+        #expect(Set(secrets.compactMap { $0["metadata"]?["name"]?.stringValue }).count == 2)
+        await world.close()
+    }
+
+    @Test("Jobs go through a lane in their order, by no more tasks than it has")
+    func lane() {
+        var lane = JobLane<Int>(limit: 2)
+        #expect((0..<300).map { lane.enter($0) } == (0..<300).map { $0 < 2 })
+        #expect((0..<300).map { _ in lane.next() } == Array(0..<300))
+        #expect(lane.next() == nil && lane.next() == nil)
+        #expect(lane.enter(7) && lane.next() == 7)
+    }
+
     @Test("A quota that is full makes the step wait and say so")
     func quotaWaits() async throws {
         let world = try ExecutorWorld()

@@ -175,13 +175,61 @@ struct PodVerdictTests {
     @Test("What waits says for what, and not for ever", arguments: waits)
     func waitingHasAnEnd(status: JSONValue, message: String, seconds: Int) throws {
         let verdict = PodVerdict(Self.pod(status), work: ["main"], deadlineMessage: "")
-        guard case .waiting(let text, let limit?) = verdict.standing(), text == message else {
+        guard case .waiting(let text, let limits) = verdict.standing(), text == message else {
             Issue.record("\(verdict.standing())")
             return
         }
-        let created = try #require(Timestamp(rfc3339: "2026-01-01T00:00:00Z"))
-        #expect(limit.at == created + .seconds(seconds))
-        #expect(limit.end.phase == .error)
+        #expect(limits.map(\.time) == [.after(.seconds(seconds))])
+        #expect(limits.allSatisfy { $0.end.phase == .error })
+    }
+
+    @Test("Patience begins when a cause is first seen, goes on when it comes back, and is each cause's own")
+    func patience() {
+        func limit(_ cause: String, _ time: PodStanding.Limit.Time) -> PodStanding.Limit {
+            .init(cause: cause, time: time, end: PodEnd(.error, cause))
+        }
+        let start = Timestamp(seconds: 1_000)
+        var clock = LimitClock()
+        #expect(clock.passed(at: start + .seconds(90_000)) == nil)
+        clock.take([limit("image", .after(.seconds(600)))], at: start)
+        clock.take([], at: start + .seconds(100))
+        #expect(clock.passed(at: start + .seconds(601)) == nil)
+        clock.take([limit("image", .after(.seconds(600)))], at: start + .seconds(200))
+        #expect(clock.passed(at: start + .seconds(599)) == nil)
+        #expect(clock.passed(at: start + .seconds(600))?.message == "image")
+        clock.take([limit("secret", .after(.seconds(120)))], at: start + .seconds(5_000))
+        #expect(clock.passed(at: start + .seconds(5_119)) == nil)
+        #expect(clock.passed(at: start + .seconds(5_120))?.message == "secret")
+        clock.take(
+            [limit("a", .after(.seconds(60))), limit("b", .at(start + .seconds(9_000)))],
+            at: start + .seconds(8_999))
+        #expect(clock.passed(at: start + .seconds(9_100))?.message == "b")
+    }
+
+    static let deletions: [(code: Int, finished: String, isLost: Bool)] = [
+        (143, "2026-01-01T00:59:59Z", true), (137, "2026-01-01T01:00:30Z", true),
+        (1, "2026-01-01T01:00:05Z", true), (3, "2026-01-01T00:59:59Z", false),
+    ]
+
+    @Test("Work that a deletion ended is lost, what had failed before it is not", arguments: deletions)
+    func deletedByHand(code: Int, finished: String, isLost: Bool) {
+        let status: JSONValue = [
+            "phase": "Failed",
+            "containerStatuses": Self.main([
+                "terminated": [
+                    "exitCode": .int(code), "reason": "Error", "finishedAt": .string(finished),
+                ]
+            ]),
+        ]
+        let metadata: JSONValue = [
+            "deletionTimestamp": "2026-01-01T01:00:30Z", "deletionGracePeriodSeconds": 30,
+        ]
+        let verdict = PodVerdict(Self.pod(status, metadata), work: ["main"], deadlineMessage: "")
+        guard case .ended(let end) = verdict.standing() else {
+            Issue.record("\(verdict.standing())")
+            return
+        }
+        #expect(end.isLost == isLost)
     }
 
     @Test("A pod that finds no node waits as long as it must")
@@ -196,7 +244,7 @@ struct PodVerdictTests {
             ],
         ]
         let verdict = PodVerdict(Self.pod(status), work: ["main"], deadlineMessage: "")
-        #expect(verdict.standing() == .waiting("Unschedulable: 0/3 nodes", limit: nil))
+        #expect(verdict.standing() == .waiting("Unschedulable: 0/3 nodes"))
     }
 
     @Test("A pod that is being deleted on a silent node is given up a minute after its grace")
@@ -206,11 +254,11 @@ struct PodVerdictTests {
         ]
         let verdict = PodVerdict(
             Self.pod(["phase": "Running"], metadata), work: ["main"], deadlineMessage: "")
-        guard case .waiting(_, let limit?) = verdict.standing() else {
+        guard case .waiting(_, let limits) = verdict.standing(), let limit = limits.first else {
             Issue.record("\(verdict.standing())")
             return
         }
-        #expect(limit.at == (try #require(Timestamp(rfc3339: "2026-01-01T01:01:30Z"))))
+        #expect(limit.time == .at(try #require(Timestamp(rfc3339: "2026-01-01T01:01:30Z"))))
         #expect(limit.end.isLost)
     }
 }

@@ -191,6 +191,15 @@ struct RetryTests {
         try world.run()
         #expect(world.phase == .error)
         #expect(world.executor.launches.count == 21)
+        let message = world.state?.nodes.values.first?.message ?? ""
+        #expect(message.contains("lost 21 times, at last because lost"), "\(message)")
+    }
+
+    @Test("The first launch after a loss is at once, the others wait ever longer, up to a minute")
+    func relaunchPauses() {
+        let pauses = (0..<10).map { WorkflowState.relaunchPause($0) }
+        #expect(pauses == [0, 1, 2, 4, 8, 16, 32, 60, 60, 60].map { Duration.seconds($0) })
+        #expect(WorkflowState.relaunchPause(.max) == .seconds(60))
     }
 
     @Test("The workflow's strategy holds for every template without its own, so that retries multiply")

@@ -77,7 +77,7 @@ extension KubernetesClient {
         }
     }
 
-    /// Hands out events until the API ends the watch.
+    /// Hands out events until the API ends the watch, or is silent for longer than bookmarks take to come.
     /// - Throws: `KubernetesError`; `isExpired` when the version is too old.
     package func watch(
         _ path: String, labelSelector: String = "", from resourceVersion: String,
@@ -89,7 +89,7 @@ extension KubernetesClient {
         ]
         if !labelSelector.isEmpty { query.append(("labelSelector", labelSelector)) }
         let response = try await send(
-            "GET", path, query, deadline: .now() + .seconds(Int64(Self.watchSeconds) + 30))
+            "GET", path, query, deadline: .now() + .seconds(Int64(Self.watchSeconds) + 30), by: watches)
         try await lines(of: response) { line in
             guard let event = WatchEvent(line: line) else { return }
             if event.kind == .error { throw Self.error(of: event.object) }

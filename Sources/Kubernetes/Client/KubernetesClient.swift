@@ -23,17 +23,24 @@ package final class KubernetesClient: Sendable {
     /// How often a request is sent again because the API asked to wait, or did not answer a question.
     private static let tries = 6
     private static let longestWait = Duration.seconds(30)
+    /// Bookmarks come about once a minute.
+    package static let watchSilence = Duration.seconds(120)
 
     package let access: ClusterAccess
     private let http: HTTPClient
+    /// Of its own, since only a watch may not be silent for long.
+    let watches: HTTPClient
     private let credentials: CredentialSource
     private let tls: TLSConfiguration
     private let mayAct: @Sendable () -> Bool
     let calls = CallCounter()
 
-    /// - Parameter mayAct: asked before each request that changes something; without leave it is not sent.
+    /// - Parameters:
+    ///   - watchSilence: so long a watch may say nothing before it is taken to be broken.
+    ///   - mayAct: asked before each request that changes something; without leave it is not sent.
     package init(
         _ access: ClusterAccess, now: @escaping @Sendable () -> Timestamp,
+        watchSilence: Duration = KubernetesClient.watchSilence,
         mayAct: @escaping @Sendable () -> Bool = { true }
     ) throws {
         self.access = access
@@ -51,9 +58,14 @@ package final class KubernetesClient: Sendable {
             settings.dnsOverride = [name: host]
         }
         http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+        settings.timeout.read = .nanoseconds(watchSilence.wholeNanoseconds)
+        watches = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
     }
 
-    package func shutDown() async { try? await http.shutdown() }
+    package func shutDown() async {
+        try? await http.shutdown()
+        try? await watches.shutdown()
+    }
 
     private static func tlsConfiguration(_ access: ClusterAccess) throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
@@ -148,18 +160,20 @@ package final class KubernetesClient: Sendable {
     /// The answer's head; its body is still to come. After 401 the credentials are asked for anew, once.
     func send(
         _ method: String, _ path: String, _ query: [(String, String)], body: JSONValue? = nil,
-        type: String = "application/json", deadline: NIODeadline
+        type: String = "application/json", deadline: NIODeadline, by client: HTTPClient? = nil
     ) async throws -> HTTPClientResponse {
-        let first = try await exchange(method, path, query, body: body, type: type, deadline: deadline)
+        let client = client ?? http
+        let first = try await exchange(
+            method, path, query, body: body, type: type, deadline: deadline, by: client)
         guard first.status.code == 401 else { return try await Self.checked(first) }
         credentials.refuse()
         return try await Self.checked(
-            try await exchange(method, path, query, body: body, type: type, deadline: deadline))
+            try await exchange(method, path, query, body: body, type: type, deadline: deadline, by: client))
     }
 
     private func exchange(
         _ method: String, _ path: String, _ query: [(String, String)], body: JSONValue?, type: String,
-        deadline: NIODeadline
+        deadline: NIODeadline, by client: HTTPClient
     ) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: url(path, query))
         request.method = HTTPMethod(rawValue: method)
@@ -182,7 +196,7 @@ package final class KubernetesClient: Sendable {
         }
         calls.note(method, path)
         let prepared = request
-        return try await Self.unavailable { try await self.http.execute(prepared, deadline: deadline) }
+        return try await Self.unavailable { try await client.execute(prepared, deadline: deadline) }
     }
 
     /// What the network throws, as one kind of error; being cancelled stays what it is.
@@ -193,7 +207,9 @@ package final class KubernetesClient: Sendable {
             throw error
         } catch {
             if Task.isCancelled { throw CancellationError() }
-            throw KubernetesError(status: 0, message: "\(error)")
+            let isSilence = error as? HTTPClientError == .readTimeout
+            throw KubernetesError(
+                status: 0, reason: isSilence ? KubernetesError.silence : "", message: "\(error)")
         }
     }
 

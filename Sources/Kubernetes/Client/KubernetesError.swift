@@ -34,11 +34,18 @@ package struct KubernetesError: Error, Sendable, Hashable, CustomStringConvertib
         return "the Kubernetes API answered \(status)\(reason.isEmpty ? "" : " \(reason)"): \(message)"
     }
 
+    /// The machine's word for a watch of which nothing was heard for too long.
+    static let silence = "Silence"
+
     package var isNotFound: Bool { status == 404 }
     package var isAlreadyThere: Bool { status == 409 && (reason == "AlreadyExists" || reason.isEmpty) }
     package var isConflict: Bool { status == 409 && !isAlreadyThere }
     /// What was known is too old: everything must be listed again.
     package var isExpired: Bool { status == 410 || reason == "Expired" || reason == "Gone" }
+
+    /// Whether a create may do better later. Beside what passes for all requests that is a conflict: many creates
+    /// at a time lose the race for the namespace's ResourceQuota.
+    package var mayPassForCreate: Bool { isPassing || isConflict }
 
     /// Whether the same request may do better later.
     package var isPassing: Bool {

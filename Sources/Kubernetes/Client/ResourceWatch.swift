@@ -50,7 +50,11 @@ package struct ResourceWatch: Sendable {
                 return
             } catch let error as KubernetesError where error.isExpired {
                 version = nil
+            } catch let error as KubernetesError where error.reason == KubernetesError.silence {
+                // A connection that somebody on the way has forgotten.
+                version = nil
             } catch {
+                pause = max(pause, min((error as? KubernetesError)?.retryAfter ?? .zero, Self.longestPause))
                 onTrouble(error as? KubernetesError ?? KubernetesError(status: 0, message: "\(error)"))
             }
             // A watch that ended in order is begun again soon; one that fails again and again, ever later.

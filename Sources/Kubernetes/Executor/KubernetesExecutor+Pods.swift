@@ -7,17 +7,18 @@ import Text
 import WorkflowLanguage
 
 extension KubernetesExecutor {
-    private static let firstPause = Duration.milliseconds(250)
+    static let firstPause = Duration.milliseconds(250)
     private static let longestPause = Duration.seconds(30)
 
     // MARK: Made
 
+    /// Tries once, and again later if it may go well then.
     func create(_ key: AttemptKey) async {
         if let outcome = await toldOutcome(key) { return tellAgain(key, outcome) }
         await recallName(key)
-        var pause = Self.firstPause
         while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
             if attempt.cancel != nil { return end(key, Self.terminated) }
+            state.withLock { $0.attempts[key]?.listsBefore = $0.lists }
             do {
                 let pod = try await writes.pass { try await self.made(attempt) }
                 return made(key, pod)
@@ -28,7 +29,7 @@ extension KubernetesExecutor {
                 continue
             } catch let problem as PodProblem {
                 return end(key, PodEnd(.error, problem.description, .user))
-            } catch let error as KubernetesError where error.isPassing {
+            } catch let error as KubernetesError where error.mayPassForCreate {
                 report(waiting: error.description, key)
             } catch let error as KubernetesError {
                 return end(key, PodEnd(.error, Self.words(error), .infrastructure))
@@ -37,8 +38,9 @@ extension KubernetesExecutor {
             } catch {
                 report(waiting: "\(error)", key)
             }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, Self.longestPause)
+            state.withLock { $0.attempts[key]?.pause = min(attempt.pause * 2, Self.longestPause) }
+            jobs.yield(.createLater(key, attempt.pause))
+            return
         }
     }
 
@@ -60,7 +62,10 @@ extension KubernetesExecutor {
         var pod = try renderer.pod(
             for: launch, owner: owner, token: exchange.token(launch.key),
             avoiding: try await failedHosts(of: launch))
-        let values = RunValues(pod, exchange.values(launch.key)) { exchange.mark($0) }
+        let values = RunValues(pod, exchange.values(launch.key)) {
+            // Named by the run, too: what one run owns goes with it.
+            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
+        }
         try await objects.keep(values.entries, for: launch, owner)
         pod = Self.named(attempt.podName, values.leading(pod))
         let path = "/api/v1/namespaces/\(launch.namespace)/pods"
@@ -113,17 +118,24 @@ extension KubernetesExecutor {
     }
 
     private func made(_ key: AttemptKey, _ pod: JSONValue) {
-        let attempt = state.withLock { state -> Attempt? in
-            guard state.attempts[key]?.stage == .creating else { return nil }
-            state.attempts[key]?.stage = .watching
-            state.attempts[key]?.podUID = pod["metadata"]?["uid"]?.stringValue ?? ""
-            return state.attempts[key]
+        let found = state.withLock { state -> (Attempt, wasListed: Bool)? in
+            guard var attempt = state.attempts[key], attempt.stage == .creating else { return nil }
+            attempt.stage = .watching
+            attempt.podUID = pod["metadata"]?["uid"]?.stringValue ?? ""
+            state.attempts[key] = attempt
+            state.attempts[key]?.early = nil
+            return (attempt, state.lists != attempt.listsBefore)
         }
-        guard let attempt else { return }
+        guard let (attempt, wasListed) = found else { return }
         if attempt.cancel != nil { delete(attempt) }
         take(pod, isGone: false)
-        // What happened to it before this line may have been told to nobody.
-        jobs.yield(.look(key))
+        var versions = SeenVersions()
+        _ = versions.isNew(pod)
+        if let early = attempt.early, early.isGone || versions.isNew(early.pod) {
+            take(early.pod, isGone: early.isGone)
+        }
+        // A list says nothing of what had gone before it, and this one was not among the missing yet.
+        if wasListed { jobs.yield(.look(key)) }
     }
 
     func report(waiting message: String, _ key: AttemptKey) {
@@ -141,7 +153,7 @@ extension KubernetesExecutor {
         let watch = ResourceWatch(
             client: client, path: "/api/v1/namespaces/\(namespace)/pods",
             labelSelector: PodMarks.selector(instance: renderer.settings.instance),
-            onTrouble: { [weak self] error in self?.state.withLock { $0.trouble = error?.description } })
+            onTrouble: { [weak self] error in self?.tell(error, of: namespace) })
         await watch.run { [weak self] change in
             guard let self else { return }
             switch change {
@@ -155,10 +167,22 @@ extension KubernetesExecutor {
         }
     }
 
+    /// Steps that wait say why nothing is heard of their pods; what comes next from the API says something else.
+    private func tell(_ trouble: KubernetesError?, of namespace: String) {
+        guard let trouble else { return }
+        let waiting = state.withLock { state in
+            state.attempts.filter { $0.value.launch.namespace == namespace && !$0.value.isStarted }.map(\.key)
+        }
+        for key in waiting {
+            report(waiting: "the pods of namespace \(namespace) cannot be watched: \(trouble)", key)
+        }
+    }
+
     /// A list does not say what has gone. It may also be older than what was just made, so each is asked for.
     private func lookForMissing(among names: Set<String>, _ namespace: String) {
         let missing = state.withLock { state in
-            state.attempts.filter { _, attempt in
+            state.lists += 1
+            return state.attempts.filter { _, attempt in
                 attempt.stage == .watching && attempt.launch.namespace == namespace
                     && !names.contains(attempt.podName)
             }.map(\.key)
@@ -191,7 +215,11 @@ extension KubernetesExecutor {
     func take(_ pod: JSONValue, isGone: Bool) {
         guard let key = PodMarks.key(of: pod) else { return }
         let found = state.withLock { state -> Attempt? in
-            guard let attempt = state.attempts[key], attempt.stage == .watching else { return nil }
+            guard let attempt = state.attempts[key] else { return nil }
+            if attempt.stage == .creating {
+                state.attempts[key]?.early = EarlyWord(pod: pod, isGone: isGone)
+            }
+            guard attempt.stage == .watching else { return nil }
             let uid = pod["metadata"]?["uid"]?.stringValue ?? ""
             // Late words about a pod that had the name before.
             return attempt.podUID.isEmpty || uid == attempt.podUID ? attempt : nil
@@ -199,13 +227,13 @@ extension KubernetesExecutor {
         guard let attempt = found else { return }
         let verdict = PodVerdict(pod, work: attempt.work, deadlineMessage: attempt.launch.deadlineMessage)
         switch verdict.standing(isGone: isGone) {
-        case .waiting(let message, let limit):
-            state.withLock { $0.attempts[key]?.limit = limit }
+        case .waiting(let message, let limits):
+            state.withLock { $0.attempts[key]?.limits.take(limits, at: now()) }
             if attempt.cancel == nil && !attempt.isStarted && !message.isEmpty {
                 report(waiting: message, key)
             }
         case .running(let host):
-            state.withLock { $0.attempts[key]?.limit = nil }
+            state.withLock { $0.attempts[key]?.limits.take([], at: now()) }
             started(key, attempt, host: host)
             if attempt.launch.template.daemon && verdict.isReady { ready(key, attempt, verdict.address) }
         case .ended(let end):
@@ -241,10 +269,10 @@ extension KubernetesExecutor {
         let moment = now()
         let over = state.withLock { state in
             state.attempts.compactMap { key, attempt -> (AttemptKey, Attempt, PodEnd)? in
-                guard attempt.stage == .watching, let limit = attempt.limit, limit.at <= moment else {
+                guard attempt.stage == .watching, let end = attempt.limits.passed(at: moment) else {
                     return nil
                 }
-                return (key, attempt, limit.end)
+                return (key, attempt, end)
             }
         }
         for (key, attempt, end) in over {
@@ -284,13 +312,17 @@ extension KubernetesExecutor {
             outcome = AttemptOutcome(phase: .error, message: "\(error)", failureClass: .infrastructure)
         }
         await note(outcome, key)
+        // It may have gone with the object that owns all of the run's pods.
+        if outcome.isLost { objects.forget(key.workflowUID) }
         let place = Self.place(attempt.launch.namespace, attempt.podName)
         let garbage = PodGarbage(attempt.launch.podSettings["podGC"])
         let gone = EndedPod(pod, garbage, at: PodVerdict.endOfWork(pod) ?? now())
         state.withLock { state in
             state.attempts[key] = nil
             state.keys[place] = nil
-            if pod != .null { state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone) }
+            if pod != .null, attempt.launch.podSettings["podGC"] != nil {
+                state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone)
+            }
             if outcome.phase != .succeeded, !attempt.host.isEmpty, HostAvoidance.isWanted(attempt.launch) {
                 let owner = "\(key.workflowUID)/\(attempt.launch.checkpointNodeID)"
                 state.failedHosts[owner, default: []].insert(attempt.host)

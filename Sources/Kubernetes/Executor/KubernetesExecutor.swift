@@ -26,12 +26,24 @@ package final class KubernetesExecutor: Executor {
         var isStarted = false
         var isReady = false
         var waiting = ""
-        var limit: PodStanding.Limit?
+        var limits = LimitClock()
         var podUID = ""
         var host = ""
         /// When it was first seen at work; nil before.
         var runningSince: Timestamp?
         var isFollowed = false
+        /// What the watch told while the answer to the create was under way.
+        var early: EarlyWord?
+        /// How many lists had been taken when the create began.
+        var listsBefore = 0
+        /// Before the next try of the create.
+        var pause = KubernetesExecutor.firstPause
+    }
+
+    /// The newest that the watch told of a pod that is being made.
+    struct EarlyWord: Sendable {
+        let pod: JSONValue
+        let isGone: Bool
     }
 
     struct State: Sendable {
@@ -48,13 +60,17 @@ package final class KubernetesExecutor: Executor {
         var liveLogs = 0
         /// Where attempts failed, by run and step, for steps that are to go elsewhere then.
         var failedHosts: [String: Set<String>] = [:]
+        var creates = JobLane<AttemptKey>(limit: KubernetesExecutor.writesAtOnce)
+        var ends = JobLane<Job>(limit: KubernetesExecutor.readsAtOnce)
         var namespaces: Set<String> = []
-        var trouble: String?
+        /// Lists of pods that were taken whole.
+        var lists = 0
         var isShutDown = false
     }
 
     enum Job: Sendable {
         case create(AttemptKey)
+        case createLater(AttemptKey, Duration)
         case watch(String)
         case delete(namespace: String, pod: String, uid: String?, graceSeconds: Int)
         case finish(AttemptKey, PodEnd, JSONValue)
@@ -67,9 +83,9 @@ package final class KubernetesExecutor: Executor {
     }
 
     /// Requests that change something, at a time: more would only wait in the API.
-    private static let writesAtOnce = 24
+    static let writesAtOnce = 24
     /// Ends that are being read at a time.
-    private static let readsAtOnce = 24
+    static let readsAtOnce = 24
     /// Logs that are read live at a time, each over a connection of its own; the others are read at the end.
     static let liveLogLimit = 64
     /// Steps that end sooner have their logs read once, at the end.
@@ -125,10 +141,41 @@ package final class KubernetesExecutor: Executor {
         await withDiscardingTaskGroup { group in
             group.addTask { await tick(executor) }
             for await job in jobs {
-                group.addTask { await executor()?.perform(job) }
+                switch job {
+                // Thousands of these come at once, and a task each would be most of the memory there is.
+                case .create(let key):
+                    guard executor()?.enter(create: key) == true else { continue }
+                    group.addTask { while await executor()?.performCreate() == true {} }
+                case .finish, .look:
+                    guard executor()?.enter(end: job) == true else { continue }
+                    group.addTask { while await executor()?.performEnd() == true {} }
+                case .createLater(let key, let pause):
+                    group.addTask {
+                        guard (try? await Task.sleep(for: pause)) != nil else { return }
+                        executor()?.jobs.yield(.create(key))
+                    }
+                default: group.addTask { await executor()?.perform(job) }
+                }
             }
             group.cancelAll()
         }
+    }
+
+    private func enter(create key: AttemptKey) -> Bool { state.withLock { $0.creates.enter(key) } }
+
+    private func enter(end job: Job) -> Bool { state.withLock { $0.ends.enter(job) } }
+
+    /// - Returns: whether there may be more.
+    private func performCreate() async -> Bool {
+        guard !Task.isCancelled, let key = state.withLock({ $0.creates.next() }) else { return false }
+        await create(key)
+        return true
+    }
+
+    private func performEnd() async -> Bool {
+        guard !Task.isCancelled, let job = state.withLock({ $0.ends.next() }) else { return false }
+        await perform(job)
+        return true
     }
 
     /// Looks for pods whose patience is at its end.
@@ -147,15 +194,16 @@ package final class KubernetesExecutor: Executor {
         let key = launch.key
         let name = PodNames.pod(launch)
         let place = Self.place(launch.namespace, name)
+        let held = HeldLaunch(launch)
         let (isNew, isNewNamespace) = state.withLock { state -> (Bool, Bool) in
             guard !state.isShutDown, state.attempts[key] == nil else { return (false, false) }
             state.attempts[key] = Attempt(
-                held: HeldLaunch(launch), podName: name, work: Self.work(of: launch.template))
+                held: held, podName: name, work: Self.work(of: launch.template))
             state.keys[place] = key
             return (true, state.namespaces.insert(launch.namespace).inserted)
         }
         guard isNew else { return }
-        exchange.expect(launch, values)
+        exchange.expect(held, values)
         if isNewNamespace { jobs.yield(.watch(launch.namespace)) }
         if case .resource = launch.template.kind {
             jobs.yield(.resource(key))
@@ -176,7 +224,8 @@ package final class KubernetesExecutor: Executor {
     }
 
     func delete(_ attempt: Attempt) {
-        let grace = attempt.cancel == true ? 0 : renderer.settings.graceSeconds
+        // Not 0: the object would go while processes still run and hold their GPUs.
+        let grace = attempt.cancel == true ? 1 : renderer.settings.graceSeconds
         jobs.yield(
             .delete(
                 namespace: attempt.launch.namespace, pod: attempt.podName,
@@ -218,7 +267,7 @@ package final class KubernetesExecutor: Executor {
 
     private func perform(_ job: Job) async {
         switch job {
-        case .create(let key): await create(key)
+        case .create, .createLater: break
         case .watch(let namespace): await watch(namespace)
         case .delete(let namespace, let pod, let uid, let grace):
             await delete(namespace: namespace, pod: pod, uid: uid, graceSeconds: grace)

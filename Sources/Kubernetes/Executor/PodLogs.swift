@@ -24,8 +24,10 @@ final class PodLogs: Sendable {
     }
 
     private static let tries = 5
-    /// Between two looks at a stream that ended while its container may run.
-    private static let pause = Duration.seconds(1)
+    /// Seconds between two looks at a stream that ended while its container may run; twice as many after each that
+    /// brought nothing.
+    private static let firstPause = 1
+    private static let longestPause = 30
     private static let flushInterval = Duration.milliseconds(250)
     /// So long a stream may take to end after its container.
     private static let endPatience = 100
@@ -77,16 +79,16 @@ final class PodLogs: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in stops {} }
             group.addTask {
-                while (try? await Task.sleep(for: Self.flushInterval)) != nil { sink.flush() }
+                for await _ in sink.news {
+                    guard (try? await Task.sleep(for: Self.flushInterval)) != nil else { return }
+                    sink.flush()
+                }
             }
             group.addTask { [self] in
                 await withDiscardingTaskGroup { inner in
                     for container in containers {
                         inner.addTask { [self] in
-                            while isWanted(), !Task.isCancelled {
-                                await follow(container, of: pod, namespace, key, sink)
-                                if (try? await Task.sleep(for: Self.pause)) == nil { return }
-                            }
+                            await follow(container, of: pod, namespace, key, sink, while: isWanted)
                         }
                     }
                 }
@@ -96,6 +98,23 @@ final class PodLogs: Sendable {
             group.cancelAll()
         }
         sink.flush()
+    }
+
+    private func follow(
+        _ container: String, of pod: String, _ namespace: String, _ key: AttemptKey, _ sink: LogSink,
+        while isWanted: @Sendable () -> Bool
+    ) async {
+        var pause = Self.firstPause
+        while isWanted(), !Task.isCancelled {
+            let before = mark(of: container, key)
+            await follow(container, of: pod, namespace, key, sink)
+            pause =
+                mark(of: container, key) == before ? min(pause * 2, Self.longestPause) : Self.firstPause
+            // The end of the step is not to wait for the whole of it.
+            for _ in 0..<pause where isWanted() {
+                if (try? await Task.sleep(for: .seconds(1))) == nil { return }
+            }
+        }
     }
 
     private func follow(
@@ -281,9 +300,13 @@ final class LogSink: Sendable {
 
     private let path: String
     private let state: Mutex<State>
+    /// Says that there is something to flush; for one reader.
+    let news: AsyncStream<Void>
+    private let teller: AsyncStream<Void>.Continuation
 
     init(path: String) throws {
         self.path = path
+        (news, teller) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         // What an empty log is made of is there from the beginning.
         try PodLogs.append([], to: path)
         state = Mutex(State(size: Disk.status(path)?.sizeBytes ?? 0))
@@ -302,7 +325,7 @@ final class LogSink: Sendable {
             state.size += line.count
             return state.buffer.count > Self.bufferBytes
         }
-        if isFull { flush() }
+        if isFull { flush() } else { teller.yield() }
     }
 
     /// What a full disk does not take is lost; the pod still has it.

@@ -119,6 +119,11 @@ extension KubernetesExecutor {
     // MARK: Runs
 
     package func runEnded(_ run: EndedRun) async {
+        objects.forget(run.workflowUID)
+        let prefix = "\(run.workflowUID)/"
+        state.withLock { state in
+            state.failedHosts = state.failedHosts.filter { !$0.key.hasPrefix(prefix) }
+        }
         let isGood = run.phase == .succeeded
         let deletesClaims =
             run.hasVolumeClaims && (run.volumeClaimStrategy == "OnWorkflowCompletion" || isGood)

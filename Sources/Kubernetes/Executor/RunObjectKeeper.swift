@@ -13,9 +13,8 @@ final class RunObjectKeeper: Sendable {
 
     private let client: KubernetesClient
     private let settings: PodSettings
-    /// Names of objects that were made; forgetting them only costs a question.
-    private static let keptLimit = 10_000
-    private let kept = Mutex<Set<String>>([])
+    /// Names of objects that were made, by run; forgetting them only costs a question.
+    private let kept = Mutex<[String: Set<String>]>([:])
     private let entries = Mutex<[String: Entry]>([:])
 
     init(client: KubernetesClient, settings: PodSettings) {
@@ -36,6 +35,14 @@ final class RunObjectKeeper: Sendable {
                 settle(uid, nil)
                 throw error
             }
+        }
+    }
+
+    /// Asks the API anew for what the run needs, when it needs something again.
+    func forget(_ uid: String) {
+        kept.withLock { $0[uid] = nil }
+        entries.withLock { entries in
+            if case .there = entries[uid] { entries[uid] = nil }
         }
     }
 
@@ -110,16 +117,14 @@ final class RunObjectKeeper: Sendable {
     func keep(_ entries: [RunValues.Entry], for launch: Launch, _ owner: RunOwner) async throws {
         for entry in entries {
             let place = "\(launch.namespace)/\(entry.isSecret)/\(entry.clusterName)"
-            guard kept.withLock({ !$0.contains(place) }) else { continue }
+            let uid = launch.key.workflowUID
+            guard kept.withLock({ $0[uid]?.contains(place) != true }) else { continue }
             let object = RunValues.object(
-                entry, workflow: launch.workflowName, uid: launch.key.workflowUID,
+                entry, workflow: launch.workflowName, uid: uid,
                 namespace: launch.namespace, owner: owner, settings: settings)
             let resource = entry.isSecret ? "secrets" : "configmaps"
             try await keep(object, at: "/api/v1/namespaces/\(launch.namespace)/\(resource)")
-            kept.withLock { kept in
-                if kept.count >= Self.keptLimit { kept.removeAll() }
-                kept.insert(place)
-            }
+            kept.withLock { _ = $0[uid, default: []].insert(place) }
         }
     }
 

@@ -6,12 +6,17 @@ import Synchronization
 import WorkflowLanguage
 
 package final class SplitExecutor: Executor {
+    /// Launches that run in the server.
+    private final class LocalKeys: Sendable {
+        let all = Mutex<Set<AttemptKey>>([])
+    }
+
     package let name = "kubernetes"
     package let reports: AsyncStream<ExecutorReport>
     private let pods: KubernetesExecutor
     private let local: LocalExecutor
     private let continuation: AsyncStream<ExecutorReport>.Continuation
-    private let localKeys = Mutex<Set<AttemptKey>>([])
+    private let localKeys = LocalKeys()
     private let relays: [Task<Void, Never>]
     private let kept: (any Sendable)?
 
@@ -26,22 +31,28 @@ package final class SplitExecutor: Executor {
         reports = stream
         self.continuation = continuation
         // They end with the streams that they read, which `shutDown` ends and waits for.
+        let keys = localKeys
         relays = [pods.reports, local.reports].map { reports in
-            Task { for await report in reports { continuation.yield(report) } }
+            Task {
+                for await report in reports {
+                    if case .finished(let key, _) = report { keys.all.withLock { _ = $0.remove(key) } }
+                    continuation.yield(report)
+                }
+            }
         }
     }
 
     package func launch(_ launch: Launch, values: LaunchValues) async {
         switch launch.template.kind {
         case .http, .data:
-            localKeys.withLock { _ = $0.insert(launch.key) }
+            localKeys.all.withLock { _ = $0.insert(launch.key) }
             await local.launch(launch, values: values)
         default: await pods.launch(launch, values: values)
         }
     }
 
     package func cancel(_ key: AttemptKey, immediately: Bool) async {
-        if localKeys.withLock({ $0.contains(key) }) {
+        if localKeys.all.withLock({ $0.contains(key) }) {
             await local.cancel(key, immediately: immediately)
         } else {
             await pods.cancel(key, immediately: immediately)

@@ -95,8 +95,10 @@ package final class StepExchange: Sendable {
 
     // MARK: Who asks
 
-    func expect(_ launch: Launch, _ values: LaunchValues) {
-        launches.withLock { $0[launch.key] = Expected(held: HeldLaunch(launch), values: values) }
+    func expect(_ launch: Launch, _ values: LaunchValues) { expect(HeldLaunch(launch), values) }
+
+    func expect(_ held: HeldLaunch, _ values: LaunchValues) {
+        launches.withLock { $0[held.launch.key] = Expected(held: held, values: values) }
     }
 
     /// What the launch may read from beyond itself; nothing for one that is not known.

@@ -28,7 +28,7 @@ extension GroupExecutor {
                 return made(key, job)
             } catch let problem as PodProblem {
                 return end(key, PodEnd(.error, problem.description, .user))
-            } catch let error as KubernetesError where error.isPassing {
+            } catch let error as KubernetesError where error.mayPassForCreate {
                 report(waiting: error.description, key)
             } catch let error as KubernetesError {
                 return end(key, PodEnd(.error, Self.words(error), .infrastructure))
@@ -224,11 +224,11 @@ extension GroupExecutor {
             if let doom = attempt.doom, end.phase != .succeeded { return self.end(key, doom.end) }
             if !end.isLost { started(key, attempt) }
             self.end(key, end)
-        case .waiting(let message, let limit):
-            state.withLock { $0.attempts[key]?.limit = limit }
+        case .waiting(let message, let limits):
+            state.withLock { $0.attempts[key]?.limits.take(limits, at: pods.now()) }
             if attempt.cancel == nil && !attempt.isStarted { report(waiting: message, key) }
         case .running(let host):
-            state.withLock { $0.attempts[key]?.limit = nil }
+            state.withLock { $0.attempts[key]?.limits.take([], at: pods.now()) }
             started(key, attempt, host: host)
         }
     }
@@ -254,8 +254,8 @@ extension GroupExecutor {
         for (key, attempt) in attempts {
             if let doom = attempt.doom {
                 if doom.at <= moment { end(key, doom.end) }
-            } else if let limit = attempt.limit, limit.at <= moment {
-                end(key, slowly: limit.end)
+            } else if let end = attempt.limits.passed(at: moment) {
+                self.end(key, slowly: end)
             }
         }
     }

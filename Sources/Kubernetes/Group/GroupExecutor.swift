@@ -14,6 +14,11 @@ package final class GroupExecutor: Executor {
         case creating, watching, finishing
     }
 
+    struct Doom: Sendable {
+        var at: Timestamp
+        var end: PodEnd
+    }
+
     struct Attempt: Sendable {
         var launch: Launch
         var group: NodeGroup
@@ -23,9 +28,9 @@ package final class GroupExecutor: Executor {
         var cancel: Bool?
         var isStarted = false
         var waiting = ""
-        var limit: PodStanding.Limit?
+        var limits = LimitClock()
         /// How it ends when its Job has gone, and when it is not waited for any more.
-        var doom: PodStanding.Limit?
+        var doom: Doom?
         var jobUID = ""
         var job = JSONValue.null
         /// By uid.

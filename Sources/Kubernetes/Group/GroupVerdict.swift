@@ -50,15 +50,18 @@ package struct GroupVerdict: Sendable {
         }
         if let moment = moment(job["metadata"]?["deletionTimestamp"]) {
             let end = PodEnd.lost("the group's Job was deleted by somebody else while it was at work")
-            return .waiting(end.message, limit: .init(at: moment + Self.endPatience, end: end))
+            return .waiting(
+                end.message, limits: [.init(cause: "leaving", time: .at(moment + Self.endPatience), end: end)]
+            )
         }
-        if job["spec"]?["suspend"]?.boolValue == true { return .waiting(queued, limit: nil) }
+        if job["spec"]?["suspend"]?.boolValue == true { return .waiting(queued) }
         if let failing = condition("FailureTarget") {
             let end = failure(failing)
             let limit = moment(failing["lastTransitionTime"]).map {
-                PodStanding.Limit(at: $0 + Self.endPatience, end: end)
+                PodStanding.Limit(cause: "ending", time: .at($0 + Self.endPatience), end: end)
             }
-            return .waiting("the group is being ended: \(end.message)", limit: limit)
+            return .waiting(
+                "the group is being ended: \(end.message)", limits: limit.map { [$0] } ?? [])
         }
         return starting
     }
@@ -82,9 +85,10 @@ package struct GroupVerdict: Sendable {
         for (rank, _, standing) in present {
             switch standing {
             case .running, .ended: begun.insert(rank)
-            case .waiting(let message, let limit):
+            case .waiting(let message, let own):
                 if !message.isEmpty { problems.append("rank \(rank): \(message)") }
-                if var limit {
+                for var limit in own {
+                    limit.cause = "rank \(rank): \(limit.cause)"
                     limit.end.message = "rank \(rank): \(limit.end.message)"
                     limits.append(limit)
                 }
@@ -97,9 +101,9 @@ package struct GroupVerdict: Sendable {
             !begun.isEmpty
         {
             let end = PodEnd.lost("\(message); those that had were ended, so that others can begin")
-            limits.append(.init(at: first + Self.startPatience, end: end))
+            limits.append(.init(cause: "start", time: .at(first + Self.startPatience), end: end))
         }
-        return .waiting(message, limit: limits.min { $0.at < $1.at })
+        return .waiting(message, limits: limits)
     }
 
     /// Where rank 0 runs.

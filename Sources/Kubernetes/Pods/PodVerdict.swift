@@ -29,15 +29,22 @@ package struct PodEnd: Sendable, Hashable {
 
 /// Where a pod stands.
 package enum PodStanding: Sendable, Hashable {
-    /// Nothing of the step's own runs yet. With a limit: so long after its creation, or after its deletion
-    /// was asked for, it is taken to have ended so.
-    case waiting(String, limit: Limit?)
+    /// Nothing of the step's own runs yet. When the time of one of the limits has come, it is taken to have ended so.
+    case waiting(String, limits: [Limit] = [])
     case running(host: String)
     case ended(PodEnd)
 
     package struct Limit: Sendable, Hashable {
-        package var at: Timestamp
+        /// What it waits for; the same words for the same thing.
+        package var cause: String
+        /// The moment, or how long after the cause was first seen.
+        package var time: Time
         package var end: PodEnd
+
+        package enum Time: Sendable, Hashable {
+            case at(Timestamp)
+            case after(Duration)
+        }
     }
 }
 
@@ -56,7 +63,7 @@ package struct PodVerdict: Sendable {
     /// The pod was turned away or ended for the node's sake.
     private static let disruptions: Set<String> = [
         "Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated",
-        "UnexpectedAdmissionError",
+        "UnexpectedAdmissionError", "TopologyAffinityError", "SMTAlignmentError", "TaintToleration",
         "NodeAffinity", "Preempted", "TaintManagerEviction",
     ]
 
@@ -91,7 +98,7 @@ package struct PodVerdict: Sendable {
         case "Running": return .running(host: pod["spec"]?["nodeName"]?.stringValue ?? "")
         case "Unknown":
             let end = PodEnd.lost("its node does not answer: \(reasonText)")
-            return .waiting(end.message, limit: limit(Self.pullPatience, end))
+            return .waiting(end.message, limits: [limit("unknown", Self.pullPatience, end)])
         default: return pending
         }
     }
@@ -125,6 +132,7 @@ package struct PodVerdict: Sendable {
         let reason = status.string("reason") ?? ""
         if reason == "DeadlineExceeded" { return PodEnd(.failed, deadlineMessage, .user) }
         if let disruption { return .lost("the pod was taken away: \(disruption)") }
+        if wasEndedByDeletion(states) { return .lost(goneMessage) }
         if Self.disruptions.contains(reason) || reason.hasPrefix("OutOf") { return .lost(reasonText) }
         for state in containers("initContainerStatuses") where (state.exitCode ?? 0) != 0 {
             // Native sidecars are ended by the kubelet, and how they end decides nothing.
@@ -141,6 +149,18 @@ package struct PodVerdict: Sendable {
         }
         let text = reasonText.isEmpty ? "the pod failed without a reason" : reasonText
         return PodEnd(.error, text, .infrastructure)
+    }
+
+    /// Whether the work failed because somebody deleted the pod: its containers got a signal then, and the phase is
+    /// Failed before the pod goes.
+    private func wasEndedByDeletion(_ states: [ContainerState]) -> Bool {
+        guard let limit = moment(pod["metadata"]?["deletionTimestamp"]) else { return false }
+        let grace = pod["metadata"]?["deletionGracePeriodSeconds"]?.intValue ?? 0
+        let asked = limit + .seconds(-grace)
+        return states.contains { state in
+            guard let code = state.exitCode, code != 0 else { return false }
+            return [128 + 15, 128 + 9].contains(code) || state.finishedAt >= asked
+        }
     }
 
     private var sidecars: Set<String> {
@@ -189,18 +209,22 @@ package struct PodVerdict: Sendable {
         guard let moment = moment(pod["metadata"]?["deletionTimestamp"]) else { return nil }
         // The time stands in the field already, the grace included.
         let end = PodEnd.lost(goneMessage)
-        return .waiting(end.message, limit: .init(at: moment + Self.nodePatience, end: end))
+        return .waiting(
+            end.message, limits: [.init(cause: "leaving", time: .at(moment + Self.nodePatience), end: end)])
     }
 
     private var pending: PodStanding {
         let states = containers("initContainerStatuses") + containers("containerStatuses")
         for state in states where Self.pullReasons.contains(state.waitingReason) {
             let text = "\(state.name): \(state.waitingReason): \(state.waitingMessage)"
-            return .waiting(text, limit: limit(Self.pullPatience, PodEnd(.error, text, .infrastructure)))
+            let end = PodEnd(.error, text, .infrastructure)
+            return .waiting(text, limits: [limit("image of \(state.name)", Self.pullPatience, end)])
         }
         for state in states where Self.brokenReasons.contains(state.waitingReason) {
             let text = "\(state.name): \(state.waitingReason): \(state.waitingMessage)"
-            return .waiting(text, limit: limit(Self.configurationPatience, PodEnd(.error, text, .user)))
+            let end = PodEnd(.error, text, .user)
+            return .waiting(
+                text, limits: [limit("configuration of \(state.name)", Self.configurationPatience, end)])
         }
         for condition in status.list("conditions").map({ Fields($0) }) {
             guard condition.string("type") == "PodScheduled", condition.string("status") == "False" else {
@@ -209,14 +233,13 @@ package struct PodVerdict: Sendable {
             let texts = [condition.string("reason"), condition.string("message")].compactMap { $0 }
             // It may wait as long as it must: a cluster grows, and others end. `pendingTimeout` says
             // otherwise.
-            return .waiting(texts.joined(separator: ": "), limit: nil)
+            return .waiting(texts.joined(separator: ": "))
         }
-        return .waiting(reasonText, limit: nil)
+        return .waiting(reasonText)
     }
 
-    private func limit(_ patience: Duration, _ end: PodEnd) -> PodStanding.Limit? {
-        let created = moment(pod["metadata"]?["creationTimestamp"])
-        return created.map { .init(at: $0 + patience, end: end) }
+    private func limit(_ cause: String, _ patience: Duration, _ end: PodEnd) -> PodStanding.Limit {
+        PodStanding.Limit(cause: cause, time: .after(patience), end: end)
     }
 
     private func moment(_ value: JSONValue?) -> Timestamp? {
