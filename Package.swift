@@ -7,6 +7,11 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .treatAllWarnings(as: .error),
+    // Names of types are not looked up at run time where the compiler knows the types: each such look-up that needs a
+    // conformance walks those of the whole program, and a start has dozens of them.
+    .unsafeFlags(
+        ["-Xfrontend", "-disable-concrete-type-metadata-mangled-name-accessors"],
+        .when(configuration: .release)),
 ]
 
 // A supervisor that is copied next to any command must not need the machine's Swift or C library.
@@ -134,8 +139,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict,
-            // At a fixed address there is nothing to relocate, which takes milliseconds of every start.
-            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"], .when(configuration: .release))]),
+            // At a fixed address there is nothing to relocate, which takes milliseconds of every start. Nobody looks up
+            // the program's own names either, and the Swift runtime walks all that are exported when it starts.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-Xclang-linker", "-no-pie", "-Xlinker", "--no-export-dynamic"],
+                    .when(configuration: .release))
+            ]),
         // Tests, one target a target.
         .target(
             name: "TestSupport", dependencies: ["Text"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -192,7 +202,7 @@ let package = Package(
             dependencies: [
                 "martlet", "WebServer", "Controller", "Persistence", "Executors", "Scheduling", "Artifacts",
                 "WorkflowLanguage", "Training", "Evaluation", "Tables", "Models", "Tensors",
-                "Text", "TestSupport",
+                "Text", "TestSupport", "Kubernetes",
             ],
             swiftSettings: strict),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "TestSupport"], swiftSettings: strict),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How fast Martlet serves a model, beside llama.cpp (and transformers) on the same weights with the same threads.
 
-    inference.py [--martlet PATH] [--threads N] [--rounds N] [--short] [--transformers] [16bit|8bit|4bit]...
+    inference.py [--martlet PATH] [--threads N] [--rounds N] [--short] [--transformers]
+                 [--figure prefill|decode|streams]... [16bit|8bit|4bit]...
 
 The model has the shape of Qwen2.5-0.5B and random weights, made once. Martlet is measured from outside, through its
 HTTP server with streaming; llama.cpp from inside, through its library, without a server's costs. They take turns, each
@@ -10,6 +11,8 @@ with its model loaded while the other one idles; figures are medians with least 
 - prefill: 512 random ids that no cache has seen, until the first token;
 - decode: one sequence, the time between its first and its last token;
 - streams: 8 sequences at once, from the beginning until the last token of the last one.
+
+`--figure` measures the named figures only, for work on one of them: without start, memory, neighbor and idle cost.
 
 The exit status is 1 if a figure falls short of its target.
 """
@@ -49,6 +52,7 @@ WIDTHS = {
     "8bit": Width(8, "int8", "q8_0", "int8", 1.7, 1.15, 1.8),
     "4bit": Width(4, "int4", "q4_0", "int8", 1.4, 1.2, 1.8),
 }
+FIGURES = ["prefill", "decode", "streams"]
 GOAL_STREAMS, GOAL_PREFILL, GOAL_DECODE = 2.5, 0.85, 0.9
 
 
@@ -136,7 +140,8 @@ class Bench:
     def measure(self, width):
         print(f"\n{width.title}: martlet --quant {width.quant} beside llama.cpp {width.gguf.upper()}, "
               f"{self.options.threads} threads")
-        if width.bits == 8:
+        whole = self.options.figure == FIGURES
+        if width.bits == 8 and whole:
             self.start(width)
         peer, server = self.load_peer(width), self.serve(width)
         try:
@@ -144,8 +149,9 @@ class Bench:
             loaded = memory(server.pid, "VmRSS")
             rates = self.rounds(contenders)
             self.judge(width, rates)
-            self.resident(width, server, peer, loaded)
-            if width.bits == 8:
+            if whole:
+                self.resident(width, server, peer, loaded)
+            if width.bits == 8 and whole:
                 self.neighbor(contenders, rates, width.targets["decode"])
                 self.idle(server)
         finally:
@@ -154,7 +160,7 @@ class Bench:
 
     def rounds(self, contenders):
         """Lets all take turns; returns rates by figure and name. The first, unmeasured turn warms caches and pages."""
-        figures = {"prefill": self.prefill, "decode": self.decode, "streams": self.streams}
+        figures = {name: getattr(self, name) for name in self.options.figure}
         rates = {figure: {name: [] for name in contenders} for figure in figures}
         for contender in contenders.values():
             contender.generate(self.prompts(STREAMS, PROMPT), 4)
@@ -175,7 +181,8 @@ class Bench:
 
     def judge(self, width, rates):
         ours = {figure: middle(rates[figure]["martlet"]) for figure in rates}
-        for figure, target in width.targets.items():
+        for figure in rates:
+            target = width.targets[figure]
             ratio = ours[figure] / middle(rates[figure]["llama.cpp"])
             self.verdicts.say(f"{figure} at {width.title} over llama.cpp's", ratio, "x", target, at_least=True)
             if figure == "streams":
@@ -183,11 +190,13 @@ class Bench:
                     f"{figure} at {width.title} over llama.cpp's", ratio, "x", GOAL_STREAMS, at_least=True,
                     is_goal=True)
         peak, read = self.limits.best(width.arithmetic), self.limits.best("read")
-        if peak:
+        if peak and "prefill" in ours:
             limit = peak * 1e9 / self.operations()
             self.verdicts.say(
                 f"prefill at {width.title} over the {width.arithmetic} limit of {limit:.0f} tokens/s",
                 ours["prefill"] / limit, "x", GOAL_PREFILL, at_least=True, is_goal=True)
+        if "decode" not in ours:
+            return
         limit = read * 1e9 / self.weight_bytes(width)
         self.verdicts.say(
             f"decode at {width.title} over the reading limit of {limit:.1f} tokens/s", ours["decode"] / limit, "x",
@@ -286,6 +295,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=None, help="default: 5; 2 with --short")
     parser.add_argument("--shape", default="qwen2.5-0.5b", help="as random_model.py knows it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", action="append", choices=FIGURES, help="only this one; may be repeated")
     parser.add_argument("--transformers", action="store_true", help="measure transformers, too (installs PyTorch)")
     parser.add_argument("--short", action="store_true", help="few rounds and tokens, to see that it works")
     options = parser.parse_args()
@@ -293,6 +303,7 @@ def main():
     if unknown:
         parser.error(f"no width is named {unknown[0]}; there are {', '.join(WIDTHS)}")
     options.widths = options.widths or list(WIDTHS)
+    options.figure = options.figure or FIGURES
     options.rounds = options.rounds or (2 if options.short else 5)
     peer, model, shape = prepare(options)
     bench = Bench(options, model, shape, peer)

@@ -58,7 +58,8 @@ class Cluster:
         self.options = options
         self.process = subprocess.Popen(
             [options.cluster, str(self.folder), str(pathlib.Path(options.martlet).parent), "--played", "--role",
-             str(ROOT / "deploy" / "kubernetes" / "role.yaml")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+             str(ROOT / "deploy" / "kubernetes" / "role.yaml"), "--role",
+             str(ROOT / "deploy" / "kubernetes" / "lease.yaml")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True)
         line = self.process.stderr.readline()
         if not line.startswith("ready: "):

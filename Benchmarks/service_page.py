@@ -1,4 +1,4 @@
-"""The page in a browser against a real server: how soon it is there, and a graph of 4,000 nodes."""
+"""The page in a browser against a real server: how soon it is there, a graph of 4,000 nodes, an editor of 5,000 lines."""
 
 import os
 import time
@@ -37,7 +37,7 @@ def measure_page(martlet, folder, verdicts, server_type, rounds=3):
         time.sleep(0.2)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        paints, graphs, frames = [], [], []
+        paints, graphs, frames, letters = [], [], [], []
         for _ in range(rounds):
             tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
             began = time.perf_counter()
@@ -50,6 +50,9 @@ def measure_page(martlet, folder, verdicts, server_type, rounds=3):
             shown = int(tab.get_attribute("m-graph", "data-drawn"))
             graphs.append(time.perf_counter() - began)
             frames += moved(tab)
+            tab.goto(f"{server.url}/submit")
+            tab.wait_for_selector("m-editor textarea")
+            letters += typed(tab)
             tab.context.close()
         browser.close()
     server.stop()
@@ -59,6 +62,7 @@ def measure_page(martlet, folder, verdicts, server_type, rounds=3):
         verdicts.short.append("the graph shows all nodes")
     verdicts.say("page, list there", middle(paints), "ms", 500, at_least=False, form="{:.0f}")
     verdicts.say("page, graph of 4,000 nodes there", middle(graphs), "s", 2, at_least=False)
+    verdicts.say("page, a letter typed in 5,000 lines", middle(letters), "ms", 60, at_least=False, form="{:.0f}")
 
 
 def moved(tab):
@@ -73,3 +77,27 @@ def moved(tab):
         tab.mouse.move(box["x"] + 200 + 12 * step, box["y"] + 200 + 6 * step)
     tab.mouse.up()
     return tab.evaluate("cancelAnimationFrame(window.ticking) || window.gaps")[1:]
+
+
+def typed(tab):
+    """Milliseconds from a letter to the frame that shows it, in the middle of 5,000 lines, scrolled in between."""
+    return tab.locator("m-editor textarea").evaluate("""async (area) => {
+        area.value = Array.from({ length: 5000 }, (_, i) => i % 50
+            ? `      key${i}: value ${i} {{inputs.parameters.x}} # note` : `  - source: |`).join("\\n");
+        area.dispatchEvent(new Event("input"));
+        area.focus();
+        const times = [];
+        for (let i = 0; i < 40; i++) {
+            area.setSelectionRange(90_000, 90_000);
+            const begun = performance.now();
+            document.execCommand("insertText", false, "x");
+            await new Promise((done) => requestAnimationFrame(() => {
+                const shown = new MessageChannel();
+                shown.port1.onmessage = done;
+                shown.port2.postMessage(0);
+            }));
+            times.push(performance.now() - begun);
+            area.scrollTop = i * 1200;
+        }
+        return times;
+    }""")

@@ -128,12 +128,13 @@ typedef struct work {
     ck_pool *pool;
     float *inverses;  // of the diagonal blocks, [blocks, BLOCK, BLOCK]
     float *row;       // [BLOCK, n], or a panel [n, BLOCK]
+    double *block;    // two of [BLOCK, BLOCK]: thread-local arrays of that size would slow each thread's start
     void *scratch;    // of the products
 } work;
 
-// L of the block at `first`, and its inverse.
-static bool factor_diagonal(float *a, int64_t n, int64_t first, float *inverse) {
-    static _Thread_local double block[BLOCK * BLOCK], inverted[BLOCK * BLOCK];
+// L of the block at `first`, and its inverse; `block` is room for two of them.
+static bool factor_diagonal(float *a, int64_t n, int64_t first, float *inverse, double *block) {
+    double *inverted = block + BLOCK * BLOCK;
     int64_t count = smaller(BLOCK, n - first);
     for (int64_t i = 0; i < count; i++) {
         for (int64_t j = 0; j < count; j++) block[i * count + j] = a[(first + i) * n + first + j];
@@ -154,7 +155,7 @@ static bool factor(float *a, int64_t n, const work *work) {
     for (int64_t first = 0; first < n; first += BLOCK) {
         int64_t count = smaller(BLOCK, n - first), below = first + count;
         float *inverse = work->inverses + first * BLOCK;
-        if (!factor_diagonal(a, n, first, inverse)) return false;
+        if (!factor_diagonal(a, n, first, inverse, work->block)) return false;
         if (below == n) break;
         // The rows below: A L^-T.
         float *panel = a + below * n + first;
@@ -223,7 +224,8 @@ static int64_t up_to_line(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 size_t ck_inverse_upper_factor_scratch_bytes(int64_t n, int threads) {
     int64_t blocks = (n + BLOCK - 1) / BLOCK;
-    return (size_t)(up_to_line(blocks * BLOCK * BLOCK * 4) + up_to_line(n * BLOCK * 4)) +
+    return (size_t)(up_to_line(blocks * BLOCK * BLOCK * 4) + up_to_line(n * BLOCK * 4) +
+                    up_to_line(2 * BLOCK * BLOCK * (int64_t)sizeof(double))) +
            ck_gemm_scratch_bytes(threads);
 }
 
@@ -236,6 +238,8 @@ bool ck_inverse_upper_factor(ck_pool *pool, float *h, int64_t n, void *scratch) 
     next += up_to_line((n + BLOCK - 1) / BLOCK * BLOCK * BLOCK * 4);
     work.row = (float *)next;
     next += up_to_line(n * BLOCK * 4);
+    work.block = (double *)next;
+    next += up_to_line(2 * BLOCK * BLOCK * (int64_t)sizeof(double));
     work.scratch = next;
     // The upper triangle, in the opposite order, is the lower one.
     reverse(pool, h, n);

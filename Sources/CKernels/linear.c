@@ -11,7 +11,7 @@
 // Bytes of a panel that stay in the second-level cache while the rows of a piece pass by.
 #define PANEL_CACHE_BYTES (480 * 1024)
 // How far ahead of its products a panel is fetched where all its data are used once.
-#define PREFETCH_BYTES 1536
+#define PREFETCH_BYTES 3072
 // Below this many elements of activations, packing them is over before another thread would wake.
 #define SERIAL_ELEMENTS 16384
 // Elements of each row in a piece of packing.

@@ -68,7 +68,7 @@ CK_INLINE void bf16_pairs(int R, int V, const ck_tile *tile) {
         __m512bh w[3];
 #pragma clang loop unroll(full)
         for (int v = 0; v < V; v++) {
-            __builtin_prefetch(ahead + v * 64);
+            CK_FETCH(ahead + v * 64);
             w[v] = (__m512bh)_mm512_load_si512(weights + v * 64);
         }
 #pragma clang loop unroll(full)

@@ -69,7 +69,7 @@ CK_INLINE void add_products(int R, int V, const float *rows, const ck_floats wei
 // Only where a row of a panel is one vector's business: else each line would be asked for several times.
 CK_INLINE void prefetch_weights(int lines, const ck_float_tile *tile, int64_t k) {
     for (int line = 0; CK_LANES == 16 && line < lines; line++) {
-        __builtin_prefetch(tile->ahead + k * tile->ahead_step + line * 64);
+        CK_FETCH(tile->ahead + k * tile->ahead_step + line * 64);
     }
 }
 

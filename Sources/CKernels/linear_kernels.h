@@ -21,6 +21,10 @@
 #define CK_MAX_BLOCK 16    // rows in the largest block of any instruction set
 #define CK_SUMS_PITCH CK_PANEL
 
+// Fetches a line of weights into the second-level cache: the first one can wait for a few lines at a time only, which
+// keeps memory idle, while a line from the second is there in some cycles.
+#define CK_FETCH(address) __builtin_prefetch(address, 0, 2)
+
 // The product of one block of rows and one panel over a range of k, added to or starting `sums`. All pointers are
 // to the beginning of the range, which is at a multiple of 128.
 typedef struct ck_tile {

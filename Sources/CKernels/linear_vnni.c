@@ -72,7 +72,7 @@ CK_INLINE void int8(int R, int V, const ck_tile *tile) {
         for (int64_t steps = (smaller(tile->group, tile->count - start) + 3) / 4; steps > 0; steps--) {
 #pragma clang loop unroll(full)
             for (int v = 0; v < V; v++) {
-                __builtin_prefetch(ahead + v * 64);
+                CK_FETCH(ahead + v * 64);
                 w[v] = _mm512_load_si512(weights + v * 64);
             }
             add_products(R, V, rows, w, products);
@@ -97,7 +97,7 @@ CK_INLINE void int4(int R, int V, const ck_tile *tile) {
         for (int64_t steps = (smaller(tile->group, tile->count - start) + 7) / 8; steps > 0; steps--) {
 #pragma clang loop unroll(full)
             for (int v = 0; v < V; v++) {
-                __builtin_prefetch(ahead + v * 64);
+                CK_FETCH(ahead + v * 64);
                 pairs[v] = _mm512_load_si512(weights + v * 64);
                 w[v] = _mm512_and_si512(pairs[v], low);
             }

@@ -154,6 +154,12 @@ int martlet_next_signal(int fd) {
     return length == sizeof information ? (int)information.ssi_signo : 0;
 }
 
+void martlet_keep_large_blocks_apart(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 void martlet_return_free_memory(void) {
 #ifdef __GLIBC__
     malloc_trim(0);

@@ -22,6 +22,8 @@ package enum Incoming: Sendable {
     case poll
     /// Take over a run that is stored; the lock is the run's, if whoever asks holds it.
     case drive(uid: String, lock: DriverLock?)
+    /// Begin a run that its sender has just stored.
+    case begin(NewRun)
     /// A run that waits for its turn is not wanted any more.
     case withdraw(uid: String)
     /// Something is left to save.

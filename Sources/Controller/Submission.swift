@@ -143,12 +143,15 @@ package enum Submission {
     package static func store(_ definition: RunDefinition, in store: Store, phase: String = "Pending")
         async throws
     {
+        try await store.insertWorkflow(row(of: definition, phase: phase))
+    }
+
+    static func row(of definition: RunDefinition, phase: String) -> WorkflowRow {
         let summary = WorkflowSummary(
             uid: definition.uid, namespace: definition.namespace, name: definition.name, phase: phase,
             createdAt: definition.createdAt, priority: definition.spec.priority ?? 0,
             labels: definition.metadata.labels, annotations: definition.metadata.annotations)
-        try await store.insertWorkflow(
-            WorkflowRow(summary: summary, manifest: definition.json, state: .object([:])))
+        return WorkflowRow(summary: summary, manifest: definition.json, state: .object([:]))
     }
 
     /// Keeps the Secrets among some documents, which must not become part of a run's stored definition.

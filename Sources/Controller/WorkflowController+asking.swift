@@ -28,6 +28,9 @@ extension WorkflowController {
         mailbox.post(.drive(uid: uid, lock: lock))
     }
 
+    /// Begins a run that the caller has just stored. Returns when the request is queued.
+    package nonisolated func begin(_ run: NewRun) { mailbox.post(.begin(run)) }
+
     package nonisolated func send(_ command: Scheduling.Command, to uid: String) {
         mailbox.post(.event(uid: uid, .command(command)))
     }

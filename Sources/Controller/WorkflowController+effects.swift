@@ -96,6 +96,8 @@ extension JSONValue {
             return members.contains { key, value in
                 key == "configMap" || key == "secret" || key == "configMapKeyRef" || key == "secretKeyRef"
                     || key == "configMapRef" || key == "secretRef" || key.hasSuffix("Secret")
+                    // An annotation may name one: `martlet.dev/api-key-secret`.
+                    || key.hasSuffix("-secret")
                     || value.mentionsKeyedValues
             }
         default: return false

@@ -26,6 +26,8 @@ extension WorkflowController {
         var asked: [(uid: String, lock: DriverLock?)] = []
         for item in items {
             switch item {
+            case .begin(let run) where runs[run.row.uid] == nil:
+                attach(StoredRun(row: run.row), epoch: NewRun.epoch, lock: run.lock)
             case .drive(let uid, let lock): asked.append((uid, lock))
             case .command(let uid, _, let takes, _) where takes && runs[uid] == nil:
                 asked.append((uid, nil))
@@ -97,36 +99,37 @@ extension WorkflowController {
                 watchers.note(.refused("the run has been deleted"), of: uid)
                 continue
             }
-            guard var definition = RunDefinition(stored: stored.row.manifest) else {
-                watchers.note(
-                    .refused(
-                        "the run's definition cannot be read: it was written by another version of martlet"),
-                    of: uid)
-                continue
-            }
-            definition.zones = TimeZones.mentioned(in: definition.manifest)
-            let state = WorkflowState(
-                definition: definition, header: stored.row.state, nodes: stored.nodes, at: now())
-            foreign.remove(uid)
-            watchers.forgetOutcome(of: uid)
-            guard !state.isFinished || !stored.effects.isEmpty else {
-                watchers.note(.finished, of: uid)
-                continue
-            }
-            var run = DrivenRun(state: state, epoch: epoch, lock: claim.lock)
-            run.effectCount = stored.effects.count
-            run.isCounted = !state.isFinished
-            if state.isFinished { closing.insert(uid) }
-            if run.isCounted { admission.withLock { $0.began(state.definition.namespace) } }
-            runs[uid] = run
-            for row in stored.effects {
-                guard let effect = Effect(row: row, uid: uid) else { continue }
-                unsavedEffects.append((uid, effect, row.key))
-            }
-            handle(.attached, uid)
-            // Whoever waits for a change looks now: a run that already waits for a person has none to offer.
-            if state.isFinished { watchers.note(.finished, of: uid) } else { watchers.signal(uid) }
+            attach(stored, epoch: epoch, lock: claim.lock)
         }
+    }
+
+    /// Goes on with a run as it is on disk.
+    private func attach(_ stored: StoredRun, epoch: Int, lock: DriverLock) {
+        let uid = stored.row.uid
+        guard var definition = RunDefinition(stored: stored.row.manifest) else {
+            return watchers.note(
+                .refused("the run's definition cannot be read: it was written by another version of martlet"),
+                of: uid)
+        }
+        definition.zones = TimeZones.mentioned(in: definition.manifest)
+        let state = WorkflowState(
+            definition: definition, header: stored.row.state, nodes: stored.nodes, at: now())
+        foreign.remove(uid)
+        watchers.forgetOutcome(of: uid)
+        guard !state.isFinished || !stored.effects.isEmpty else { return watchers.note(.finished, of: uid) }
+        var run = DrivenRun(state: state, epoch: epoch, lock: lock)
+        run.effectCount = stored.effects.count
+        run.isCounted = !state.isFinished
+        if state.isFinished { closing.insert(uid) }
+        if run.isCounted { admission.withLock { $0.began(state.definition.namespace) } }
+        runs[uid] = run
+        for row in stored.effects {
+            guard let effect = Effect(row: row, uid: uid) else { continue }
+            unsavedEffects.append((uid, effect, row.key))
+        }
+        handle(.attached, uid)
+        // Whoever waits for a change looks now: a run that already waits for a person has none to offer.
+        if state.isFinished { watchers.note(.finished, of: uid) } else { watchers.signal(uid) }
     }
 
     // MARK: Other processes

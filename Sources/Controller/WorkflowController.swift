@@ -121,7 +121,11 @@ package actor WorkflowController {
                 }
             }
             if let metrics { group.addTask { await self.keepMetrics(metrics) } }
-            if let deployments { group.addTask { await deployments.run() } }
+            if let deployments {
+                // Nobody waits for what is served while a run of this process alone gets its first step going.
+                let pause = settings.servesAll ? Duration.zero : DeploymentRunner.tick
+                group.addTask { await deployments.run(after: pause) }
+            }
             group.addTask {
                 defer { mailbox.close() }
                 try await self.loop()
@@ -156,7 +160,7 @@ package actor WorkflowController {
             case .command(let uid, let command, _, let answer): obey(command, uid, answer)
             case .withdraw(let uid): admission.withLock { $0.withdraw(uid) }
             case .poll: polls = true
-            case .drive, .saveAgain: break
+            case .drive, .begin, .saveAgain: break
             case .stop: stops = true
             }
         }

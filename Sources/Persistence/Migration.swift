@@ -39,7 +39,9 @@ struct SchemaStamp: Sendable, Equatable {
     init(_ database: Database) throws {
         applicationID = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
         version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
-        isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
+        // One that has a version has tables too.
+        isEmpty =
+            try version == 0 && Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0
     }
 
     /// Throws if the file is another program's or newer than `known`.

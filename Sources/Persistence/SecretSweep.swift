@@ -10,7 +10,14 @@ enum SecretSweep {
 
     /// Encrypts what is plain, then writes the database anew, so that its free pages and its log hold no trace. What
     /// cannot be done because others use the database now is done when it is opened next.
-    static func run(_ pool: DatabasePool, vault: SecretVault) throws {
+    /// - Parameter schema: the version of the database.
+    static func run(_ pool: DatabasePool, vault: SecretVault, schema: Int) throws {
+        // Looked at without a transaction first: nearly always there is nothing to do.
+        if schema == Migration.all.count,
+            try !pool.writeWithoutTransaction({ try $0.mayHoldPlainSecrets(mark) })
+        {
+            return
+        }
         let isNeeded = try pool.write { database in
             guard try database.tableExists("settings") else { return false }
             let isMarked = try database.integer("SELECT 1 FROM settings WHERE key = ?", [mark]) != nil
@@ -61,5 +68,16 @@ enum SecretSweep {
         {
             // A damaged copy must not keep the database from being opened.
         }
+    }
+}
+
+extension Database {
+    /// Whether a Secret is stored as it is, or a part of the file may still hold one.
+    fileprivate func mayHoldPlainSecrets(_ mark: String) throws -> Bool {
+        try integer(
+            """
+            SELECT EXISTS (SELECT 1 FROM definitions WHERE kind = 'Secret' AND encryption = '')
+                OR EXISTS (SELECT 1 FROM settings WHERE key = ?)
+            """, [mark]) == 1
     }
 }

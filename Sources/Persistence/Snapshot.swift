@@ -55,11 +55,14 @@ enum Snapshot {
     }
 
     /// SQLite gives its side files the permissions of the database, which holds Secrets: for the owner only.
-    static func createPrivateFile(_ path: String) throws {
+    /// - Returns: what the first bytes of the file say.
+    @discardableResult
+    static func createPrivateFile(_ path: String) throws -> DatabaseHead {
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw StoreError.io(path: path, detail: String(cString: strerror(errno)))
         }
-        close(descriptor)
+        defer { close(descriptor) }
+        return DatabaseHead(descriptor)
     }
 }

@@ -174,27 +174,36 @@ extension Store {
 
     /// What a run of a namespace can refer to, of one moment. Time zones are for the caller to add.
     package func catalog(namespace: String) async throws -> TemplateCatalog {
-        let (path, vault) = (path, vault)
-        return try await read { database in
-            var catalog = TemplateCatalog()
-            let rows = try database.rows(
-                """
-                SELECT kind, \(DefinitionRow.columns) FROM definitions
-                WHERE namespace IN (?, '') AND kind NOT IN ('CronWorkflow', 'WorkflowEventBinding')
-                """, [namespace])
-            for row in rows {
-                guard let kind = DefinitionKind(rawValue: row["kind"]) else { continue }
-                let definition = try DefinitionRow(row: row, kind: kind, path: path, database, vault)
-                var document = definition.body.objectValue ?? [:]
-                // The catalog sorts documents by these, which a client may have left out.
-                var metadata = document["metadata"]?.objectValue ?? [:]
-                metadata["name"] = .string(row["name"])
-                document["metadata"] = .object(metadata)
-                document["kind"] = .string(kind.rawValue)
-                catalog.add(.object(document))
-            }
-            return catalog
+        try await read { [self] in try catalog(namespace: namespace, in: $0) }
+    }
+
+    /// The same for a process that has just opened the store: through the connection that writes, since another would
+    /// have to be opened first. Blocks the calling thread.
+    package func catalogAtOpening(namespace: String) throws -> TemplateCatalog {
+        try StoreError.naming(path) {
+            try pool.writeWithoutTransaction { try catalog(namespace: namespace, in: $0) }
         }
+    }
+
+    private func catalog(namespace: String, in database: Database) throws -> TemplateCatalog {
+        var catalog = TemplateCatalog()
+        let rows = try database.rows(
+            """
+            SELECT kind, \(DefinitionRow.columns) FROM definitions
+            WHERE namespace IN (?, '') AND kind NOT IN ('CronWorkflow', 'WorkflowEventBinding')
+            """, [namespace])
+        for row in rows {
+            guard let kind = DefinitionKind(rawValue: row["kind"]) else { continue }
+            let definition = try DefinitionRow(row: row, kind: kind, path: path, database, vault)
+            var document = definition.body.objectValue ?? [:]
+            // The catalog sorts documents by these, which a client may have left out.
+            var metadata = document["metadata"]?.objectValue ?? [:]
+            metadata["name"] = .string(row["name"])
+            document["metadata"] = .object(metadata)
+            document["kind"] = .string(kind.rawValue)
+            catalog.add(.object(document))
+        }
+        return catalog
     }
 
     fileprivate static func check(

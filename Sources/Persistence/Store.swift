@@ -19,9 +19,10 @@ package final class Store: Sendable {
     package let path: String
     package let isReadOnly: Bool
     let pool: DatabasePool
-    /// Looks at nothing but the version counter, so that polling never waits behind a long read.
-    private let versionReader: DatabaseQueue
-    private let schemaVersion: Int
+    /// Looks at nothing but the version counter, so that polling never waits behind a long read. Opened when it is
+    /// first needed: each connection reads the whole schema, and a run's first process need not wait for that.
+    private let versionReader = Mutex<DatabaseQueue?>(nil)
+    let schemaVersion: Int
     private let calls: Mutex<Calls>
     /// Small writes that share a transaction; see `writeTogether`.
     let sharedWrites = Mutex(SharedWrites())
@@ -40,14 +41,13 @@ package final class Store: Sendable {
     private init(
         path: String, isReadOnly: Bool, pool: DatabasePool, schemaVersion: Int, lock: DirectoryLock?,
         vault: SecretVault
-    ) throws {
+    ) {
         self.vault = vault
         self.path = path
         self.isReadOnly = isReadOnly
         self.pool = pool
         self.schemaVersion = schemaVersion
         calls = Mutex(Calls(lock: lock))
-        versionReader = try Snapshot.reader(path)
     }
 
     /// Opens the database of a data directory, creating both where they are missing, and brings an older
@@ -87,22 +87,36 @@ package final class Store: Sendable {
         }
         let vault = SecretVault(source: secretKey, dataDirectory: dataDirectory)
         return try StoreError.naming(path) {
-            if !readOnly { try Snapshot.createPrivateFile(path) }
-            let stamp = try Snapshot.reader(path).unsafeRead(SchemaStamp.init)
-            try stamp.check(known: migrations.count, path: path)
-            if readOnly, stamp.version < migrations.count {
-                throw StoreError.olderSchema(path: path, found: stamp.version, known: migrations.count)
-            }
-            let pool = try DatabasePool(path: path, configuration: configuration(readOnly: readOnly))
+            let (pool, stamp) = try openPool(path, readOnly: readOnly, known: migrations.count)
             if !readOnly {
                 try makeDurable(pool)
-                try Migration.run(migrations, on: pool)
-                try SecretSweep.run(pool, vault: vault)
+                if stamp.version < migrations.count { try Migration.run(migrations, on: pool) }
+                try SecretSweep.run(pool, vault: vault, schema: migrations.count)
             }
-            return try Store(
+            return Store(
                 path: path, isReadOnly: readOnly, pool: pool, schemaVersion: migrations.count, lock: lock,
                 vault: vault)
         }
+    }
+
+    /// The connections, and what the file says of itself. A file that is not ours, or a newer Martlet's, stays as it is.
+    private static func openPool(_ path: String, readOnly: Bool, known: Int) throws -> (
+        DatabasePool, SchemaStamp
+    ) {
+        // To open a pool changes nothing of a database that has a log already; then no other connection has to look
+        // first, which would read all of the log only for that.
+        if !readOnly, try Snapshot.createPrivateFile(path).isLogged, LogFile.isBegun(path) {
+            let pool = try DatabasePool(path: path, configuration: configuration(readOnly: false))
+            let stamp = try pool.writeWithoutTransaction(SchemaStamp.init)
+            try stamp.check(known: known, path: path)
+            return (pool, stamp)
+        }
+        let stamp = try Snapshot.reader(path).unsafeRead(SchemaStamp.init)
+        try stamp.check(known: known, path: path)
+        if readOnly, stamp.version < known {
+            throw StoreError.olderSchema(path: path, found: stamp.version, known: known)
+        }
+        return (try DatabasePool(path: path, configuration: configuration(readOnly: readOnly)), stamp)
     }
 
     /// Closes the connections, at once or when the calls that run now have ended. Calls made later throw. A
@@ -119,7 +133,7 @@ package final class Store: Sendable {
     /// this process or another. Costs microseconds: made for asking several times a second.
     package func dataVersion() async throws -> Int {
         try await call {
-            try await versionReader.read { database in
+            try await versionConnection().read { database in
                 try Int.fetchOne(database.cachedStatement(sql: "PRAGMA data_version")) ?? 0
             }
         }
@@ -133,6 +147,18 @@ package final class Store: Sendable {
     }
 
     static func databasePath(_ dataDirectory: String) -> String { dataDirectory + "/martlet.db" }
+
+    private func versionConnection() async throws -> DatabaseQueue {
+        if let reader = versionReader.withLock({ $0 }) { return reader }
+        return try await onThreadOfItsOwn { [self] in
+            try versionReader.withLock { reader in
+                if let reader { return reader }
+                let opened = try Snapshot.reader(path)
+                reader = opened
+                return opened
+            }
+        }
+    }
 }
 
 extension Store {
@@ -194,7 +220,10 @@ extension Store {
 
     private func closeConnections() throws {
         try StoreError.naming(path) {
-            try versionReader.close()
+            try versionReader.withLock { reader in
+                try reader?.close()
+                reader = nil
+            }
             try pool.close()
         }
         calls.withLock { $0.lock = nil }

@@ -77,4 +77,10 @@ package struct StoredRun: Sendable, Hashable {
     package var nodes: [Node]
     /// Saved but not known to be done, in the order of their keys.
     package var effects: [EffectRow]
+
+    package init(row: WorkflowRow, nodes: [Node] = [], effects: [EffectRow] = []) {
+        self.row = row
+        self.nodes = nodes
+        self.effects = effects
+    }
 }

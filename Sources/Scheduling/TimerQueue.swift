@@ -82,7 +82,11 @@ package struct FIFO<Element: Sendable>: Sendable {
         let element = elements[head]
         head += 1
         // Freed in large pieces: each element is moved at most once on average.
-        if head > 1_024, head * 2 > elements.count {
+        if head == elements.count {
+            // What a burst needed is not kept.
+            elements.removeAll(keepingCapacity: head <= 1_024)
+            head = 0
+        } else if head > 1_024, head * 2 > elements.count {
             elements.removeFirst(head)
             head = 0
         }

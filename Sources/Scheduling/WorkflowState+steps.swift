@@ -223,10 +223,23 @@ extension JSONValue {
     /// Whether any text in the value contains a word.
     func mentions(_ word: String) -> Bool {
         switch self {
-        case .string(let text): return text.contains(word)
+        case .string(let text): return text.hasBytes(of: word)
         case .array(let elements): return elements.contains { $0.mentions(word) }
         case .object(let members): return members.values.contains { $0.mentions(word) }
         default: return false
+        }
+    }
+}
+
+extension String {
+    /// Whether a word's bytes stand in the text. The library's `contains` looks at characters, and needs a third of a
+    /// millisecond to get going.
+    fileprivate func hasBytes(of word: String) -> Bool {
+        let (text, word) = (Array(utf8), Array(word.utf8))
+        guard let first = word.first else { return true }
+        guard text.count >= word.count else { return false }
+        return (0...(text.count - word.count)).contains {
+            text[$0] == first && text[$0..<($0 + word.count)].elementsEqual(word)
         }
     }
 }

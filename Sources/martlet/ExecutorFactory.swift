@@ -9,17 +9,31 @@ import Persistence
 import Scheduling
 import Text
 
+/// What runs steps on this machine.
+struct LocalParts: Sendable {
+    var executor: LocalExecutor
+    var artifacts: LocalArtifactStore
+}
+
 enum ExecutorFactory {
+    /// What a run needs on this machine, made before its manifest has been looked at; nil where steps run elsewhere.
+    static func localParts(_ options: ExecutionSettings, _ data: DataLocation) throws -> LocalParts? {
+        guard options.executor == .local else { return nil }
+        let artifacts = try artifactStore(data)
+        let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
+        return LocalParts(executor: executor, artifacts: artifacts)
+    }
+
     static func artifactStore(_ data: DataLocation) throws -> LocalArtifactStore {
         try LocalArtifactStore(directory: data.path + "/artifacts")
     }
 
     /// A controller that runs steps as the options say.
     static func controller(
-        _ store: Store, _ options: ExecutionSettings, _ data: DataLocation,
+        _ store: Store, _ options: ExecutionSettings, _ data: DataLocation, parts: LocalParts? = nil,
         settings controllerSettings: ControllerSettings = ControllerSettings()
     ) throws -> WorkflowController {
-        let artifacts = try artifactStore(data)
+        let artifacts = try parts?.artifacts ?? artifactStore(data)
         var controllerSettings = controllerSettings
         controllerSettings.codeVersion = { CodeVersion.text }
         switch options.executor {
@@ -37,7 +51,8 @@ enum ExecutorFactory {
                 metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),
                 dataDirectory: data.path, settings: controllerSettings, now: Environment.now)
         case .local:
-            let executor = try LocalExecutor(settings: settings(options, data), store: artifacts)
+            let executor =
+                try parts?.executor ?? LocalExecutor(settings: settings(options, data), store: artifacts)
             if let reason = executor.plainReason {
                 Output.warning("steps run without a sandbox and see this machine's own files: \(reason)")
             }

@@ -2,8 +2,8 @@
 
 import ArgumentParser
 import Artifacts
+import CLinux
 import Executors
-import Glibc
 import Kubernetes
 import Synchronization
 import Text
@@ -49,19 +49,39 @@ struct KubernetesSettings: Sendable, Hashable {
     var kubeconfig: String?
     var context: String?
     var stepListen: String?
-    var pods = PodSettings(stepImage: "martlet:\(BuildInfo.version)")
+    /// Those that differ from what is usual; nil otherwise, so that a run without a cluster makes none.
+    private var unusualPods: PodSettings?
     /// Closed while another server may act; nil: there is no other.
     var fence: LeaseFence?
+
+    var pods: PodSettings {
+        get { unusualPods ?? Self.usualPods }
+        set { unusualPods = newValue == Self.usualPods ? nil : newValue }
+    }
+
+    private static var usualPods: PodSettings { PodSettings(stepImage: "martlet:\(BuildInfo.version)") }
+
+    init() {}
+
+    init(kubeconfig: String?, context: String?, stepListen: String?, pods: PodSettings) {
+        self.kubeconfig = kubeconfig
+        self.context = context
+        self.stepListen = stepListen
+        self.pods = pods
+    }
 }
 
 /// The executor for a cluster with the door that its pods come to.
 enum ClusterExecution {
     static func executor(
         _ settings: KubernetesSettings, grace: Int, local: LocalExecutor, store: LocalArtifactStore,
-        dataDirectory: String
+        dataDirectory: String, warn: (String) -> Void = Output.warning
     ) throws -> DeployExecutor {
+        // Thousands of pods are tables of megabytes that grow by being copied.
+        martlet_keep_large_blocks_apart()
         var pods = settings.pods
         pods.graceSeconds = grace
+        if let warning = pods.security.warning { warn(warning) }
         do {
             let access = try Kubeconfig.access(
                 path: settings.kubeconfig, context: settings.context, environment: Environment.all)
@@ -99,11 +119,19 @@ final class StepDoor: Sendable {
             throw CommandError("--step-listen: \"\(listen)\" is not HOST:PORT", status: 64)
         }
         host = address.host
-        port = address.port == 0 ? try FreePort.find(host: address.host) : address.port
+        port = try address.port == 0 ? Self.freePort(at: address.host) : address.port
         url = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
     deinit { task.withLock { $0?.cancel() } }
+
+    private static func freePort(at host: String) throws -> Int {
+        do throws(FreePort.Problem) {
+            return try FreePort.find(host: host)
+        } catch {
+            throw CommandError("--step-listen: \(error)", status: 2)
+        }
+    }
 
     /// Serves for as long as the process lives; a door that cannot be opened is said once and tried again.
     func open(for exchange: StepExchange) {
@@ -132,27 +160,5 @@ final class StepDoor: Sendable {
             }
         }
         task.withLock { $0 = serving }
-    }
-}
-
-enum FreePort {
-    /// A port that nobody listens at now.
-    static func find(host: String) throws -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard socket >= 0 else { throw CommandError("no socket can be made", status: 2) }
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr(host)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, size) == 0 && getsockname(socket, $0, &size) == 0
-            }
-        }
-        guard isBound else {
-            throw CommandError("--step-listen: \(host) is no address of this machine to listen at", status: 2)
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

@@ -19,15 +19,23 @@ struct RunDriver {
     private let controller: WorkflowController
     private let models: ModelOperations
 
-    init(store: Store, data: DataLocation, execution: ExecutionSettings) throws {
+    /// - Parameter parts: what executes steps, where it was made before.
+    init(
+        store: Store, data: DataLocation, execution: ExecutionSettings, parts: LocalParts? = nil
+    ) throws {
         self.store = store
-        controller = try ExecutorFactory.controller(store, execution, data)
-        models = ExecutorFactory.models(store, try ExecutorFactory.artifactStore(data), data)
+        controller = try ExecutorFactory.controller(store, execution, data, parts: parts)
+        let artifacts = try parts?.artifacts ?? ExecutorFactory.artifactStore(data)
+        models = ExecutorFactory.models(store, artifacts, data)
     }
 
     /// - Returns: the exit status that DESIGN gives the outcome.
-    /// - Parameter lock: the run's, if the caller took it when the run was stored.
-    mutating func drive(_ uid: String, lock: DriverLock? = nil) async throws -> Int32 {
+    func drive(_ uid: String) async throws -> Int32 { try await drive(uid) { $0.drive(uid) } }
+
+    /// - Returns: the exit status that DESIGN gives the outcome.
+    func drive(_ run: NewRun) async throws -> Int32 { try await drive(run.uid) { $0.begin(run) } }
+
+    private func drive(_ uid: String, begin: (WorkflowController) -> Void) async throws -> Int32 {
         let (controller, output, waits) = (controller, output, waits)
         let signals = SignalWatch { signal in
             if signal == SIGINT {
@@ -40,7 +48,7 @@ struct RunDriver {
         }
         defer { signals.cancel() }
         let changes = controller.changes(of: uid)
-        controller.drive(uid, lock: lock)
+        begin(controller)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
@@ -62,7 +70,13 @@ struct RunDriver {
             // The next command that looks at models finds what is missing.
             Output.warning("models of this run are not recorded yet: \(error)")
         }
-        return try await report(uid, signals)
+        let status = try await report(uid, signals)
+        do {
+            try await store.shortenLog()
+        } catch {
+            // Only the next start takes longer.
+        }
+        return status
     }
 
     private static func watch(

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Controller
+import Dispatch
 import Persistence
 import Scheduling
 import Text
@@ -68,31 +69,59 @@ struct RunRequest: Sendable, Hashable {
     var data = DataLocation()
 
     func run() async throws {
-        let uid: String
-        let store: Store
-        var lock: DriverLock?
-        if let resume {
-            store = try data.openStore()
-            let operations = WorkflowOperations(
-                store: store, artifacts: try ExecutorFactory.artifactStore(data), dataDirectory: data.path,
-                controller: nil, now: Environment.now)
-            uid = try await RunLookup.uid(of: resume, in: operations, namespace: data.namespace)
-        } else {
-            (uid, store, lock) = try await submit(file ?? "-")
-        }
-        var driver = try RunDriver(store: store, data: data, execution: execution)
-        driver.output = output
-        driver.waits = waits
-        let status = try await driver.drive(uid, lock: lock)
+        let status = try await status()
         if status != 0 { throw ExitCode(status) }
     }
 
-    private func submit(_ file: String) async throws -> (String, Store, DriverLock?) {
-        let manifests = try Manifests.read(submission.load + [file])
-        let workflows = manifests.documents(of: ["Workflow"])
+    private func status() async throws -> Int32 {
+        guard let resume else { return try await runNew(file ?? "-") }
+        let store = try data.openStore()
+        let operations = WorkflowOperations(
+            store: store, artifacts: try ExecutorFactory.artifactStore(data), dataDirectory: data.path,
+            controller: nil, now: Environment.now)
+        let uid = try await RunLookup.uid(of: resume, in: operations, namespace: data.namespace)
+        return try await driver(store, nil).drive(uid)
+    }
+
+    private func driver(_ store: Store, _ parts: LocalParts?) throws -> RunDriver {
+        var driver = try RunDriver(store: store, data: data, execution: execution, parts: parts)
+        driver.output = output
+        driver.waits = waits
+        return driver
+    }
+
+    /// Reads, checks, stores and drives a manifest. The database is opened meanwhile if there is one; otherwise it is
+    /// made when the manifest has been found to be right.
+    private func runNew(_ file: String) async throws -> Int32 {
         let exists = Environment.exists(data.path + "/martlet.db")
-        let store = exists ? try data.openStore() : nil
-        let stored = try await store?.catalog(namespace: data.namespace) ?? TemplateCatalog()
+        async let opening = exists ? OpenedStore.open(data) : nil
+        let manifests = try Manifests.read(submission.load + [file])
+        let parts = Result { exists ? try ExecutorFactory.localParts(execution, data) : nil }
+        let early = try await opening
+        let definition = try definition(manifests, early?.catalog ?? TemplateCatalog(), file)
+        let store = try early?.store ?? data.openStore()
+        do {
+            try await Submission.keepSecrets(
+                of: manifests.documents.map(\.json), namespace: definition.namespace, in: store,
+                at: Environment.now())
+            guard let lock = try DriverLock.take(runDirectory: "\(data.path)/runs/\(definition.uid)") else {
+                throw CommandError("another process drives the run \(definition.name)", status: 2)
+            }
+            let run = try NewRun(definition, lock: lock)
+            async let storing: Void = run.store(in: store)
+            let driver = try driver(store, parts.get())
+            try await storing
+            return try await driver.drive(run)
+        } catch let error as StoreError {
+            throw CommandError(error.message, status: 2)
+        }
+    }
+
+    /// What is to be run, if nothing is wrong with it.
+    private func definition(_ manifests: Manifests, _ stored: TemplateCatalog, _ file: String) throws
+        -> RunDefinition
+    {
+        let workflows = manifests.documents(of: ["Workflow"])
         let catalog = stored.including(manifests.documents)
         var options = ValidationOptions()
         options.strict = submission.strict
@@ -120,17 +149,26 @@ struct RunRequest: Sendable, Hashable {
             of: workflow.json, catalog: catalog, options: try submission.options(namespace: data.namespace),
             at: Environment.now())
         try ArgumentCheck.check(definition)
-        let opened = try store ?? data.openStore()
-        do {
-            try await Submission.keepSecrets(
-                of: manifests.documents.map(\.json), namespace: definition.namespace, in: opened,
-                at: Environment.now())
-            // Held before anybody can see the run: a server on this directory must not begin it.
-            let lock = try DriverLock.take(runDirectory: "\(data.path)/runs/\(definition.uid)")
-            try await Submission.store(definition, in: opened)
-            return (definition.uid, opened, lock)
-        } catch let error as StoreError {
-            throw CommandError(error.message, status: 2)
+        return definition
+    }
+}
+
+/// A database with the definitions that a run may refer to.
+struct OpenedStore: Sendable {
+    var store: Store
+    var catalog: TemplateCatalog
+
+    /// Opens on a thread of its own.
+    static func open(_ data: DataLocation) async throws -> OpenedStore {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global(qos: .userInitiated).async {
+                continuation.resume(
+                    with: Result {
+                        let store = try data.openStore()
+                        return OpenedStore(
+                            store: store, catalog: try store.catalogAtOpening(namespace: data.namespace))
+                    })
+            }
         }
     }
 }

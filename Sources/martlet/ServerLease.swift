@@ -89,7 +89,7 @@ struct ServerLease: Sendable {
         } catch let error as KubernetesError where error.status == 403 {
             throw CommandError(
                 "the Lease \(settings.name) cannot be taken: \(error.message); put the Role of "
-                    + "deploy/kubernetes/role.yaml into namespace \(settings.namespace), or say --lease none and "
+                    + "deploy/kubernetes/lease.yaml into namespace \(settings.namespace), or say --lease none and "
                     + "run one server only", status: 2)
         } catch let error as KubernetesError {
             throw CommandError("the Lease \(settings.name) cannot be taken: \(error)", status: 2)

@@ -77,7 +77,8 @@ extension ServerPart {
 
     /// Gives back what work has left in memory, once the server has been quiet for a while.
     static func memory(_ store: Store, _ log: ServiceLog) -> ServerPart {
-        ServerPart(name: "memory") {
+        martlet_keep_large_blocks_apart()
+        return ServerPart(name: "memory") {
             var rest = MemoryRest()
             while true {
                 try await Task.sleep(for: .seconds(MemoryRest.seconds))

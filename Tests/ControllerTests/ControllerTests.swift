@@ -63,11 +63,15 @@ struct ControllerTests {
 
     private let directory = NSTemporaryDirectory() + "martlet-controller-" + UUID().uuidString
 
-    private func submit(to store: Store) async throws -> String {
+    private func definition() throws -> RunDefinition {
         let (documents, _) = ManifestReader.read(Array(Self.manifest.utf8), file: "test.yaml")
         let manifest = try #require(documents.first).json
-        let definition = Submission.definition(
+        return Submission.definition(
             of: manifest, catalog: TemplateCatalog(), options: SubmissionOptions(), at: Timestamp(seconds: 0))
+    }
+
+    private func submit(to store: Store) async throws -> String {
+        let definition = try definition()
         try await Submission.store(definition, in: store)
         return definition.uid
     }
@@ -80,11 +84,11 @@ struct ControllerTests {
 
     /// Drives a run until a condition holds after one of its saved changes.
     private func drive(
-        _ uid: String, _ controller: WorkflowController,
+        _ uid: String, _ controller: WorkflowController, new: NewRun? = nil,
         until isEnough: @escaping @Sendable (WorkflowController) async throws -> Bool
     ) async throws {
         let changes = controller.changes(of: uid)
-        controller.drive(uid)
+        if let new { controller.begin(new) } else { controller.drive(uid) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
             group.addTask {
@@ -108,6 +112,41 @@ struct ControllerTests {
         #expect(stored.effects.isEmpty)
         try store.close()
         try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("A run that its submitter drives begins as it is on disk, and a later driver takes it over")
+    func newRun() async throws {
+        let store = try Store.open(dataDirectory: directory)
+        let definition = try definition()
+        let silent = SilentExecutor()
+        do {
+            let lock = try #require(
+                try DriverLock.take(runDirectory: "\(directory)/runs/\(definition.uid)"))
+            let run = try NewRun(definition, lock: lock)
+            try await run.store(in: store)
+            let stored = try #require(try await store.workflow(uid: run.uid))
+            #expect(stored.manifest == run.row.manifest)
+            #expect(stored.driverEpoch == 1)
+            #expect(await storeError { try await run.store(in: store) } != nil)
+            try await drive(run.uid, controller(store, silent), new: run) { _ in
+                silent.launched.withLock { $0.count } == 2
+            }
+        }
+        #expect(try await store.loadRun(definition.uid)?.nodes.isEmpty == false)
+        let last = controller(store, NoOpExecutor(now: { Timestamp(seconds: 10) }))
+        try await drive(definition.uid, last) { await $0.isFinished(definition.uid) }
+        let ended = try #require(try await store.workflow(uid: definition.uid))
+        #expect(ended.phase == "Succeeded")
+        #expect(ended.driverEpoch == 2)
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    private func storeError(_ body: () async throws -> Void) async -> StoreError? {
+        do {
+            try await body()
+            return nil
+        } catch { return error as? StoreError }
     }
 
     @Test("A new driver asks again for what ran, with the same keys, and goes on", .timeLimit(.minutes(30)))

@@ -75,7 +75,7 @@ enum FakeClusterCommand {
             case "--no-node": options.hasNode = false
             case "--role":
                 guard let path = rest.popFirst() else { return nil }
-                options.role = try role(path)
+                options.role = try role(path, with: options.role)
             case "--faults": options.seed = rest.popFirst().flatMap { UInt64($0) }
             case "--port": options.port = rest.popFirst().flatMap { Int($0) } ?? 0
             case _ where word.hasPrefix("--"): return nil
@@ -88,9 +88,11 @@ enum FakeClusterCommand {
         return options
     }
 
-    private static func role(_ path: String) throws -> JSONValue? {
+    /// All Roles of a file as one, with what was allowed before.
+    private static func role(_ path: String, with known: JSONValue?) throws -> JSONValue? {
         let (documents, _) = ManifestReader.read(try Disk.read(path, limitBytes: 1 << 20), file: path)
-        return documents.first { $0.kind == "Role" }?.json
+        let roles = [known].compactMap { $0 } + documents.filter { $0.kind == "Role" }.map(\.json)
+        return ["rules": .array(roles.flatMap { $0["rules"]?.arrayValue ?? [] })]
     }
 
     private static func runCluster(_ options: Options) async throws {

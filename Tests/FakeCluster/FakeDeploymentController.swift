@@ -12,9 +12,16 @@ package final class FakeDeploymentController: Sendable {
     private let objects: FakeObjects
     /// Whether pods of a template come up.
     private let comesUp: @Sendable (_ template: JSONValue) -> Bool
+    /// Whether a deadline is kept for those that do not; a cluster keeps none for a Deployment whose
+    /// template was there before at no replicas.
+    private let keepsDeadline: Bool
 
-    package init(objects: FakeObjects, comesUp: @escaping @Sendable (_ template: JSONValue) -> Bool) {
+    package init(
+        objects: FakeObjects, keepsDeadline: Bool = true,
+        comesUp: @escaping @Sendable (_ template: JSONValue) -> Bool
+    ) {
         self.objects = objects
+        self.keepsDeadline = keepsDeadline
         self.comesUp = comesUp
     }
 
@@ -44,7 +51,7 @@ package final class FakeDeploymentController: Sendable {
         ]
         status["observedGeneration"] = deployment["metadata"]?["generation"]
         status["conditions"] = [
-            isGood || replicas == 0
+            isGood || replicas == 0 || !keepsDeadline
                 ? ["type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"]
                 : [
                     "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",

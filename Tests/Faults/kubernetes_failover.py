@@ -107,7 +107,8 @@ class World:
         programs = str(pathlib.Path(options.martlet).resolve().parent)
         self.cluster = subprocess.Popen(
             [options.cluster, str(self.folder), programs, "--played", "--role",
-             str(ROOT / "deploy" / "kubernetes" / "role.yaml")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+             str(ROOT / "deploy" / "kubernetes" / "role.yaml"), "--role",
+             str(ROOT / "deploy" / "kubernetes" / "lease.yaml")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True)
         line = self.cluster.stderr.readline()
         if not line.startswith("ready: "):

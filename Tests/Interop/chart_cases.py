@@ -127,11 +127,14 @@ CASES = [
     ("an account that is there", {"serviceAccount": {"create": False, "name": "mine"}}, {
         "ServiceAccount/martlet": GONE, POD + "serviceAccountName": "mine",
         "RoleBinding/martlet:subjects[mine]": {"kind": "ServiceAccount", "name": "mine", "namespace": "martlet"},
-        "RoleBinding/martlet:subjects[martlet]": GONE}),
+        "RoleBinding/martlet:subjects[martlet]": GONE, "RoleBinding/martlet-lease:subjects[martlet]": GONE,
+        "RoleBinding/martlet-lease:subjects[mine]": {
+            "kind": "ServiceAccount", "name": "mine", "namespace": "martlet"}}),
     ("an account for a cloud's store", {"serviceAccount": {"annotations": {"iam.example.com/role": "r"}}}, {
         "ServiceAccount/martlet:metadata.annotations": {"iam.example.com/role": "r"}}),
     ("rights that somebody else gives", {"rbac": {"create": False}}, {
-        "Role/martlet": GONE, "RoleBinding/martlet": GONE}),
+        "Role/martlet": GONE, "RoleBinding/martlet": GONE, "Role/martlet-lease": GONE,
+        "RoleBinding/martlet-lease": GONE}),
     ("no network policies", {"networkPolicy": {"enabled": False}}, {
         "NetworkPolicy/martlet": GONE, "NetworkPolicy/martlet-steps": GONE}),
     ("steps that stay inside", {"networkPolicy": {"steps": {

@@ -236,6 +236,17 @@ def other_chart_checks(checks, default, versions):
     role = next(thing for thing in shipped if thing["kind"] == "Role")
     ours = next(thing for thing in default if thing["kind"] == "Role")
     checks("the chart's Role is the shipped one", ours["rules"] == role["rules"], f"{ours['rules']}")
+    lease = next(thing for thing in documents((DEPLOY / "kubernetes" / "lease.yaml").read_text(encoding="utf-8"))
+                 if thing["kind"] == "Role")
+    named = [thing for thing in default if thing["kind"] == "Role" and thing["metadata"]["name"] == "martlet-lease"]
+    checks("the chart's Role for the Lease is the shipped one, once", [one["rules"] for one in named] == [
+        lease["rules"]], str(named))
+    words = [group for thing in (role, ours) for rule in thing["rules"] for group in rule["apiGroups"]]
+    checks("Leases are for the server's own namespace", "coordination.k8s.io" not in words, str(words))
+    other = Renderer(chart, release="ml").objects({"fullnameOverride": "tool"})
+    rules = next(thing for thing in other if thing["kind"] == "Role" and thing["metadata"]["name"] == "tool-lease")
+    checks("another installation may change its own Lease only", [
+        rule.get("resourceNames") for rule in rules["rules"]] == [None, ["tool"]], str(rules))
     description = documents((chart / "Chart.yaml").read_text())[0]
     version = re.search(r'version = "([^"]+)"', (ROOT / "Sources/martlet/Martlet.swift").read_text()).group(1)
     checks("the chart's appVersion is the program's", description["appVersion"] == version, version)

@@ -96,10 +96,10 @@ class Installation:
 
     def cluster(self, without=()):
         """The tests' cluster with the chart's Role, less some (verb, resource)."""
-        role = copy.deepcopy(next(thing for thing in self.objects if thing["kind"] == "Role"))
-        role["rules"] = [
-            dict(rule, resources=[name], verbs=[verb]) for rule in role["rules"] for name in rule["resources"]
-            for verb in rule["verbs"] if (verb, name) not in without]
+        roles = [thing for thing in copy.deepcopy(self.objects) if thing["kind"] == "Role"]
+        role = dict(roles[0], rules=[
+            dict(rule, resources=[name], verbs=[verb]) for one in roles for rule in one["rules"]
+            for name in rule["resources"] for verb in rule["verbs"] if (verb, name) not in without])
         path = pathlib.Path(self.folder) / "role.yaml"
         path.write_text(yaml.safe_dump(role), encoding="utf-8")
         programs = pathlib.Path(self.martlet).parent

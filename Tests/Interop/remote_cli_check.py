@@ -10,11 +10,13 @@ writes, foreign namespaces, an address where nobody answers. Standard library on
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -126,7 +128,8 @@ DRAWN = [
 # Refused everywhere, but by a check that comes first where it runs.
 OTHER_WORDS = {"submit run.yaml --name In_valid"}
 
-# A part is a name and commands in their order. `@uid NAME` stands for the uid of a run.
+# A part is a name and commands in their order. `@uid NAME` stands for the uid of a run; `@suspended NAME` waits until the
+# run waits for somebody, so that both places are asked about the same.
 PARTS = {
     "submit": [
         "submit run.yaml --wait -o name", "submit second.yaml -o name", "wait second", "submit run.yaml",
@@ -159,9 +162,10 @@ PARTS = {
         "wait --ignore-not-found nobody",
     ],
     "control": [
-        "submit waiting.yaml -o name", "resume waiting --node-field-selector displayName=other", "suspend waiting",
+        "submit waiting.yaml -o name", "@suspended waiting", "resume waiting --node-field-selector displayName=other", "suspend waiting",
         "resume waiting --node-field-selector displayName=approve", "resume waiting", "wait waiting", "logs waiting",
-        "submit setting.yaml -o name", "node set setting --node-field-selector displayName=approve -p said=yes",
+        "submit setting.yaml -o name", "@suspended setting",
+        "node set setting --node-field-selector displayName=approve -p said=yes",
         "node set setting --node-field-selector displayName=nobody --message x",
         "resume setting", "wait setting", "logs setting",
         "node set setting --node-field-selector displayName=approve --message late",
@@ -214,6 +218,8 @@ class Place:
         self.uids = {}
 
     def run(self, command, files, more=(), environment=()):
+        if command.startswith("@suspended "):
+            return self.suspended(command.split()[1], files)
         words = []
         parts = command.split()
         while parts:
@@ -226,6 +232,17 @@ class Place:
         except subprocess.TimeoutExpired as expired:
             return "never", (expired.stdout or b"").decode(), (expired.stderr or b"").decode()
         return ended.returncode, ended.stdout, ended.stderr
+
+    def suspended(self, name, files):
+        """Returns once a suspend node of the run waits; `never` is no answer that another place could give."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            text = self.run(f"get {name} -o json", files)[1]
+            nodes = json.loads(text).get("status", {}).get("nodes", {}).values() if text.startswith("{") else []
+            if any(node["type"] == "Suspend" and node["phase"] == "Running" for node in nodes):
+                return 0, "", ""
+            time.sleep(0.1)
+        return "never", "", ""
 
     def uid(self, name, files):
         """Remembered, so that a deleted run's can be asked for again."""

@@ -19,11 +19,13 @@ struct DeployTests {
     }()
 
     static func launch(
-        _ deploy: JSONValue, annotations: JSONValue = [:], attempt: Int = 0, bringsModel: Bool = false
+        _ deploy: JSONValue, annotations: JSONValue = [:], labels: JSONValue = [:], attempt: Int = 0,
+        bringsModel: Bool = false, cpu: String? = "1"
     ) -> Launch {
         var template: [String: JSONValue] = [
-            "name": "serve", "metadata": ["annotations": annotations], "deploy": deploy,
+            "name": "serve", "metadata": ["annotations": annotations, "labels": labels], "deploy": deploy,
         ]
+        template["podResources"] = cpu.map { ["requests": ["cpu": .string($0)]] }
         if bringsModel { template["inputs"] = ["artifacts": [["name": "model", "raw": ["data": "x"]]]] }
         return GroupRendererTests.launch(.object(template), attempt: attempt)
     }
@@ -134,6 +136,29 @@ struct DeployTests {
         }
     }
 
+    @Test("An autoscaler without requested processors would never scale, and is refused")
+    func unmeasured() {
+        let annotations: JSONValue = ["martlet.dev/max-replicas": "4"]
+        #expect {
+            try objects(Self.launch(["name": "chat", "model": "m"], annotations: annotations, cpu: nil))
+        } throws: {
+            "\($0)".contains("container main requests none") && "\($0)".contains("podResources")
+        }
+    }
+
+    @Test("What the template says of its pods is theirs; whom the Service finds is not for it to say")
+    func metadata() throws {
+        let launch = Self.launch(
+            ["name": "chat", "model": "m"],
+            annotations: ["prometheus.io/scrape": "true", "martlet.dev/target-cpu": "60"],
+            labels: ["team": "nlp", "martlet.dev/deployment": "other"])
+        let metadata = try objects(launch)[0]["spec"]?["template"]?["metadata"]
+        #expect(metadata?["annotations"] == ["prometheus.io/scrape": "true"])
+        #expect(metadata?["labels"]?["team"] == "nlp")
+        #expect(metadata?["labels"]?["martlet.dev/deployment"] == "chat")
+        #expect(metadata?["labels"]?[PodMarks.runID] == nil, "they are no run's")
+    }
+
     @Test("A model of the run needs a volume that outlives the step")
     func claimless() {
         let launch = Self.launch(["name": "chat"], bringsModel: true)
@@ -192,16 +217,30 @@ struct DeployTests {
         #expect(RolloutVerdict(deployment) == expected)
     }
 
+    @Test("A Deployment of no replicas serves nobody, however content the cluster is")
+    func none() {
+        let deployment: JSONValue = [
+            "metadata": ["generation": 1], "spec": ["replicas": 0], "status": ["observedGeneration": 1],
+        ]
+        #expect(RolloutVerdict(deployment) == .progressing("it is scaled to no replicas"))
+    }
+
     // MARK: Roll-outs
 
     /// A cluster in which pods come up unless their command names a model that is bad.
-    private func withWorld(_ body: @Sendable (ExecutorWorld, DeployExecutor) async throws -> Void)
-        async throws
-    {
+    /// - Parameter pace: how much time passes at each look of the cluster at a model that does not come up,
+    ///   and the cluster itself keeps no deadline; nil: none passes, and it does.
+    private func withWorld(
+        pace: Duration? = nil, _ body: @Sendable (ExecutorWorld, DeployExecutor) async throws -> Void
+    ) async throws {
         let world = try ExecutorWorld(role: GroupExecutorTests.role())
         let deploys = DeployExecutor(base: world.executor, pods: world.executor, pause: .milliseconds(5))
-        let controller = FakeDeploymentController(objects: world.server.objects) { template in
-            !template.compactText.contains("\"bad\"")
+        let controller = FakeDeploymentController(
+            objects: world.server.objects, keepsDeadline: pace == nil
+        ) { [clock = world.clock] template in
+            let isGood = !template.compactText.contains("\"bad")
+            if let pace, !isGood { clock.advance(pace) }
+            return isGood
         }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await controller.run() }
@@ -217,6 +256,10 @@ struct DeployTests {
             ObjectPlace(group: "apps", resource: "deployments", namespace: "ml", name: "chat"))
     }
 
+    private func replicas(_ world: ExecutorWorld) throws -> JSONValue? {
+        try deployment(world)["spec"]?["replicas"]
+    }
+
     private func model(_ world: ExecutorWorld) throws -> String? {
         try deployment(world)["spec"]?["template"]?["spec"]?["containers"]?.arrayValue?.first?["args"]?
             .arrayValue?[1]
@@ -224,9 +267,10 @@ struct DeployTests {
     }
 
     private func run(
-        _ deploys: DeployExecutor, _ reports: inout AsyncStream<ExecutorReport>.Iterator, _ launch: Launch
+        _ deploys: DeployExecutor, _ reports: inout AsyncStream<ExecutorReport>.Iterator, _ launch: Launch,
+        values: LaunchValues = LaunchValues()
     ) async -> AttemptOutcome? {
-        await deploys.launch(launch, values: LaunchValues())
+        await deploys.launch(launch, values: values)
         return await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
     }
 
@@ -268,6 +312,152 @@ struct DeployTests {
         }
     }
 
+    @Test("A first revision that failed is nothing to go back to, however often the next fail, too")
+    func fails() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            for (attempt, model) in ["bad", "bad2", "bad"].enumerated() {
+                let launch = Self.launch(["name": "chat", "model": .string(model)], attempt: attempt)
+                let message = await run(deploys, &reports, launch)?.message
+                #expect(message?.contains("nothing was served before") == true, "\(message ?? "")")
+                let down = try replicas(world)
+                #expect(down == 0, "nothing crashes again and again")
+            }
+            let good = Self.launch(["name": "chat", "model": "good"], attempt: 3)
+            #expect(await run(deploys, &reports, good)?.phase == .succeeded)
+            for (attempt, model) in [(4, "bad"), (5, "bad2")] {
+                let launch = Self.launch(["name": "chat", "model": .string(model)], attempt: attempt)
+                let message = await run(deploys, &reports, launch)?.message
+                #expect(message?.contains("what was served before goes on") == true, "\(message ?? "")")
+                let served = try self.model(world)
+                #expect(served == "good")
+                let kept = try replicas(world)
+                #expect(kept == 1)
+            }
+        }
+    }
+
+    @Test("With an autoscaler, too, a revision after one that was taken down has pods again")
+    func scaledUp() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let annotations: JSONValue = ["martlet.dev/max-replicas": "4"]
+            func launch(_ model: JSONValue, _ attempt: Int) -> Launch {
+                Self.launch(
+                    ["name": "chat", "model": model, "replicas": 2], annotations: annotations,
+                    attempt: attempt)
+            }
+            #expect(await run(deploys, &reports, launch("bad", 0))?.phase == .failed)
+            let down = try replicas(world)
+            #expect(down == 0)
+            #expect(await run(deploys, &reports, launch("good", 1))?.phase == .succeeded)
+            let again = try replicas(world)
+            #expect(again == 2)
+            let place = ObjectPlace(group: "apps", resource: "deployments", namespace: "ml", name: "chat")
+            _ = try world.server.objects.update(place) { object throws(Refusal) in
+                StrategicMerge.apply(["spec": ["replicas": 3]], to: object)
+            }
+            #expect(await run(deploys, &reports, launch("better", 2))?.phase == .succeeded)
+            let scaled = try replicas(world)
+            #expect(scaled == 3, "that was the autoscaler's word")
+        }
+    }
+
+    @Test(
+        "A roll-out for which the cluster keeps no deadline ends all the same: the step has one of its own",
+        arguments: [
+            (nil, "1 of 1 replicas are new, 0 available"), (90, "longer than the specified deadline"),
+        ]
+            as [(Double?, String)])
+    func deadline(_ seconds: Double?, _ words: String) async throws {
+        try await withWorld(pace: .seconds(40)) { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            var launch = Self.launch(["name": "chat", "model": "bad"])
+            launch.deadlineSeconds = seconds
+            let begun = world.clock.now
+            let outcome = await run(deploys, &reports, launch)
+            #expect(outcome?.phase == .failed && outcome?.failureClass == .user)
+            #expect(outcome?.message.contains(words) == true, "\(outcome?.message ?? "")")
+            #expect(world.clock.now >= begun + .milliseconds(Int64((seconds ?? 960) * 1000)))
+            let down = try replicas(world)
+            #expect(down == 0)
+        }
+    }
+
+    @Test("A cluster without room lets the step wait and say why, until it is ended")
+    func noRoom() async throws {
+        try await withWorld { world, deploys in
+            world.server.objects.setAdmission { verb, place, _ in
+                guard verb == "create", place.resource == "deployments" else { return nil }
+                return Refusal(403, "Forbidden", "exceeded quota: gpus")
+            }
+            var reports = deploys.reports.makeAsyncIterator()
+            let launch = Self.launch(["name": "chat", "model": "good"])
+            await deploys.launch(launch, values: LaunchValues())
+            let waiting = await KubernetesExecutor.next(&reports) { $0.waitingMessage != nil }
+            #expect(waiting?.waitingMessage?.contains("exceeded quota") == true)
+            await deploys.cancel(launch.key, immediately: false)
+            let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
+            #expect(outcome?.phase == .failed && outcome?.message == "terminated")
+        }
+    }
+
+    @Test("Secrets of the manifest come into the cluster for the pods, each launch's own, and go with them")
+    func values() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let keys: JSONValue = [
+                "kind": "Secret", "metadata": ["name": "keys"], "stringData": ["api-key": "x"],
+            ]
+            let place = ObjectPlace(resource: "secrets", namespace: "ml")
+            @Sendable func secrets() -> [JSONValue] {
+                world.server.objects.list(place, labels: LabelTerms("")).items
+            }
+            for attempt in 0..<2 {
+                let launch = Self.launch(
+                    ["name": "chat", "model": "good"], annotations: ["martlet.dev/api-key-secret": "keys"],
+                    attempt: attempt)
+                let values = LaunchValues(configMaps: [:], secrets: ["keys": KeyedValues(keys)])
+                #expect(await run(deploys, &reports, launch, values: values)?.phase == .succeeded)
+                #expect(secrets().count == attempt + 1)
+            }
+            let deployment = try deployment(world)
+            let main = deployment["spec"]?["template"]?["spec"]?["containers"]?.arrayValue?.first
+            let key = main?["env"]?.arrayValue?.first { $0["name"] == "MARTLET_API_KEY" }
+            let name = key?["valueFrom"]?["secretKeyRef"]?["name"]
+            #expect(secrets().contains { $0["metadata"]?["name"] == name })
+            for secret in secrets() {
+                let owner = secret["metadata"]?["ownerReferences"]?.arrayValue?.first
+                #expect(owner?["uid"] == deployment["metadata"]?["uid"], "they outlive the run")
+                #expect(secret["metadata"]?["labels"]?[PodMarks.runID] == nil)
+            }
+            let own = ObjectPlace(group: "apps", resource: "deployments", namespace: "ml", name: "chat")
+            try world.server.objects.delete(own, options: [:])
+            #expect(secrets().isEmpty)
+        }
+    }
+
+    @Test("Another installation's deployment of the name is left alone")
+    func otherInstallation() async throws {
+        try await withWorld { world, deploys in
+            var reports = deploys.reports.makeAsyncIterator()
+            let labels: JSONValue = [
+                "app.kubernetes.io/managed-by": "martlet", "app.kubernetes.io/instance": "staging",
+                "martlet.dev/deployment": "chat",
+            ]
+            let budgets = ObjectPlace(group: "policy", resource: "poddisruptionbudgets", namespace: "ml")
+            _ = try world.server.objects.create(budgets, ["metadata": ["name": "chat", "labels": labels]])
+            let place = ObjectPlace(group: "apps", resource: "deployments", namespace: "ml")
+            _ = try world.server.objects.create(
+                place, ["metadata": ["name": "chat", "labels": labels], "spec": ["replicas": 1]])
+            let taken = await run(deploys, &reports, Self.launch(["name": "chat", "model": "a"]))
+            #expect(taken?.phase == .failed, "\(taken?.message ?? "")")
+            #expect(taken?.message.contains("belongs to the installation \"staging\"") == true)
+            let left = world.server.objects.list(budgets, labels: LabelTerms("")).items
+            #expect(left.count == 1)
+        }
+    }
+
     @Test("What a later revision does not want any more goes, and what is not Martlet's is left alone")
     func leftovers() async throws {
         try await withWorld { world, deploys in
@@ -291,7 +481,7 @@ struct DeployTests {
                 ["metadata": ["name": "other"], "spec": ["replicas": 1]])
             let taken = await run(
                 deploys, &reports, Self.launch(["name": "other", "model": "a"], attempt: 2))
-            #expect(taken?.phase == .failed && taken?.message.contains("not Martlet's") == true)
+            #expect(taken?.phase == .failed && taken?.message.contains("is not Martlet's") == true)
         }
     }
 }

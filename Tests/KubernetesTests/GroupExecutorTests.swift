@@ -36,13 +36,15 @@ struct GroupExecutorTests {
         GroupRendererTests.launch(GroupRendererTests.template(labels: labels), attempt: attempt)
     }
 
-    /// The role's own file: a verb that it lacks is refused, as in a cluster.
-    static func role() throws -> JSONValue {
-        let path =
-            #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
-            + "/deploy/kubernetes/role.yaml"
-        let (documents, _) = ManifestReader.read(try Disk.read(path, limitBytes: 1 << 20), file: path)
-        return try #require(documents.first { $0.json["kind"]?.stringValue == "Role" }).json
+    /// The roles' own files as one: a verb that they lack is refused, as in a cluster.
+    static func role(_ files: [String] = ["role.yaml"]) throws -> JSONValue {
+        let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+        let rules = try files.flatMap { file -> [JSONValue] in
+            let path = "\(root)/deploy/kubernetes/\(file)"
+            let (documents, _) = ManifestReader.read(try Disk.read(path, limitBytes: 1 << 20), file: path)
+            return try #require(documents.first { $0.kind == "Role" }).json["rules"]?.arrayValue ?? []
+        }
+        return ["rules": .array(rules)]
     }
 
     private static let running: JSONValue = [

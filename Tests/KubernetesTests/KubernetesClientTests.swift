@@ -174,10 +174,7 @@ struct KubernetesClientTests {
 
     @Test("The shipped role allows what is done, and nothing that is not")
     func roleIsExact() async throws {
-        let path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let file = "/\(path)/deploy/kubernetes/role.yaml"
-        let (documents, _) = ManifestReader.read(try Disk.read(file, limitBytes: 1 << 20), file: file)
-        let role = try #require(documents.first { $0.kind == "Role" }?.json)
+        let role = try GroupExecutorTests.role(["role.yaml", "lease.yaml"])
         let world = try ExecutorWorld(role: role)
         var reports = world.executor.reports.makeAsyncIterator()
         var launch = PodRendererTests.launch([

@@ -129,6 +129,37 @@ struct PodRendererTests {
         #expect(mounts.contains { $0["mountPath"] == "/dev/shm" })
     }
 
+    @Test(
+        "Devices that compute nothing bring no shared memory, and those that a claim hands out do",
+        arguments: [
+            (["limits": ["smarter-devices/fuse": "1"]], false),
+            (["limits": ["devices.kubevirt.io/kvm": "1"]], false),
+            (["limits": ["rdma/hca_shared_devices_a": "1"]], false),
+            (["limits": ["aws.amazon.com/neuroncore": "1"]], true),
+            (["limits": ["gpu.intel.com/xe": "1"]], true),
+            (["limits": ["cambricon.com/mlu370.smlu.vcore": "1"]], true),
+            (["limits": ["volcano.sh/vgpu-number": "1"]], true),
+            (["claims": [["name": "gpu"]]], true),
+        ] as [(JSONValue, Bool)])
+    func sharedMemory(resources: JSONValue, isThere: Bool) throws {
+        let pod = try pod([
+            "name": "step", "container": ["image": "x", "command": ["t"], "resources": resources],
+            "resourceClaims": [["name": "gpu", "resourceClaimTemplateName": "one-gpu"]],
+        ])
+        let mounts = main(pod)["volumeMounts"]?.arrayValue ?? []
+        #expect(mounts.contains { $0["mountPath"] == "/dev/shm" } == isThere)
+        let volumes = pod["spec"]?["volumes"]?.arrayValue ?? []
+        #expect(volumes.contains { $0["emptyDir"]?["medium"] == "Memory" } == isThere)
+        #expect(main(pod)["resources"]?["claims"] == resources["claims"])
+    }
+
+    @Test("No label says for ever that a pod is at work")
+    func labelsAreTrue() throws {
+        let pod = try pod(["name": "step", "container": ["image": "x", "command": ["t"]]])
+        #expect(pod["metadata"]?["labels"]?["workflows.argoproj.io/completed"] == nil)
+        #expect(pod["metadata"]?["labels"]?["workflows.argoproj.io/workflow"] == "w")
+    }
+
     static let forbidden: [(context: JSONValue, word: String)] = [
         (["privileged": true], "privileged"), (["runAsUser": 0], "runAsUser: 0"),
         (["capabilities": ["add": ["SYS_ADMIN"]]], "SYS_ADMIN"),

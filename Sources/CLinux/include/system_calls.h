@@ -29,6 +29,10 @@ int32_t martlet_spawn_detached(const char *path, const char *argument, const cha
 /// Runs `path option argument` in the same way but with standard output on `output_fd` and no standard error.
 int32_t martlet_spawn_captured(const char *path, const char *option, const char *argument, int output_fd);
 
+/// From now on each large block has a place of its own, which goes back to the system with it. Without this the C
+/// library takes ever larger blocks from its heaps once some were freed, where they leave holes.
+void martlet_keep_large_blocks_apart(void);
+
 /// Gives pages of the heap that hold nothing back to the system.
 void martlet_return_free_memory(void);
 

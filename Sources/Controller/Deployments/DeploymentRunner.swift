@@ -11,7 +11,7 @@ package import Text
 
 package actor DeploymentRunner {
     /// How often it is looked, at the latest.
-    private static let tick = Duration.milliseconds(200)
+    static let tick = Duration.milliseconds(200)
     /// The same where nothing is deployed.
     private static let idleTick = Duration.seconds(1)
     /// How often a replica that is well is asked whether it still is.
@@ -72,8 +72,9 @@ package actor DeploymentRunner {
     deinit { watcher.stop() }
 
     /// Looks and acts until `stop()`. Replicas go on after it.
-    package func run() async {
-        waker.yield()
+    /// - Parameter pause: how long it does nothing at first, unless it is asked to.
+    package func run(after pause: Duration = .zero) async {
+        if pause > .zero { alarm.set(after: pause) } else { waker.yield() }
         await withDiscardingTaskGroup { group in
             for await _ in wakes {
                 if hasStopped.withLock({ $0 }) { break }

@@ -1,7 +1,6 @@
 // A step on several nodes where there is only this machine: a process for each node under one supervisor, so that the
 // group starts, is found again and ends as one step does.
 
-import Glibc
 import Scheduling
 import WorkflowLanguage
 
@@ -28,7 +27,7 @@ extension StepContainers {
         guard let group = plan.group else {
             return try StepContainers(plan: plan, values: values, gpus: gpus).all()
         }
-        let port = try LoopbackPort.free()
+        let port = try FreePort.find()
         let share = gpus.count / group.nodes
         var ranks: [SupervisorSpec.Container] = []
         var others: [SupervisorSpec.Container] = []
@@ -61,24 +60,5 @@ extension StepContainers {
         return
             "\(NodeGroup.nodesAnnotation): \(group.nodes) nodes are more than the \(groupLimit) processes that a "
             + "group may have on one machine; run it with --executor kubernetes"
-    }
-}
-
-extension LoopbackPort {
-    /// A port of the loopback address that nobody listens at now; another may be quicker.
-    static func free() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw SupervisorClient.failure("cannot make a socket", errno) }
-        defer { close(descriptor) }
-        guard withAddress(0, { bind(descriptor, $0, $1) }) == 0 else {
-            throw SupervisorClient.failure("no port of the loopback address is free", errno)
-        }
-        var address = sockaddr_in()
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let error = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
-        }
-        guard error == 0 else { throw SupervisorClient.failure("cannot read a socket's port", errno) }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

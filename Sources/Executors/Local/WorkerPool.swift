@@ -4,7 +4,7 @@
 import Glibc
 import Synchronization
 
-/// A fixed number of threads that take jobs in order. The queue needs no limit of its own: an executor hands
+/// A limited number of threads that take jobs in order; each is started when there is a job that no other is free for. The queue needs no limit of its own: an executor hands
 /// in a few jobs for each launch it holds, never more.
 final class WorkerPool: Sendable {
     typealias Job = @Sendable () -> Void
@@ -14,14 +14,29 @@ final class WorkerPool: Sendable {
         /// Index of the next job; taken ones are dropped in bulk.
         var next = 0
         var isStopped = false
+        var started = 0
+        /// Threads that wait for a job, or will as soon as they have begun.
+        var free = 0
+
+        var waiting: Int { jobs.count - next }
+
+        mutating func count() {
+            started += 1
+            free += 1
+        }
+
+        mutating func discount() {
+            started -= 1
+            free -= 1
+        }
     }
 
     private let state = Mutex(State())
     private let reader: Int32
     private let writer: Int32
-    private let threadCount: Int
+    private let threadLimit: Int
 
-    /// - Throws: when the system refuses a pipe or a thread.
+    /// - Throws: when the system refuses a pipe or the first thread.
     init(threads: Int) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
@@ -31,25 +46,33 @@ final class WorkerPool: Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
         (reader, writer) = (ends[0], ends[1])
-        threadCount = threads
-        for _ in 0..<threads {
-            var thread = pthread_t()
-            let context = Unmanaged.passRetained(self)
-            let error = pthread_create(
-                &thread, nil,
-                { context in
-                    guard let context else { return nil }
-                    Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().run()
-                    return nil
-                }, context.toOpaque())
-            guard error == 0 else {
-                context.release()
-                stop()
-                throw SupervisorClient.Failure(
-                    description: "no thread can be started: \(String(cString: strerror(error)))")
-            }
-            pthread_detach(thread)
+        threadLimit = threads
+        state.withLock { $0.count() }
+        let error = startThread()
+        guard error == 0 else {
+            throw SupervisorClient.Failure(
+                description: "no thread can be started: \(String(cString: strerror(error)))")
         }
+    }
+
+    /// Starts a thread that has been counted.
+    /// - Returns: 0, or why the system refuses it.
+    private func startThread() -> Int32 {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self)
+        let error = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            }, context.toOpaque())
+        guard error == 0 else {
+            context.release()
+            return error
+        }
+        pthread_detach(thread)
+        return 0
     }
 
     deinit {
@@ -59,11 +82,15 @@ final class WorkerPool: Sendable {
 
     /// Jobs given after `stop` are dropped.
     func submit(_ job: @escaping Job) {
-        let isTaken = state.withLock { state in
-            guard !state.isStopped else { return false }
+        let (isTaken, needsThread) = state.withLock { state in
+            guard !state.isStopped else { return (false, false) }
             state.jobs.append(job)
-            return true
+            guard state.waiting > state.free, state.started < threadLimit else { return (true, false) }
+            state.count()
+            return (true, true)
         }
+        // Without another thread the job waits for one of those that there are.
+        if needsThread, startThread() != 0 { state.withLock { $0.discount() } }
         // A full pipe refuses the byte, and may: whoever wakes up takes jobs until there is none.
         if isTaken { wake(1) }
     }
@@ -75,7 +102,7 @@ final class WorkerPool: Sendable {
             state.jobs = []
             state.next = 0
         }
-        wake(threadCount)
+        wake(threadLimit)
     }
 
     private func wake(_ count: Int) {
@@ -89,8 +116,13 @@ final class WorkerPool: Sendable {
             let length = read(reader, &byte, 1)
             if length < 0 && errno == EINTR { continue }
             if length <= 0 { return }
+            state.withLock { $0.free -= 1 }
             while let job = state.withLock({ Self.take(&$0) }) { job() }
-            if state.withLock({ $0.isStopped }) { return }
+            let isStopped = state.withLock { state in
+                state.free += 1
+                return state.isStopped
+            }
+            if isStopped { return }
         }
     }
 

@@ -92,8 +92,15 @@ package final class DeployExecutor: Executor {
         let rollout = Rollout(
             client: pods.client, launch: launch, settings: pods.renderer.settings,
             token: pods.exchange.token(key),
-            pause: pause,
+            pause: pause, now: pods.now,
+            values: { [exchange = pods.exchange] template in
+                // A launch's own, whatever other launches have of the same content: theirs may go before.
+                RunValues(template, exchange.values(key)) {
+                    exchange.mark("\(DeployMarks.identity(launch)) \($0)")
+                }
+            },
             started: { [reporter, now = pods.now] in reporter.yield(.started(key, host: "", at: now())) },
+            waiting: { [reporter] in reporter.yield(.waiting(key, message: $0)) },
             isCancelled: { [weak self] in self?.state.withLock { $0.cancelled.contains(key) } ?? true })
         guard var outcome = await rollout.run() else { return }
         outcome.finishedAt = pods.now()

@@ -6,12 +6,17 @@ import WorkflowLanguage
 
 /// Labels and annotations of what serves a model.
 package enum DeployMarks {
+    static let prefix = "martlet.dev/"
     /// Label, and selector of the pods: the deployment's name.
     package static let deployment = "martlet.dev/deployment"
     /// The launch that asked for what stands in the specification.
     static let launch = "martlet.dev/launch"
     static let revision = "martlet.dev/revision"
-    /// The pods' template before, as JSON: what a roll-out that fails goes back to.
+    /// When that launch changed the Deployment.
+    static let begun = "martlet.dev/begun"
+    /// That pods of the template that stands there came up once.
+    static let ready = "martlet.dev/ready"
+    /// The pods' template that served before, as JSON: what a roll-out that fails goes back to.
     static let previous = "martlet.dev/previous"
     /// Why a launch failed, once it was rolled back.
     static let failure = "martlet.dev/failure"
@@ -66,7 +71,7 @@ package struct DeployRenderer: Sendable {
         return .object(metadata)
     }
 
-    private func labels(_ plan: DeployPlan) -> JSONValue {
+    func labels(_ plan: DeployPlan) -> JSONValue {
         var labels = selector(plan).objectValue ?? [:]
         labels["app.kubernetes.io/name"] = "martlet-model"
         labels["app.kubernetes.io/component"] = "deployment"
@@ -95,6 +100,7 @@ package struct DeployRenderer: Sendable {
             spec["initContainers"] = .array(
                 [fetch(plan, token: token)] + (spec["initContainers"]?.arrayValue ?? []))
         }
+        try checkRequests(spec, plan)
         return [
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": head(plan, [DeployMarks.launch: .string(DeployMarks.identity(launch))]),
@@ -107,9 +113,38 @@ package struct DeployRenderer: Sendable {
                 "strategy": [
                     "type": "RollingUpdate", "rollingUpdate": ["maxUnavailable": 0, "maxSurge": 1],
                 ],
-                "template": ["metadata": ["labels": labels(plan)], "spec": .object(spec)],
+                "template": ["metadata": podMetadata(plan), "spec": .object(spec)],
             ],
         ]
+    }
+
+    /// What the template says of its pods, such as marks for a scraper. The selector's labels stay ours, and
+    /// our own annotations have said what they had to.
+    private func podMetadata(_ plan: DeployPlan) -> JSONValue {
+        let own = PodRenderer.ownMetadata(plan.launch)
+        let notes = own.annotations.filter { !$0.key.hasPrefix(DeployMarks.prefix) }
+        var metadata: [String: JSONValue] = [
+            "labels": PodSecurity.merged(.object(own.labels.mapValues(JSONValue.string)), labels(plan))
+        ]
+        if !notes.isEmpty { metadata["annotations"] = .object(notes.mapValues(JSONValue.string)) }
+        return .object(metadata)
+    }
+
+    /// How busy a processor is, is measured by what was asked for: without that an autoscaler never scales,
+    /// and says so only in its own status.
+    private func checkRequests(_ spec: [String: JSONValue], _ plan: DeployPlan) throws(PodProblem) {
+        func asks(_ resources: JSONValue?) -> Bool {
+            resources?["requests"]?["cpu"] != nil || resources?["limits"]?["cpu"] != nil
+        }
+        guard plan.largest != nil, !asks(spec["resources"]) else { return }
+        let beside = (spec["initContainers"]?.arrayValue ?? []).filter { $0["restartPolicy"] == "Always" }
+        for container in (spec["containers"]?.arrayValue ?? []) + beside where !asks(container["resources"]) {
+            let name = container["name"]?.stringValue ?? ""
+            throw PodProblem(
+                "\(DeployPlan.maxReplicas) scales by how much of the requested processor is used, and container "
+                    + "\(name) requests none; write podResources: {requests: {cpu: ...}} in the template"
+                    + (name == "main" ? "" : ", and resources for the containers beside it"))
+        }
     }
 
     private func container(_ plan: DeployPlan) throws(PodProblem) -> JSONValue {

@@ -10,28 +10,44 @@ struct Rollout: Sendable {
     private static let longestPause = Duration.seconds(30)
     /// How often a change is tried again that somebody else came before.
     private static let conflictTries = 10
+    /// A roll-out that comes no further for so long has failed, whatever the cluster says of it: a Deployment
+    /// that was scaled up from nothing is not measured by its own deadline any more. The cluster speaks first
+    /// where it does, since it knows more.
+    private static let stallLimit = Duration.seconds(DeployRenderer.progressSeconds + 60)
 
     let client: KubernetesClient
     let launch: Launch
     let settings: PodSettings
     let token: String
     let pause: Duration
+    let now: @Sendable () -> Timestamp
+    /// The ConfigMaps and Secrets of the run that a template of pods refers to.
+    let values: @Sendable (_ template: JSONValue) -> RunValues
     let started: @Sendable () -> Void
+    /// Told why nothing has been made yet.
+    let waiting: @Sendable (String) -> Void
     let isCancelled: @Sendable () -> Bool
 
-    private var identity: String { DeployMarks.identity(launch) }
+    var identity: String { DeployMarks.identity(launch) }
 
     /// Somebody else's object has the name, or another launch took the deployment over.
-    private struct Failure: Error {
+    struct Failure: Error {
         var message: String
     }
 
-    private func path(_ group: String, _ resource: String) -> String {
+    /// The step was to end before everything was made.
+    private struct Stopped: Error {
+        var reason: String
+        /// What is told instead of the whole.
+        var told: String?
+    }
+
+    func path(_ group: String, _ resource: String) -> String {
         let root = group == "v1" ? "/api/v1" : "/apis/\(group)"
         return "\(root)/namespaces/\(launch.namespace)/\(resource)"
     }
 
-    private var deployments: String { path("apps/v1", "deployments") }
+    var deployments: String { path("apps/v1", "deployments") }
 
     /// - Returns: nil when the task was cancelled, which says nothing about the roll-out.
     func run() async -> AttemptOutcome? {
@@ -50,18 +66,17 @@ struct Rollout: Sendable {
 
     private func run(_ plan: DeployPlan, _ objects: [JSONValue]) async -> AttemptOutcome? {
         do {
-            let made = try await passing { try await self.apply(plan, objects) }
+            let made: JSONValue
+            do {
+                made = try await beginning { try await self.apply(plan, objects) }
+            } catch let stop as Stopped {
+                return await stopped(plan, stop)
+            }
             if let known = note(made, DeployMarks.failure) { return Self.failed(known) }
             started()
-            while true {
-                let deployment = try await passing { try await self.current(plan) }
-                if isCancelled() { return try await back(plan, "the step was ended", "terminated") }
-                switch RolloutVerdict(deployment) {
-                case .complete: return outcome(plan, deployment)
-                case .failed(let reason): return try await back(plan, reason, nil)
-                case .progressing: try await Task.sleep(for: pause)
-                }
-            }
+            // It was ready when an earlier process looked; what has become of its pods since is no roll-out.
+            if note(made, DeployMarks.ready) != nil { return outcome(plan, made) }
+            return try await watch(plan)
         } catch is CancellationError {
             return nil
         } catch let failure as Failure {
@@ -74,20 +89,73 @@ struct Rollout: Sendable {
         }
     }
 
+    private func watch(_ plan: DeployPlan) async throws -> AttemptOutcome {
+        var (furthest, since) = (Int.min, now())
+        while true {
+            let deployment = try await passing { try await self.current(plan) }
+            if isCancelled() { return try await back(plan, "the step was ended", "terminated") }
+            let verdict = RolloutVerdict(deployment)
+            if case .failed(let reason) = verdict { return try await back(plan, reason, nil) }
+            if verdict == .complete { return try await settled(plan, deployment) }
+            let reached = RolloutVerdict.distance(deployment)
+            if reached > furthest { (furthest, since) = (reached, now()) }
+            if let deadline = deadline(deployment), deadline <= now() {
+                return try await back(plan, launch.deadlineMessage, nil)
+            }
+            if case .progressing(let words) = verdict, since + Self.stallLimit <= now() {
+                return try await back(plan, "it was not ready in time: \(words)", nil)
+            }
+            try await Task.sleep(for: pause)
+        }
+    }
+
+    /// When the step's own time is over, counted from when its launch changed the Deployment.
+    private func deadline(_ deployment: JSONValue) -> Timestamp? {
+        guard let seconds = launch.deadlineSeconds,
+            let begun = note(deployment, DeployMarks.begun).flatMap({ Timestamp(rfc3339: $0) })
+        else { return nil }
+        return begun + .milliseconds(Int64(seconds * 1000))
+    }
+
+    /// To end while things were being made: what was made goes back, and what was not needs nothing.
+    private func stopped(_ plan: DeployPlan, _ stop: Stopped) async -> AttemptOutcome? {
+        do {
+            return try await back(plan, stop.reason, stop.told)
+        } catch is CancellationError {
+            return nil
+        } catch {
+            return Self.failed(stop.told ?? stop.reason)
+        }
+    }
+
+    /// Repeats what fails for reasons that pass until the step is to end, and says why it waits.
+    private func beginning<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        let limit = launch.deadlineSeconds.map { now() + .milliseconds(Int64($0 * 1000)) }
+        return try await passing(body) { error in
+            if isCancelled() { throw Stopped(reason: "the step was ended", told: "terminated") }
+            if let limit, limit <= now() { throw Stopped(reason: launch.deadlineMessage) }
+            waiting("\(error)")
+        }
+    }
+
     /// Repeats what fails for reasons that pass, however long they last.
-    private func passing<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    /// - Parameter onFailure: throws what ends this.
+    private func passing<Value: Sendable>(
+        _ body: () async throws -> Value, onFailure: (KubernetesError) throws -> Void = { _ in }
+    ) async throws -> Value {
         var wait = Self.firstPause
         while true {
             do {
                 return try await body()
             } catch let error as KubernetesError where error.isPassing || error.isConflict {
+                try onFailure(error)
                 try await Task.sleep(for: wait)
                 wait = min(wait * 2, Self.longestPause)
             }
         }
     }
 
-    private func note(_ object: JSONValue, _ name: String) -> String? {
+    func note(_ object: JSONValue, _ name: String) -> String? {
         object["metadata"]?["annotations"]?[name]?.stringValue
     }
 
@@ -104,98 +172,22 @@ struct Rollout: Sendable {
         }
     }
 
-    // MARK: There
+    // MARK: Ended
 
-    /// - Returns: the Deployment.
-    private func apply(_ plan: DeployPlan, _ objects: [JSONValue]) async throws -> JSONValue {
-        let deployment = try await put(deployment: objects[0], plan)
-        for object in objects.dropFirst() { try await put(object, plan) }
-        let kinds = Set(objects.compactMap { $0["kind"]?.stringValue })
-        for (kind, group, resource) in DeployRenderer.optional where !kinds.contains(kind) {
-            try await remove("\(path(group, resource))/\(plan.name)")
-        }
-        return deployment
-    }
-
-    private func put(deployment: JSONValue, _ plan: DeployPlan) async throws -> JSONValue {
+    /// Notes that these pods have served, so that a later roll-out may go back to them.
+    private func settled(_ plan: DeployPlan, _ deployment: JSONValue) async throws -> AttemptOutcome {
         do {
-            return try await client.create(deployments, with(deployment, revision: 1, previous: nil))
-        } catch let error as KubernetesError where error.isAlreadyThere {
-            let known = try await client.get("\(deployments)/\(plan.name)")
-            try checkOwn(known, plan)
-            // An earlier process of this launch has done it.
-            if note(known, DeployMarks.launch) == identity { return known }
-            let revision = note(known, DeployMarks.revision).flatMap { Int($0) } ?? 1
-            var changed = with(deployment, revision: revision + 1, previous: known["spec"]?["template"])
-            changed = Self.setting(
-                changed, "metadata", "resourceVersion", known["metadata"]?["resourceVersion"])
-            // How many there are is the autoscaler's to say, where there is one.
-            if plan.largest != nil {
-                changed = Self.setting(changed, "spec", "replicas", known["spec"]?["replicas"])
+            try await passing {
+                let known = try await self.current(plan)
+                guard self.note(known, DeployMarks.ready) == nil else { return }
+                let changed = known.noting([DeployMarks.ready: "true", DeployMarks.previous: nil])
+                _ = try await self.client.replace("\(self.deployments)/\(plan.name)", changed)
             }
-            return try await client.replace("\(deployments)/\(plan.name)", changed)
+        } catch is Failure {
+            // It was ready; what became of it afterwards is another step's.
         }
+        return outcome(plan, deployment)
     }
-
-    private func with(_ deployment: JSONValue, revision: Int, previous: JSONValue?) -> JSONValue {
-        var notes = deployment["metadata"]?["annotations"]?.objectValue ?? [:]
-        notes[DeployMarks.revision] = .string(String(revision))
-        let text = previous?.compactText ?? ""
-        if !text.isEmpty && text.utf8.count <= DeployMarks.previousLimitBytes {
-            notes[DeployMarks.previous] = .string(text)
-        }
-        return Self.setting(deployment, "metadata", "annotations", .object(notes))
-    }
-
-    private static func setting(
-        _ object: JSONValue, _ part: String, _ key: String, _ value: JSONValue?
-    ) -> JSONValue {
-        var members = object.objectValue ?? [:]
-        var inner = members[part]?.objectValue ?? [:]
-        inner[key] = value
-        members[part] = .object(inner)
-        return .object(members)
-    }
-
-    private func checkOwn(_ object: JSONValue, _ plan: DeployPlan) throws {
-        let labels = Fields(object["metadata"]).textMap("labels")
-        guard labels[PodMarks.managedBy] == "martlet", labels[DeployMarks.deployment] == plan.name else {
-            throw Failure(
-                message:
-                    "\(object["kind"]?.stringValue ?? "an object") \(plan.name) is there already and not "
-                    + "Martlet's; give the deployment another name")
-        }
-    }
-
-    private func put(_ object: JSONValue, _ plan: DeployPlan) async throws {
-        let kind = object["kind"]?.stringValue ?? ""
-        let found = DeployRenderer.optional.first { $0.kind == kind }
-        let list = path(found?.group ?? "v1", found?.resource ?? "services")
-        do {
-            _ = try await client.create(list, object)
-        } catch let error as KubernetesError where error.isAlreadyThere {
-            let known = try await client.get("\(list)/\(plan.name)")
-            try checkOwn(known, plan)
-            // A Service is always the same, and has an address that must not change.
-            guard found != nil else { return }
-            let version = known["metadata"]?["resourceVersion"]
-            _ = try await client.replace(
-                "\(list)/\(plan.name)", Self.setting(object, "metadata", "resourceVersion", version))
-        }
-    }
-
-    private func remove(_ path: String) async throws {
-        do {
-            let known = try await client.get(path)
-            let labels = Fields(known["metadata"]).textMap("labels")
-            guard labels[PodMarks.managedBy] == "martlet" else { return }
-            try await client.delete(path)
-        } catch let error as KubernetesError where error.isNotFound {
-            return
-        }
-    }
-
-    // MARK: Back
 
     /// Goes back to what was served before; a first revision is taken down to no pods, and kept for a look.
     private func back(_ plan: DeployPlan, _ reason: String, _ told: String?) async throws -> AttemptOutcome {
@@ -203,19 +195,17 @@ struct Rollout: Sendable {
         for attempt in 1...Self.conflictTries {
             let known = try await passing { try await self.current(plan) }
             let revision = note(known, DeployMarks.revision) ?? "1"
-            let previous = note(known, DeployMarks.previous).flatMap {
-                try? JSONValue(parsingUTF8: Array($0.utf8))
-            }
+            let previous = template(noted: known)
             let kept = previous == nil ? "; nothing was served before" : "; what was served before goes on"
             message =
                 told ?? "revision \(revision) of deployment \(plan.name) was rolled back: \(reason)\(kept)"
-            var notes = known["metadata"]?["annotations"]?.objectValue ?? [:]
-            notes[DeployMarks.failure] = .string(message)
-            notes[DeployMarks.previous] = nil
-            var changed = Self.setting(known, "metadata", "annotations", .object(notes))
+            // What stands there from now on is the former template, which has served.
+            let ready: String? = previous == nil ? nil : "true"
+            var changed = known.noting(
+                [DeployMarks.failure: message, DeployMarks.previous: nil, DeployMarks.ready: ready])
             changed =
-                if let previous { Self.setting(changed, "spec", "template", previous) } else {
-                    Self.setting(changed, "spec", "replicas", 0)
+                if let previous { changed.setting("spec", "template", previous) } else {
+                    changed.setting("spec", "replicas", 0)
                 }
             do {
                 _ = try await client.replace("\(deployments)/\(plan.name)", changed)
@@ -237,5 +227,12 @@ struct Rollout: Sendable {
             Parameter(name: "revision", value: note(deployment, DeployMarks.revision) ?? "1"),
         ]
         return outcome
+    }
+
+    // MARK: Values
+
+    /// The pods' template that is to be gone back to, as it was noted.
+    func template(noted deployment: JSONValue) -> JSONValue? {
+        note(deployment, DeployMarks.previous).flatMap { try? JSONValue(parsingUTF8: Array($0.utf8)) }
     }
 }

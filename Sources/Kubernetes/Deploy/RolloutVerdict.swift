@@ -29,6 +29,11 @@ package enum RolloutVerdict: Sendable, Hashable {
             return
         }
         let wanted = deployment["spec"]?["replicas"]?.intValue ?? 1
+        // Nothing serves, though the cluster is content.
+        if wanted == 0 {
+            self = .progressing("it is scaled to no replicas")
+            return
+        }
         let updated = status.int("updatedReplicas") ?? 0
         let ready = status.int("availableReplicas") ?? 0
         let all = status.int("replicas") ?? 0
@@ -41,5 +46,13 @@ package enum RolloutVerdict: Sendable, Hashable {
             text += "; \(failure.string("message") ?? "")"
         }
         self = .progressing(text)
+    }
+    /// How far a roll-out has come, as a number that grows with each new pod, each that is ready, and each
+    /// old one that goes.
+    package static func distance(_ deployment: JSONValue) -> Int {
+        let status = Fields(deployment["status"])
+        let updated = status.int("updatedReplicas") ?? 0
+        let old = (status.int("replicas") ?? 0) - updated
+        return updated - old + (status.int("availableReplicas") ?? 0)
     }
 }

@@ -1,11 +1,12 @@
 // Jobs of one kind that wait until one of a few tasks is free for them.
 
+import Scheduling
+
 /// A queue, and how many tasks empty it.
 struct JobLane<Job: Sendable>: Sendable {
     private let limit: Int
     private var runners = 0
-    private var waiting: [Job] = []
-    private var head = 0
+    private var waiting = FIFO<Job>()
 
     /// - Parameter limit: of tasks at a time.
     init(limit: Int) { self.limit = limit }
@@ -20,18 +21,8 @@ struct JobLane<Job: Sendable>: Sendable {
 
     /// In the order in which they came; nil ends the task that asks.
     mutating func next() -> Job? {
-        guard head < waiting.count else {
-            runners -= 1
-            waiting = []
-            head = 0
-            return nil
-        }
-        defer { head += 1 }
-        // What has been handed out does not stay behind by more than half.
-        if head > 64 && head * 2 > waiting.count {
-            waiting.removeFirst(head)
-            head = 0
-        }
-        return waiting[head]
+        if let job = waiting.popFirst() { return job }
+        runners -= 1
+        return nil
     }
 }

@@ -11,15 +11,17 @@ extension KubernetesExecutor {
         let moment = now()
         let chosen = state.withLock { state -> [AttemptKey] in
             guard !state.isShutDown else { return [] }
-            var chosen: [AttemptKey] = []
-            for (key, attempt) in state.attempts where state.liveLogs < Self.liveLogLimit {
-                guard attempt.stage == .watching, !attempt.isFollowed, let since = attempt.runningSince,
-                    moment - since >= Self.liveLogDelay
-                else { continue }
-                state.attempts[key]?.isFollowed = true
-                state.liveLogs += 1
-                chosen.append(key)
+            let room = Self.liveLogLimit - state.liveLogs
+            guard room > 0 else { return [] }
+            let ready = state.attempts.lazy.filter { _, attempt in
+                guard attempt.stage == .watching, !attempt.isFollowed, let since = attempt.runningSince else {
+                    return false
+                }
+                return moment - since >= Self.liveLogDelay
             }
+            let chosen = Array(ready.prefix(room).map(\.key))
+            for key in chosen { state.attempts[key]?.isFollowed = true }
+            state.liveLogs += chosen.count
             return chosen
         }
         for key in chosen { jobs.yield(.follow(key)) }

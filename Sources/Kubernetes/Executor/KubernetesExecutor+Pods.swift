@@ -62,12 +62,7 @@ extension KubernetesExecutor {
         var pod = try renderer.pod(
             for: launch, owner: owner, token: exchange.token(launch.key),
             avoiding: try await failedHosts(of: launch))
-        let values = RunValues(pod, exchange.values(launch.key)) {
-            // Named by the run, too: what one run owns goes with it.
-            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
-        }
-        try await objects.keep(values.entries, for: launch, owner)
-        pod = Self.named(attempt.podName, values.leading(pod))
+        pod = Self.named(attempt.podName, try await withValues(pod, of: launch, owner))
         let path = "/api/v1/namespaces/\(launch.namespace)/pods"
         do {
             return try await client.create(path, pod)
@@ -81,8 +76,18 @@ extension KubernetesExecutor {
         }
     }
 
+    /// A pod, or the template of one, with what it refers to among the run's values laid into the cluster.
+    func withValues(_ pod: JSONValue, of launch: Launch, _ owner: RunOwner) async throws -> JSONValue {
+        let values = RunValues(pod, exchange.values(launch.key)) {
+            // Named by the run, too: what one run owns goes with it.
+            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
+        }
+        try await objects.keep(values.entries, for: launch, owner)
+        return values.leading(pod)
+    }
+
     /// Where earlier attempts of the step were, if it is to go elsewhere.
-    private func failedHosts(of launch: Launch) async throws -> [String] {
+    func failedHosts(of launch: Launch) async throws -> [String] {
         guard launch.retryOrdinal > 0, HostAvoidance.isWanted(launch) else { return [] }
         let selector =
             PodMarks.selector(instance: renderer.settings.instance)
@@ -98,6 +103,13 @@ extension KubernetesExecutor {
             $0.failedHosts["\(launch.key.workflowUID)/\(launch.checkpointNodeID)"] ?? []
         }
         return Set(hosts).union(known).sorted()
+    }
+
+    /// Remembers where an attempt failed, beyond the life of its pods.
+    func noteFailed(_ hosts: [String], _ launch: Launch) {
+        guard HostAvoidance.isWanted(launch) else { return }
+        let owner = "\(launch.key.workflowUID)/\(launch.checkpointNodeID)"
+        state.withLock { $0.failedHosts[owner, default: []].formUnion(hosts) }
     }
 
     /// The step ended while nobody looked, and its pod may have been deleted since: it must not run again.
@@ -323,11 +335,8 @@ extension KubernetesExecutor {
             if pod != .null, attempt.launch.podSettings["podGC"] != nil {
                 state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].append(gone)
             }
-            if outcome.phase != .succeeded, !attempt.host.isEmpty, HostAvoidance.isWanted(attempt.launch) {
-                let owner = "\(key.workflowUID)/\(attempt.launch.checkpointNodeID)"
-                state.failedHosts[owner, default: []].insert(attempt.host)
-            }
         }
+        if outcome.phase != .succeeded, !attempt.host.isEmpty { noteFailed([attempt.host], attempt.launch) }
         exchange.forget(key)
         reporter.yield(.finished(key, outcome))
         // What goes on in it is wanted by nobody any more: sidecars, a companion.

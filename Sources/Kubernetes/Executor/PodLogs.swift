@@ -14,6 +14,15 @@ final class PodLogs: Sendable {
         var last = Timestamp(nanoseconds: .min)
         /// Lines with just that time.
         var count = 0
+
+        /// Takes a line more; one that is late among others does not take the mark back.
+        mutating func note(_ time: Timestamp) {
+            if time == last {
+                count += 1
+            } else if time > last {
+                (last, count) = (time, 1)
+            }
+        }
     }
 
     /// A log that is written while its pod runs.
@@ -277,12 +286,7 @@ struct LineFilter: Sendable {
             }
             isPast = true
         }
-        // A line that is late among others does not take the mark back.
-        if time == mark.last {
-            mark.count += 1
-        } else if time > mark.last {
-            mark = PodLogs.Mark(last: time, count: 1)
-        }
+        mark.note(time)
         return true
     }
 }

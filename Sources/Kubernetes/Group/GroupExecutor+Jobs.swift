@@ -13,6 +13,8 @@ extension GroupExecutor {
     private static let logPatience = Duration.seconds(60)
     /// How long, beyond the pods' own grace, a Job may take to go.
     private static let deletePatience = Duration.seconds(120)
+    /// Runs whose earlier Jobs were looked for; forgetting them costs one list each.
+    private static let recalledLimit = 1000
 
     static func jobs(_ namespace: String) -> String { "/apis/batch/v1/namespaces/\(namespace)/jobs" }
     static func services(_ namespace: String) -> String { "/api/v1/namespaces/\(namespace)/services" }
@@ -63,8 +65,12 @@ extension GroupExecutor {
             }
         }
         let owner = try await pods.objects.owner(of: launch)
-        let (service, job) = try renderer.objects(
-            for: launch, group: attempt.group, owner: owner, token: pods.exchange.token(launch.key))
+        let (service, rendered) = try renderer.objects(
+            for: launch, group: attempt.group, owner: owner, token: pods.exchange.token(launch.key),
+            avoiding: try await pods.failedHosts(of: launch))
+        let template = try await pods.withValues(
+            rendered["spec"]?["template"] ?? .null, of: launch, owner)
+        let job = rendered.setting("spec", "template", template)
         // The Service is there before the first pod asks for the name of another.
         _ = try await ensure(Self.services(launch.namespace), service, attempt)
         return try await ensure(jobs, job, attempt)
@@ -343,14 +349,29 @@ extension GroupExecutor {
             group.cancelAll()
         }
         let outcome = await outcome(attempt, end)
+        if outcome.phase != .succeeded { pods.noteFailed(Self.hostsOfFailures(attempt), attempt.launch) }
         let place = "\(attempt.launch.namespace)/\(attempt.jobName)"
         state.withLock { state in
             state.attempts[key] = nil
             state.logs[key] = nil
-            state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(place)
+            // Without podGC nobody asks for it.
+            if attempt.launch.podSettings["podGC"] != nil {
+                state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(place)
+            }
         }
         pods.exchange.forget(key)
         reporter.yield(.finished(key, outcome))
+    }
+
+    /// Where pods failed by themselves; those that the Job ended after the first are not to blame.
+    private static func hostsOfFailures(_ attempt: Attempt) -> [String] {
+        attempt.members.values.compactMap { member in
+            let pod = member.pod
+            guard pod["status"]?["phase"] == "Failed", pod["metadata"]?["deletionTimestamp"] == nil else {
+                return nil
+            }
+            return pod["spec"]?["nodeName"]?.stringValue
+        }
     }
 
     /// Outputs are those of rank 0.
@@ -401,12 +422,49 @@ extension GroupExecutor {
     }
 
     func remove(workflowUID: String, nodeID: NodeID) async {
+        await recallEnded(workflowUID, nodeID)
         let known = state.withLock { $0.ended.removeValue(forKey: "\(workflowUID)/\(nodeID)") }
         for place in known ?? [] {
             guard let slash = place.firstIndex(of: "/") else { continue }
             let (namespace, name) = (String(place[..<slash]), place[place.index(after: slash)...])
             await delete("\(Self.jobs(namespace))/\(name)", uid: nil, propagation: "Background")
             await delete("\(Self.services(namespace))/\(name)", uid: nil, propagation: "Background")
+        }
+    }
+
+    /// Finds the Jobs of nodes that ended before this process began: one list for a run, since all that
+    /// ends later is noted as it does.
+    private func recallEnded(_ uid: String, _ nodeID: NodeID) async {
+        let namespaces = pods.state.withLock { $0.namespaces }
+        let wanted = state.withLock { state -> Set<String> in
+            if state.ended["\(uid)/\(nodeID)"] != nil || state.recalled.contains(uid) { return [] }
+            return state.namespaces.union(namespaces)
+        }
+        let selector =
+            GroupMarks.selector(instance: renderer.settings.instance)
+            + ",\(PodMarks.runID)=\(PodNames.label(uid))"
+        for namespace in wanted {
+            let read = try? await pods.reads.pass {
+                try await self.pods.client.list(Self.jobs(namespace), labelSelector: selector).items
+            }
+            // Not now: the next node of the run asks again.
+            guard let jobs = read else { return }
+            for job in jobs where job["metadata"]?["deletionTimestamp"] == nil {
+                guard let key = PodMarks.key(of: job), let name = job["metadata"]?["name"]?.stringValue else {
+                    continue
+                }
+                state.withLock { state in
+                    // One at work belongs to its own attempt.
+                    guard state.attempts[key] == nil else { return }
+                    state.ended["\(uid)/\(key.nodeID)", default: []].insert("\(namespace)/\(name)")
+                }
+            }
+        }
+        // Only now: whoever is asked meanwhile must know them, too, and lists them as well.
+        guard !wanted.isEmpty else { return }
+        state.withLock { state in
+            if state.recalled.count >= Self.recalledLimit { state.recalled.removeAll() }
+            state.recalled.insert(uid)
         }
     }
 }

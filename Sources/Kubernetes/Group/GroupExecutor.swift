@@ -41,6 +41,8 @@ package final class GroupExecutor: Executor {
         var attempts: [AttemptKey: Attempt] = [:]
         /// Jobs of nodes whose work has ended, for when they are to be deleted: `NAMESPACE/NAME`.
         var ended: [String: Set<String>] = [:]
+        /// Runs whose Jobs from before this process were added to those.
+        var recalled: Set<String> = []
         var namespaces: Set<String> = []
         var logs: [AttemptKey: GroupLog] = [:]
         /// Those who bring logs in, by pod's uid.
@@ -156,8 +158,10 @@ package final class GroupExecutor: Executor {
     }
 
     package func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {
+        // Asked first: the base forgets what it removes.
+        let isPod = pods.state.withLock { $0.ended["\(workflowUID)/\(nodeID)"] != nil }
         await base.removeWorkingFiles(workflowUID: workflowUID, nodeID: nodeID)
-        orders.yield(.remove(workflowUID: workflowUID, nodeID: nodeID))
+        if !isPod { orders.yield(.remove(workflowUID: workflowUID, nodeID: nodeID)) }
     }
 
     package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }

@@ -20,8 +20,8 @@ final class GroupLog: Sendable {
     private struct State {
         var file: Int32 = -1
         var size = 0
-        /// The time of each rank's last line.
-        var last: [Int: Timestamp] = [:]
+        /// How far each rank's lines go.
+        var marks: [Int: PodLogs.Mark] = [:]
         var isRead = false
     }
 
@@ -47,12 +47,12 @@ final class GroupLog: Sendable {
         while !Task.isCancelled {
             // Asked first: what is written between reading and asking would be missed the other way round.
             let wasOver = isOver()
-            let known = state.withLock { $0.last[rank] }
+            var filter = LineFilter(mark: state.withLock { $0.marks[rank] } ?? PodLogs.Mark())
             do {
                 try await client.log(
-                    namespace: namespace, pod: pod, container: "main", follows: true, since: known?.rfc3339
+                    namespace: namespace, pod: pod, container: "main", follows: true, since: filter.since
                 ) { line in
-                    try self.take(line, rank, after: known)
+                    if filter.takes(line) { try self.take(line, rank, filter.mark) }
                 }
                 if wasOver { return }
             } catch is CancellationError {
@@ -68,11 +68,9 @@ final class GroupLog: Sendable {
         }
     }
 
-    /// - Parameter known: lines up to then are there already; the API gives whole seconds again.
-    private func take(_ line: ArraySlice<UInt8>, _ rank: Int, after known: Timestamp?) throws {
+    /// - Parameter mark: how far the rank's lines go with this one.
+    private func take(_ line: ArraySlice<UInt8>, _ rank: Int, _ mark: PodLogs.Mark) throws {
         let space = line.firstIndex(of: 32) ?? line.endIndex
-        guard let time = Timestamp(rfc3339: String(decoding: line[..<space], as: UTF8.self)) else { return }
-        if let known, time <= known { return }
         let text = line[min(space + 1, line.endIndex)...]
         let record =
             Array(line[..<space]) + Array(" stdout#\(rank) F \(NodeGroup.prefix(rank: rank))".utf8)
@@ -82,7 +80,7 @@ final class GroupLog: Sendable {
             guard state.file >= 0, state.size + record.count <= Self.limitBytes else { return }
             try Disk.append(record, to: state.file, path: path)
             state.size += record.count
-            state.last[rank] = time
+            state.marks[rank] = mark
         }
     }
 
@@ -107,7 +105,7 @@ final class GroupLog: Sendable {
                     guard let rank = Self.rank(of: line.text), let time = Timestamp(rfc3339: line.time) else {
                         continue
                     }
-                    state.last[rank] = max(state.last[rank] ?? time, time)
+                    state.marks[rank, default: PodLogs.Mark()].note(time)
                 }
             }
         }

@@ -51,12 +51,14 @@ package struct GroupRenderer: Sendable {
 
     package init(_ settings: PodSettings) { self.settings = settings }
 
+    /// - Parameter hosts: nodes that no pod of the group may come to.
     /// - Throws: `PodProblem`, as for a pod.
     package func objects(
-        for launch: Launch, group: NodeGroup, owner: RunOwner?, token: String
+        for launch: Launch, group: NodeGroup, owner: RunOwner?, token: String, avoiding hosts: [String] = []
     ) throws(PodProblem) -> (service: JSONValue, job: JSONValue) {
         let name = GroupMarks.name(launch)
-        let pod = try PodRenderer(settings).pod(for: Self.withoutNodes(launch), owner: owner, token: token)
+        let pod = try PodRenderer(settings).pod(
+            for: Self.withoutNodes(launch), owner: owner, token: token, avoiding: hosts)
         let labels = Fields(pod["metadata"]).textMap("labels").merging([GroupMarks.group: name]) { $1 }
         var notes = Fields(pod["metadata"]).textMap("annotations")
         let own = labels.filter { !GroupMarks.queueLabels.contains($0.key) }

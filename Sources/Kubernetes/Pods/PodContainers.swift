@@ -68,18 +68,24 @@ struct PodContainers {
 
     // MARK: Accelerators
 
-    private func accelerators(of container: Container) -> [String] {
-        container.requests.filter { Accelerator.isAccelerator($0.key) && $0.value != "0" }.keys.sorted()
+    private func devices(of container: Container, where isMeant: (String) -> Bool) -> [String] {
+        container.requests.filter { isMeant($0.key) && $0.value != "0" }.keys.sorted()
     }
 
-    var accelerators: [String] { Set(plan.work.flatMap { accelerators(of: $0.container) }).sorted() }
+    /// What the work asks for that a node may keep other pods away for.
+    var devices: [String] {
+        Set(plan.work.flatMap { devices(of: $0.container, where: Accelerator.mayTaint) }).sorted()
+    }
 
     /// Data loaders and collectives pass tensors through shared memory, of which a container has 64 MiB by
     /// itself.
     var needsSharedMemory: Bool { plan.work.contains(where: needsSharedMemory) }
 
+    /// What a claim (`resources.claims`) hands out is not known by its name; it is nearly always a GPU.
     private func needsSharedMemory(_ one: PodContainer) -> Bool {
-        !accelerators(of: one.container).isEmpty
+        let claims = one.container.raw["resources"]?["claims"]?.arrayValue ?? []
+        let computes = !devices(of: one.container, where: Accelerator.isAccelerator).isEmpty
+        return (computes || !claims.isEmpty)
             && !one.container.volumeMounts.contains { $0.mountPath == Self.sharedMemoryPath }
     }
 

@@ -72,10 +72,8 @@ package struct PodRenderer: Sendable {
 
     private func metadata(_ plan: PodPlan, owner: RunOwner?) throws(PodProblem) -> JSONValue {
         let launch = plan.launch
-        let general = Fields(launch.podSettings["podMetadata"])
-        var labels = general.textMap("labels").merging(launch.labels) { $1 }
+        var (labels, notes) = Self.ownMetadata(launch)
         labels.merge(Self.marks(launch, settings)) { $1 }
-        var notes = general.textMap("annotations").merging(launch.annotations) { $1 }
         notes[PodMarks.runID] = launch.key.workflowUID
         notes[PodMarks.nodeID] = launch.key.nodeID
         notes[PodMarks.attempt] = String(launch.key.attempt)
@@ -100,12 +98,20 @@ package struct PodRenderer: Sendable {
         return .object(metadata)
     }
 
+    /// What the manifest says of the pod, its template before the workflow.
+    static func ownMetadata(_ launch: Launch) -> (labels: [String: String], annotations: [String: String]) {
+        let general = Fields(launch.podSettings["podMetadata"])
+        return (
+            general.textMap("labels").merging(launch.labels) { $1 },
+            general.textMap("annotations").merging(launch.annotations) { $1 }
+        )
+    }
+
     static func marks(_ launch: Launch, _ settings: PodSettings) -> [String: String] {
         var labels = runLabels(workflow: launch.workflowName, uid: launch.key.workflowUID, settings)
         labels["app.kubernetes.io/component"] = "step"
         labels["martlet.dev/step"] = PodNames.label(launch.template.name)
         labels[PodMarks.attempt] = String(launch.key.attempt)
-        labels["workflows.argoproj.io/completed"] = "false"
         return labels.filter { !$0.value.isEmpty }
     }
 

@@ -122,3 +122,16 @@ package enum PodSecurity {
             ? ["\(place): seccompProfile Unconfined"] : []
     }
 }
+
+extension PodSecurityLevel {
+    /// What whoever opts out of `restricted` is told; nil for that.
+    package var warning: String? {
+        let what: String
+        switch self {
+        case .restricted: return nil
+        case .baseline: what = "run as root and add some capabilities"
+        case .privileged: what = "ask for everything, their nodes' files and devices among it"
+        }
+        return "steps may \(what): Pod Security is \"\(rawValue)\" by --pod-security, not \"restricted\""
+    }
+}

@@ -67,10 +67,10 @@ struct PodSpec {
         }
     }
 
-    /// Nodes with accelerators keep other pods away by the accelerator's name.
+    /// Nodes with devices keep other pods away by the device's name.
     private func tolerations(_ given: [JSONValue]) -> JSONValue? {
         var list = given
-        for key in containers.accelerators.flatMap(Accelerator.taints)
+        for key in containers.devices.flatMap(Accelerator.taints)
         where
             !list.contains(where: { $0["key"]?.stringValue == key })
         {
@@ -128,19 +128,34 @@ struct PodSpec {
     }
 }
 
-/// Devices that computing is done on, by the names under which clusters hand them out.
+/// Devices by the names under which clusters hand them out.
 enum Accelerator {
     private static let plainDomains: Set<String> = ["kubernetes.io", "pod-level.kubernetes.io"]
-    /// Network cards are handed out in the same way, but they compute nothing.
+    /// Network cards are handed out in the same way, but nobody keeps pods from their nodes for them.
     private static let networkNames = ["rdma/", "vpc.amazonaws.com/efa", "intel.com/sriov", "mellanox.com/"]
+    /// What vendors call that which computes: `nvidia.com/mig-1g.5gb`, `huawei.com/Ascend910`,
+    /// `aws.amazon.com/neuroncore`, `gpu.intel.com/xe`.
+    private static let words = [
+        "gpu", "tpu", "npu", "mlu", "dcu", "gcu", "xpu", "hpu", "ipu", "mig", "gaudi", "neuron", "ascend",
+        "cuda", "qaic", "rngd", "warboy",
+    ]
 
     static func isExtended(_ resource: String) -> Bool {
         guard let slash = resource.firstIndex(of: "/") else { return false }
         return !plainDomains.contains(String(resource[..<slash]))
     }
 
-    static func isAccelerator(_ resource: String) -> Bool {
+    /// Whether a node may keep other pods away by the device's name. A pod that asks for a device tolerates
+    /// this for any device, as Kubernetes' own plugin ExtendedResourceToleration has it.
+    static func mayTaint(_ resource: String) -> Bool {
         isExtended(resource) && !networkNames.contains { resource.hasPrefix($0) }
+    }
+
+    /// Whether it computes, so that its pod passes tensors through shared memory. Others are /dev/kvm, fuse.
+    static func isAccelerator(_ resource: String) -> Bool {
+        guard mayTaint(resource) else { return false }
+        let parts = resource.lowercased().split { !$0.isLetter }
+        return parts.contains { part in words.contains { part.hasPrefix($0) || part.hasSuffix($0) } }
     }
 
     /// Shares and slices of a device have names of their own; the taint is the device's.

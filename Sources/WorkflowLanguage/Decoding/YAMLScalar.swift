@@ -37,19 +37,13 @@ enum YAMLScalar {
 
     /// The words that are not text. Unlike in YAML 1.1, a lone `y` or `n` stays text: it is a coordinate or
     /// an answer far more often than a truth value.
-    private static let words: [String: JSONValue] = {
-        var words: [String: JSONValue] = ["": .null, "~": .null]
-        for (word, value) in [
-            ("null", JSONValue.null), ("true", true), ("yes", true), ("on", true), ("false", false),
-            ("no", false),
-            ("off", false),
-        ] {
-            words[word] = value
-            words[word.uppercased()] = value
-            words[word.prefix(1).uppercased() + word.dropFirst()] = value
-        }
-        return words
-    }()
+    private static let words: [String: JSONValue] = [
+        "": .null, "~": .null, "null": .null, "Null": .null, "NULL": .null,
+        "true": true, "True": true, "TRUE": true, "yes": true, "Yes": true, "YES": true,
+        "on": true, "On": true, "ON": true,
+        "false": false, "False": false, "FALSE": false, "no": false, "No": false, "NO": false,
+        "off": false, "Off": false, "OFF": false,
+    ]
 
     private static let notJSON: Set<String> = [
         ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF",

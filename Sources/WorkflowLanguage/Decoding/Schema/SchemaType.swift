@@ -29,19 +29,21 @@ indirect enum SchemaType: Equatable, Sendable {
 
     /// Reads the tables' notation: `string`, `[T]` for a list, `{T}` for a map of T, `a|b` for words, and a
     /// name that begins with a capital letter for an object.
-    init?(notation: some StringProtocol) {
-        if let type = Self.simple[String(notation)] {
+    init?(notation: Substring.UTF8View) {
+        let text = String(Substring(notation))
+        let ends = (notation.first, notation.last)
+        if let type = Self.simple[text] {
             self = type
-        } else if notation.hasPrefix("["), notation.hasSuffix("]") {
+        } else if ends == (UInt8(ascii: "["), UInt8(ascii: "]")) {
             guard let element = SchemaType(notation: notation.dropFirst().dropLast()) else { return nil }
             self = .list(element)
-        } else if notation.hasPrefix("{"), notation.hasSuffix("}") {
+        } else if ends == (UInt8(ascii: "{"), UInt8(ascii: "}")) {
             guard let element = SchemaType(notation: notation.dropFirst().dropLast()) else { return nil }
             self = .map(element)
-        } else if notation.contains("|") {
-            self = .word(notation.split(separator: "|").map { String($0) })
-        } else if notation.utf8.first.map({ (0x41...0x5A).contains($0) }) ?? false {
-            self = .object(String(notation))
+        } else if notation.contains(UInt8(ascii: "|")) {
+            self = .word(notation.split(separator: UInt8(ascii: "|")).map { String(Substring($0)) })
+        } else if let first = notation.first, (0x41...0x5A).contains(first) {
+            self = .object(text)
         } else {
             return nil
         }
@@ -84,24 +86,24 @@ struct SchemaTable: Sendable {
     /// fields of the parent, which must stand before it) and indented lines list its fields, `type: field
     /// field`.
     init(tables: [String], removed: [String: String]) {
+        // Read as bytes: to look for the borders of characters would take longer than all else here.
         for table in tables {
             var name = ""
-            for line in table.split(separator: "\n") {
-                let parts = line.split(separator: ":", maxSplits: 1)
-                let words = parts.dropFirst().first?.split(separator: " ") ?? []
-                if line.hasPrefix(" ") {
-                    guard let type = SchemaType(notation: parts[0].trimmingBlanks), !words.isEmpty,
-                        !name.isEmpty
-                    else {
-                        faults.append(String(line))
+            for line in table.utf8.split(separator: UInt8(ascii: "\n")) {
+                let parts = line.split(separator: UInt8(ascii: ":"), maxSplits: 1)
+                let words = parts.dropFirst().first?.split(separator: UInt8(ascii: " ")) ?? []
+                if line.first == UInt8(ascii: " ") {
+                    let notation = parts[0].drop { $0 == UInt8(ascii: " ") }
+                    guard let type = SchemaType(notation: notation), !words.isEmpty, !name.isEmpty else {
+                        faults.append(String(Substring(line)))
                         continue
                     }
-                    for word in words { objects[name, default: [:]][String(word)] = type }
+                    for word in words { objects[name, default: [:]][String(Substring(word))] = type }
                 } else {
-                    name = String(parts[0])
-                    if objects[name] != nil { faults.append(String(line)) }
+                    name = String(Substring(parts[0]))
+                    if objects[name] != nil { faults.append(String(Substring(line))) }
                     var fields: [String: SchemaType] = [:]
-                    for parent in words { fields.merge(objects[String(parent)] ?? [:]) { $1 } }
+                    for parent in words { fields.merge(objects[String(Substring(parent))] ?? [:]) { $1 } }
                     objects[name] = fields
                 }
             }
@@ -124,8 +126,4 @@ struct SchemaTable: Sendable {
         }
         return Set(objects.values.flatMap(\.values).flatMap { names($0) }.filter { objects[$0] == nil })
     }
-}
-
-extension Substring {
-    fileprivate var trimmingBlanks: Substring { drop { $0 == " " } }
 }
