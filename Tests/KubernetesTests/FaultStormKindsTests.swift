@@ -63,7 +63,7 @@ struct FaultStormKindsTests {
     @Test("Each runs once, also over a restart, and says what it gave")
     func storms() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for seed in 1...6 as ClosedRange<UInt64> { group.addTask { try await Self.storm(seed: seed) } }
+            for seed in 1...4 as ClosedRange<UInt64> { group.addTask { try await Self.storm(seed: seed) } }
             try await group.waitForAll()
         }
     }

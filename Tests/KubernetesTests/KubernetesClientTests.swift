@@ -184,7 +184,10 @@ struct KubernetesClientTests {
             ],
         ])
         launch.volumeClaimTemplates = [
-            ["metadata": ["name": "d"], "spec": ["accessModes": ["ReadWriteOnce"]]]
+            [
+                "metadata": ["name": "d"],
+                "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
+            ]
         ]
         // Made by an earlier life of the server: they are found, for which it must be allowed to look.
         let owner = RunObjects.owner(

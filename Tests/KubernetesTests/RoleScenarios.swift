@@ -48,7 +48,10 @@ enum RoleScenarios {
         (launch.workflowName, launch.podName) = ("w2", "w2-step-1")
         launch.podSettings = ["podGC": ["strategy": "OnPodCompletion", "deleteDelayDuration": "60s"]]
         launch.volumeClaimTemplates = [
-            ["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]
+            [
+                "metadata": ["name": "work"],
+                "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
+            ]
         ]
         let keys: JSONValue = ["kind": "Secret", "metadata": ["name": "keys"], "stringData": ["b": "x"]]
         var reports = world.executor.reports.makeAsyncIterator()
