@@ -13,6 +13,9 @@ package enum DeployMarks {
     static let revision = "martlet.dev/revision"
     /// The pods' template before, as JSON: what a roll-out that fails goes back to.
     static let previous = "martlet.dev/previous"
+    /// What was asked for last, and what served before it, as JSON: number, model, run and address.
+    static let about = "martlet.dev/about"
+    static let served = "martlet.dev/served"
     /// Why a launch failed, once it was rolled back.
     static let failure = "martlet.dev/failure"
     /// A template longer than this cannot be kept for going back.

@@ -15,6 +15,8 @@ struct Rollout: Sendable {
     let launch: Launch
     let settings: PodSettings
     let token: String
+    /// SHA-256 of the model that is brought along; empty without one.
+    let modelHash: String
     let pause: Duration
     let started: @Sendable () -> Void
     let isCancelled: @Sendable () -> Bool
@@ -119,14 +121,14 @@ struct Rollout: Sendable {
 
     private func put(deployment: JSONValue, _ plan: DeployPlan) async throws -> JSONValue {
         do {
-            return try await client.create(deployments, with(deployment, revision: 1, previous: nil))
+            return try await client.create(deployments, with(deployment, plan, revision: 1, after: nil))
         } catch let error as KubernetesError where error.isAlreadyThere {
             let known = try await client.get("\(deployments)/\(plan.name)")
             try checkOwn(known, plan)
             // An earlier process of this launch has done it.
             if note(known, DeployMarks.launch) == identity { return known }
             let revision = note(known, DeployMarks.revision).flatMap { Int($0) } ?? 1
-            var changed = with(deployment, revision: revision + 1, previous: known["spec"]?["template"])
+            var changed = with(deployment, plan, revision: revision + 1, after: known)
             changed = Self.setting(
                 changed, "metadata", "resourceVersion", known["metadata"]?["resourceVersion"])
             // How many there are is the autoscaler's to say, where there is one.
@@ -137,14 +139,37 @@ struct Rollout: Sendable {
         }
     }
 
-    private func with(_ deployment: JSONValue, revision: Int, previous: JSONValue?) -> JSONValue {
+    private func with(_ deployment: JSONValue, _ plan: DeployPlan, revision: Int, after known: JSONValue?)
+        -> JSONValue
+    {
         var notes = deployment["metadata"]?["annotations"]?.objectValue ?? [:]
         notes[DeployMarks.revision] = .string(String(revision))
-        let text = previous?.compactText ?? ""
+        notes[DeployMarks.about] = .string(about(plan, revision: revision).compactText)
+        if let known {
+            // After a failure that still serves which served before it.
+            let last = note(known, DeployMarks.failure) == nil ? DeployMarks.about : DeployMarks.served
+            notes[DeployMarks.served] = note(known, last).map(JSONValue.string)
+        }
+        let text = known?["spec"]?["template"]?.compactText ?? ""
         if !text.isEmpty && text.utf8.count <= DeployMarks.previousLimitBytes {
             notes[DeployMarks.previous] = .string(text)
         }
         return Self.setting(deployment, "metadata", "annotations", .object(notes))
+    }
+
+    private func about(_ plan: DeployPlan, revision: Int) -> JSONValue {
+        [
+            "revision": .int(revision),
+            "model": .string(plan.bringsModel ? "from \(launch.workflowName)" : plan.model),
+            "modelHash": .string(modelHash),
+            "quant": .string(plan.step.value("quant")?.scalarText ?? "stored"),
+            "workflow": .string(launch.workflowName), "workflowUID": .string(launch.key.workflowUID),
+            "url": .string(plan.host.map { "http://\($0)/v1" } ?? address(plan)),
+        ]
+    }
+
+    private func address(_ plan: DeployPlan) -> String {
+        "http://\(plan.name).\(launch.namespace).svc:8000/v1"
     }
 
     private static func setting(
@@ -232,7 +257,7 @@ struct Rollout: Sendable {
     private func outcome(_ plan: DeployPlan, _ deployment: JSONValue) -> AttemptOutcome {
         var outcome = AttemptOutcome(phase: .succeeded, exitCode: 0)
         outcome.outputs.parameters = [
-            Parameter(name: "url", value: "http://\(plan.name).\(launch.namespace).svc:8000/v1"),
+            Parameter(name: "url", value: address(plan)),
             Parameter(name: "deployment", value: plan.name),
             Parameter(name: "revision", value: note(deployment, DeployMarks.revision) ?? "1"),
         ]

@@ -62,10 +62,7 @@ extension KubernetesExecutor {
         var pod = try renderer.pod(
             for: launch, owner: owner, token: exchange.token(launch.key),
             avoiding: try await failedHosts(of: launch))
-        let values = RunValues(pod, exchange.values(launch.key)) {
-            // Named by the run, too: what one run owns goes with it.
-            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
-        }
+        let values = RunValues(pod, exchange.values(launch.key), mark: exchange.marking(launch))
         try await objects.keep(values.entries, for: launch, owner)
         pod = Self.named(attempt.podName, values.leading(pod))
         let path = "/api/v1/namespaces/\(launch.namespace)/pods"
