@@ -88,6 +88,7 @@ test: setup ## All tests: Swift, examples, conformance, faults in their short fo
 	python3 Tests/Faults/deploy_check.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(MARTLET)" --short
 	python3 Tests/Faults/kubernetes_failover.py --martlet "$(MARTLET)" --short
+	python3 Tests/Faults/pods_kill.py --bin "$(dir $(MARTLET))" --short
 	python3 workflows/quickstart/demo.py --martlet "$(MARTLET)" --short
 	python3 Tests/Interop/peft_check.py --martlet "$(MARTLET)"
 	# Of the server what needs no more than Python and openssl; `make test-service` has the rest.
@@ -138,6 +139,10 @@ test-faults: release ## Kill, stop and starve runs of 1,000 steps; `ARGS="--seed
 	python3 Tests/Faults/hub_faults.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/deploy_check.py --martlet "$(RELEASED)" $(ARGS)
 	python3 Tests/Faults/pipeline_kill.py --martlet "$(RELEASED)"
+
+.PHONY: test-kubernetes-faults
+test-kubernetes-faults: release ## Kill servers whose steps run as pods of the tests' cluster: one again and again, then two with one Lease.
+	python3 Tests/Faults/pods_kill.py --bin "$(dir $(RELEASED))" $(ARGS)
 	python3 Tests/Faults/kubernetes_failover.py --martlet "$(RELEASED)" $(ARGS)
 
 # An environment for the clients and readers that others wrote; benchmarks have theirs beside it.
@@ -152,6 +157,7 @@ test-interop: release ## What other programs make of ours and back: PEFT, lm-eva
 	"$(INTEROP)/bin/python" Tests/Interop/registry_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/parquet_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/s3_check.py --martlet "$(RELEASED)"
+	"$(INTEROP)/bin/python" Tests/Interop/pods_s3_check.py --martlet "$(RELEASED)"
 	"$(INTEROP)/bin/python" Tests/Interop/quantized_check.py --martlet "$(RELEASED)"
 	MARTLET_LM_EVAL_CHECK=1 python3 Tests/Interop/lm_eval_check.py --martlet "$(RELEASED)"
 	MARTLET_PEFT_CHECK=1 python3 Tests/Interop/peft_check.py --martlet "$(RELEASED)"

@@ -57,7 +57,9 @@ extension WorkflowController {
 
     /// ConfigMaps and Secrets that a launch may read. Secrets come from the store each time and are kept nowhere else.
     private func values(for launch: Launch, _ uid: String) async throws -> LaunchValues {
-        guard launch.template.raw.mentionsKeyedValues || launch.volumes.contains(where: \.mentionsKeyedValues)
+        guard
+            launch.template.raw.mentionsKeyedValues || launch.podSettings.mentionsKeyedValues
+                || launch.volumes.contains(where: \.mentionsKeyedValues)
         else {
             return LaunchValues()
         }
@@ -98,7 +100,8 @@ extension JSONValue {
                     || key == "configMapRef" || key == "secretRef" || key.hasSuffix("Secret")
                     // An annotation may name one: `martlet.dev/api-key-secret`.
                     || key.hasSuffix("-secret")
-                    || value.mentionsKeyedValues
+                    // A patch is text, and what it names is seen when it has been laid over the pod.
+                    || key == "imagePullSecrets" || key == "podSpecPatch" || value.mentionsKeyedValues
             }
         default: return false
         }

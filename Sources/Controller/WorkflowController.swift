@@ -22,6 +22,8 @@ package struct ControllerSettings: Sendable {
     package var codeVersion: @Sendable () -> String = { "" }
     /// Who serves models for `deploy` steps; nil hands them to the executor.
     package var deployments: DeploymentRunner?
+    /// Models that a cluster serves; nil where steps run on this machine.
+    package var clusterDeployments: (any ClusterDeployments)?
 
     package init() {}
 }

@@ -40,9 +40,27 @@ package struct EndedRun: Sendable, Hashable {
     }
 }
 
+/// A run that is no longer in the database.
+package struct DeletedRun: Sendable, Hashable {
+    package var workflowUID: String
+    package var workflowName: String
+    package var namespace: String
+
+    package init(workflowUID: String, workflowName: String, namespace: String) {
+        self.workflowUID = workflowUID
+        self.workflowName = workflowName
+        self.namespace = namespace
+    }
+}
+
+/// Says which of some runs, by uid, are there.
+package typealias KnownRuns = @Sendable ([String]) async throws -> Set<String>
+
 extension Executor {
     /// Most have nothing of the kind.
     package func runEnded(_ run: EndedRun) async {}
+    package func runDeleted(_ run: DeletedRun) async {}
+    package func clearForgotten(known: KnownRuns) async throws -> Int { 0 }
 }
 
 /// Runs leaf steps somewhere. Every call may be repeated with the same key and then changes nothing: a launch that
@@ -69,6 +87,15 @@ package protocol Executor: Sendable {
 
     /// Clears away what a run had beside its steps' work, now that it has ended.
     func runEnded(_ run: EndedRun) async
+
+    /// Clears away all that is left of a run outside of the data directory, now that it is deleted. Returns at once; what
+    /// cannot be done now is tried again, and after the process's end found by `clearForgotten`.
+    func runDeleted(_ run: DeletedRun) async
+
+    /// Looks for what is left of deleted runs, and clears it away.
+    /// - Returns: of how many runs something was found.
+    /// - Throws: when it could not look everywhere; what was found by then is cleared away.
+    func clearForgotten(known: KnownRuns) async throws -> Int
 
     /// Stops watching; running work goes on and is found again by a later `launch` with its key.
     func shutDown() async

@@ -1,13 +1,14 @@
 // Finding the template that a step calls, with the workflow's defaults under it. Each is made once a run.
 
 import Text
-import WorkflowLanguage
+package import WorkflowLanguage
 
 /// A template ready to be called.
-struct ResolvedTemplate: Sendable {
-    var template: Template
-    var scope: TemplateScope
-    var name: String
+package struct ResolvedTemplate: Sendable {
+    package var template: Template
+    package var scope: TemplateScope
+    /// Empty for one that stands in a step.
+    package var name: String
     var reference: JSONValue?
     /// Whether it holds a tag; most of the work of a call is saved where it does not.
     var hasTags: Bool
@@ -16,7 +17,7 @@ struct ResolvedTemplate: Sendable {
 }
 
 /// Resolved templates by scope and name.
-struct TemplateCache: Sendable {
+package struct TemplateCache: Sendable {
     private struct Key: Hashable {
         var scope: TemplateScope
         var name: String
@@ -27,14 +28,16 @@ struct TemplateCache: Sendable {
     private let catalog: TemplateCatalog
     private let byName: [String: Template]
 
-    init(definition: RunDefinition) {
+    package init(definition: RunDefinition) {
         spec = definition.spec
         catalog = definition.catalog
         byName = Dictionary(spec.templates.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// The template that a reference names as seen from a scope; nil when there is none.
-    mutating func resolve(_ reference: TemplateReference, from scope: TemplateScope) -> ResolvedTemplate? {
+    package mutating func resolve(_ reference: TemplateReference, from scope: TemplateScope)
+        -> ResolvedTemplate?
+    {
         switch reference {
         case .name(let name): return named(name, in: scope)
         case .stored(let resource, let template, let clusterScope):

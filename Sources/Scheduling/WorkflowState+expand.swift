@@ -1,7 +1,7 @@
 // From a step as written to the calls that it makes: `when`, loops, and arguments with their values.
 
-import Text
-import WorkflowLanguage
+package import Text
+package import WorkflowLanguage
 
 /// One call of a step: the step itself, or one item of its loop.
 struct ExpandedStep: Sendable {
@@ -36,7 +36,7 @@ extension WorkflowState {
                     name: step.name, stepName: step.name, step: try resolved(step, scope, frame), ending: nil)
             ]
         }
-        let items = try items(of: loop, scope)
+        let items = try Self.items(of: loop, scope)
         if items.isEmpty {
             return [
                 ExpandedStep(
@@ -211,7 +211,9 @@ extension WorkflowState {
 
     // MARK: Loops
 
-    private func items(of loop: Loop, _ scope: VariableScope) throws(SubstitutionError) -> [JSONValue] {
+    /// The items of a loop, its tags replaced.
+    package static func items(of loop: Loop, _ scope: VariableScope) throws(SubstitutionError) -> [JSONValue]
+    {
         switch loop {
         case .items(let items):
             guard items.contains(where: \.holdsTag) else { return items }
@@ -225,7 +227,7 @@ extension WorkflowState {
                     source: text,
                     message: "withParam value could not be parsed as a JSON list: \(replaced.prefix(200))")
             }
-            guard list.count <= Self.loopLimit else {
+            guard list.count <= loopLimit else {
                 throw .expression(source: text, message: "a loop may have \(Self.loopLimit) items at most")
             }
             return list
@@ -234,7 +236,7 @@ extension WorkflowState {
         }
     }
 
-    private func numbers(_ sequence: SequenceLoop, _ scope: VariableScope) throws(SubstitutionError)
+    private static func numbers(_ sequence: SequenceLoop, _ scope: VariableScope) throws(SubstitutionError)
         -> [JSONValue]
     {
         func number(_ text: String?, _ field: String) throws(SubstitutionError) -> Int? {
@@ -269,7 +271,7 @@ extension WorkflowState {
     }
 
     /// The variables of a loop's item.
-    static func itemEntries(_ item: JSONValue) -> [String: ScopeEntry] {
+    package static func itemEntries(_ item: JSONValue) -> [String: ScopeEntry] {
         switch item {
         case .object(let members):
             var entries: [String: ScopeEntry] = ["item": .text(item.compactText)]
@@ -283,7 +285,7 @@ extension WorkflowState {
     }
 
     /// How an item is shown in a node's name.
-    static func itemName(_ item: JSONValue) -> String {
+    package static func itemName(_ item: JSONValue) -> String {
         let text: String
         switch item {
         case .object(let members):

@@ -13,12 +13,14 @@ struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Delete runs with their logs and working files.",
         discussion: """
-            Artifacts stay unless the manifest's artifactGC says OnWorkflowDeletion.
+            Artifacts stay unless the manifest's artifactGC says OnWorkflowDeletion. What a run has in a cluster
+            is deleted by the server, at the latest when it starts; where none is, say --executor kubernetes.
             Examples:
               martlet delete pipeline-x7k2q
               martlet delete --completed --older 7d --dry-run
               martlet delete --status Failed --prefix test-
               martlet delete --all
+              martlet delete pipeline-x7k2q --executor kubernetes
             """)
 
     @Argument(help: "Names of runs, or @latest.")
@@ -58,16 +60,23 @@ struct DeleteCommand: AsyncParsableCommand {
             ).refresh()
         }
         var refused = 0
+        var deleted: [DeletedRun] = []
         for run in try await chosen(access) {
             do {
-                try await delete(run, access)
+                deleted.append(try await delete(run, access))
             } catch let error as OperationError {
                 // One that stays must not keep the others.
                 Output.error(error.message)
                 refused += 1
             }
         }
-        if !dryRun, let directory = access.directory { freeArtifactBytes(directory.location) }
+        if !dryRun, let directory = access.directory {
+            freeArtifactBytes(directory.location)
+            let settings = execution.settings
+            if settings.executor == .kubernetes {
+                try await ClusterExecution.remove(deleted, settings.kubernetes)
+            }
+        }
         if refused > 0 { throw ExitCode(1) }
     }
 
@@ -97,11 +106,14 @@ struct DeleteCommand: AsyncParsableCommand {
         return runs
     }
 
-    private func delete(_ run: RunReference, _ access: RunAccess) async throws {
-        let name = try await access.state(run).name
+    private func delete(_ run: RunReference, _ access: RunAccess) async throws -> DeletedRun {
+        let state = try await access.state(run)
+        let name = state.name
         let count = try await access.backend.delete(run, force: force, dryRun: dryRun)
         Output.line(
             "Workflow '\(name)' deleted" + (dryRun ? " (dry-run)" : "")
                 + (count > 0 ? " with \(count) artifacts" : ""))
+        return DeletedRun(
+            workflowUID: state.uid, workflowName: name, namespace: state.definition.namespace)
     }
 }

@@ -46,6 +46,7 @@ enum ExecutorFactory {
             let executor = try ClusterExecution.executor(
                 options.kubernetes, grace: options.gracePeriod, local: local, store: artifacts,
                 dataDirectory: data.path)
+            controllerSettings.clusterDeployments = executor.deployments
             return WorkflowController(
                 store: store, executor: executor, artifacts: artifacts,
                 metrics: MetricsSource(samples: executor.metrics, acknowledge: { executor.acknowledge($0) }),

@@ -106,6 +106,32 @@ enum ClusterExecution {
     }
 }
 
+extension ClusterExecution {
+    /// Deletes what deleted runs have in a cluster, where no server does.
+    static func remove(_ runs: [DeletedRun], _ settings: KubernetesSettings) async throws {
+        guard !runs.isEmpty else { return }
+        let client: KubernetesClient
+        do {
+            let access = try Kubeconfig.access(
+                path: settings.kubeconfig, context: settings.context, environment: Environment.all)
+            client = try KubernetesClient(access, now: Environment.now)
+        } catch {
+            throw CommandError("\(error)", status: 2)
+        }
+        let remover = RunRemover(client: client, settings: settings.pods)
+        for run in runs {
+            do {
+                try await remover.remove(run)
+            } catch {
+                Output.warning(
+                    "objects of \(run.workflowName) stay in the cluster: \(error); a server on this data directory "
+                        + "deletes them when it starts")
+            }
+        }
+        await client.shutDown()
+    }
+}
+
 /// The gateway on a thread-safe handle: it listens before the first pod is told where.
 final class StepDoor: Sendable {
     let url: String

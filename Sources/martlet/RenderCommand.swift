@@ -12,8 +12,9 @@ struct RenderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "render", abstract: "Print the Kubernetes objects of a workflow without running it.",
         discussion: """
-            A pod for each template that does work, with the values that parameters have by themselves; tags
-            whose value only a run knows stay as they are. The same file gives the same bytes each time.
+            A pod for each step that does work, under the name that it would have in a run, and one for each
+            template that no step calls. Tags whose value only a run knows stay as they are, and one pod stands
+            for a loop whose items only a run knows. The same file gives the same bytes each time.
             Identities that the cluster gives are zeros, and the token that pods get is left out.
             Examples:
               martlet render pipeline.yaml
@@ -48,11 +49,15 @@ struct RenderCommand: ParsableCommand {
         let catalog = TemplateCatalog().including(manifests.documents).including(fixtures.documents)
         var problems: [String] = []
         var objects: [JSONValue] = []
+        var names: [String: Int] = [:]
         for document in manifests.documents(of: [
             "Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow",
         ]) {
+            let (run, place) = WorkflowRendering.runName(of: document.json, namespace: namespace)
             let rendering = WorkflowRendering(
-                document.json, catalog: catalog, namespace: namespace, settings: settings)
+                document.json, catalog: catalog, namespace: namespace, settings: settings,
+                earlier: names["\(place)/\(run)", default: 0])
+            names["\(place)/\(run)", default: 0] += 1
             objects += rendering.objects
             for note in rendering.notes { Output.note("note: \(note)") }
             problems += rendering.problems

@@ -106,7 +106,7 @@ struct ServerCommand: AsyncParsableCommand {
             throw CommandError(error.description, status: 2)
         }
         let rules = try operation.retentionRules()
-        let parts: [ServerPart] = [
+        var parts: [ServerPart] = [
             ServerPart(name: "feed") { try await feed.run() },
             .registry(operations, log),
             .retention(operations, rules, observability.controller, log),
@@ -114,6 +114,7 @@ struct ServerCommand: AsyncParsableCommand {
             .notifications(operations, notifications, observability.controller, log),
             .memory(store, log),
         ]
+        if execution.settings.executor == .kubernetes { parts.append(.forgottenRuns(controller, log)) }
         try await run(
             ServerParts(service: service, controller: controller, parts: parts, log: log), settings,
             held.lock,

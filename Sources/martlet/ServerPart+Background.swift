@@ -62,6 +62,7 @@ extension ServerPart {
         let runner = RetentionRunner(
             store: operations.store, artifacts: operations.artifacts, dataDirectory: operations.dataDirectory,
             policy: RetentionPolicy(rules: rules), now: operations.now,
+            onDeleted: { await operations.controller?.runDeleted($0) },
             note: { result in
                 switch result {
                 case .success(let report):
@@ -73,6 +74,21 @@ extension ServerPart {
                 }
             })
         return ServerPart(name: "retention") { try await runner.run() }
+    }
+
+    /// Deletes what runs that are no longer in the database have in the cluster.
+    static func forgottenRuns(_ controller: WorkflowController, _ log: ServiceLog) -> ServerPart {
+        let runner = ForgottenRuns(
+            clear: { try await controller.clearForgotten() },
+            note: { result in
+                switch result {
+                case .success(let count):
+                    log.notice("objects of deleted runs removed from the cluster", ["count": "\(count)"])
+                case .failure(let error):
+                    log.error("objects of deleted runs not removed from the cluster", ["cause": "\(error)"])
+                }
+            })
+        return ServerPart(name: "forgotten runs") { try await runner.run() }
     }
 
     /// Gives back what work has left in memory, once the server has been quiet for a while.

@@ -1,5 +1,6 @@
 // The loop around the scheduler: what is saved, what a new driver takes up, what other processes ask for.
 
+import Artifacts
 import Executors
 import Foundation
 import Persistence
@@ -18,6 +19,7 @@ private final class SilentExecutor: Executor {
     private let continuation: AsyncStream<ExecutorReport>.Continuation
     let launched = Mutex<[AttemptKey]>([])
     let cancelled = Mutex<[AttemptKey]>([])
+    let deleted = Mutex<[DeletedRun]>([])
 
     private let progress: String
 
@@ -41,6 +43,14 @@ private final class SilentExecutor: Executor {
 
     func removeWorkingFiles(workflowUID: String, nodeID: NodeID) async {}
     func shutDown() async { continuation.finish() }
+
+    func runDeleted(_ run: DeletedRun) async { deleted.withLock { $0.append(run) } }
+
+    /// Finds as much as there are runs that are not known.
+    func clearForgotten(known: KnownRuns) async throws -> Int {
+        let runs = deleted.withLock { $0.map(\.workflowUID) } + ["nobody's"]
+        return runs.count - (try await known(runs)).count
+    }
 }
 
 @Suite("Workflow controller")
@@ -161,6 +171,29 @@ struct ControllerTests {
         #expect(silent.launched.withLock { $0.isEmpty })
         #expect(try await store.workflow(uid: second.uid) == nil)
         #expect(try await store.workflow(uid: first.uid) != nil)
+        try store.close()
+        try FileManager.default.removeItem(atPath: directory)
+    }
+
+    @Test("Deleting a run tells the executor, which can ask later which runs there are") func deletes()
+        async throws
+    {
+        let store = try Store.open(dataDirectory: directory)
+        let uid = try await submit(to: store)
+        let silent = SilentExecutor()
+        let controller = controller(store, silent)
+        let operations = WorkflowOperations(
+            store: store, artifacts: try LocalArtifactStore(directory: directory + "/artifacts"),
+            dataDirectory: directory, controller: controller, now: { Timestamp(seconds: 10) })
+        let name = try await operations.state(uid).name
+        silent.deleted.withLock {
+            $0 = [DeletedRun(workflowUID: uid, workflowName: name, namespace: "default")]
+        }
+        #expect(try await controller.clearForgotten() == 1)
+        try await operations.delete(uid)
+        #expect(silent.deleted.withLock { $0.count } == 2)
+        #expect(silent.deleted.withLock { $0.first == $0.last })
+        #expect(try await controller.clearForgotten() == 3)
         try store.close()
         try FileManager.default.removeItem(atPath: directory)
     }

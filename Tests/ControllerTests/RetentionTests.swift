@@ -29,12 +29,13 @@ private final class Fixture: Sendable {
 
     func runner(
         _ rules: [RetentionRule] = [], keepsArtifacts: Bool = false,
-        now: (@Sendable () -> Timestamp)? = nil
+        now: (@Sendable () -> Timestamp)? = nil,
+        onDeleted: @escaping @Sendable (DeletedRun) -> Void = { _ in }
     ) -> RetentionRunner {
         RetentionRunner(
             store: store, artifacts: artifacts, dataDirectory: directory,
             policy: RetentionPolicy(rules: rules, keepsArtifacts: keepsArtifacts),
-            now: now ?? { [self] in clock.withLock { $0 } })
+            now: now ?? { [self] in clock.withLock { $0 } }, onDeleted: onDeleted)
     }
 
     /// A run of the current moment, with a directory of its own.
@@ -217,6 +218,56 @@ private final class Fixture: Sendable {
         fixture.clock.withLock { $0 = Timestamp(seconds: 1_000_050) }
         #expect(try await fixture.runner().pass().deleted == 1)
         #expect(try await fixture.names() == ["b", "forever"])
+    }
+
+    @Test("Whoever keeps things for runs elsewhere is told when the rows are gone, of those only") func told()
+        async throws
+    {
+        try await fixture.add("a")
+        try await fixture.add("b", namespace: "lab")
+        try await fixture.add("young", finished: 999_999)
+        let told = Mutex<[DeletedRun]>([])
+        let rules = [RetentionRule(age: .seconds(60))]
+        _ = try await fixture.runner(rules, onDeleted: { run in told.withLock { $0.append(run) } }).pass()
+        #expect(
+            Set(told.withLock { $0 }) == [
+                DeletedRun(workflowUID: "ml-a", workflowName: "a", namespace: "ml"),
+                DeletedRun(workflowUID: "lab-b", workflowName: "b", namespace: "lab"),
+            ])
+        _ = try await fixture.runner(rules, onDeleted: { _ in Issue.record("told twice") }).pass()
+    }
+
+    @Test("What was left elsewhere is looked for until it has been everywhere, then once a day")
+    func forgotten()
+        async throws
+    {
+        struct Away: Error {}
+        let pauses = Mutex<[Duration]>([])
+        let looks = Mutex(0)
+        let notes = Mutex<[String]>([])
+        let runner = ForgottenRuns(
+            clear: {
+                let look = looks.withLock { count in
+                    count += 1
+                    return count
+                }
+                if look <= 9 { throw Away() }
+                return look == 10 ? 3 : 0
+            },
+            sleep: { pause in
+                let count = pauses.withLock { pauses in
+                    pauses.append(pause)
+                    return pauses.count
+                }
+                if count == 11 { throw CancellationError() }
+            },
+            note: { result in
+                notes.withLock { $0.append((try? result.get()).map { "\($0)" } ?? "away") }
+            })
+        await #expect(throws: CancellationError.self) { try await runner.run() }
+        let seconds = pauses.withLock { $0.map { Int($0.components.seconds) } }
+        #expect(seconds == [5, 10, 20, 40, 80, 160, 300, 300, 300, 86_400, 86_400])
+        #expect(notes.withLock { $0 } == Array(repeating: "away", count: 9) + ["3"])
     }
 
     @Test("A run that somebody drives stays, is named, and goes later; the others go now") func driven()

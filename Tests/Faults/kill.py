@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Kills, stops and starves a running workflow, and checks that nothing is lost and nothing runs twice.
 
-    kill.py [--martlet PATH] [--seed N] [--steps N] [--kills N] [--short] [kill|pause|disk]...
+    kill.py [--martlet PATH] [--seed N] [--steps N] [--kills N] [--short] [kill|group|pause|disk]...
 
 Each step appends a line to a file of its own outside the data directory. At the end the workflow must be Succeeded,
 each file must hold exactly one line, no process of the run may be left, and the exit status must be 0.
 
 kill    kill -9 of the process that drives the run, at random moments, started again each time
+group   the same with steps of three processes each (martlet.dev/nodes), a tenth as many; each process of each step
+        must have run once, and each line must be once in the step's one log
 pause   SIGSTOP and SIGCONT of that process and of supervisors of steps
 disk    a data directory on a small tmpfs, filled up during the run and freed later (needs root)
 
@@ -14,9 +16,11 @@ A failure prints the seed; the same seed chooses the same moments, counted in fi
 """
 
 import argparse
+import collections
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -49,14 +53,17 @@ spec:
       inputs:
         parameters:
           - name: number
-      container:
+{annotations}      container:
         image: busybox
         command: [sh, -c]
         # Some milliseconds before and after, so that a random moment often hits a step at work.
-        args: ['sleep 0.0$(($1 % 4)); echo "$1" >> /ledger/$1; sleep 0.0$(($1 % 3))', sh, "{{{{inputs.parameters.number}}}}"]
+        args: ['sleep 0.0$(($1 % 4)); echo "$1" >> /ledger/$1{suffix}; {say}sleep 0.0$(($1 % 3))', sh, "{{{{inputs.parameters.number}}}}"]
         volumeMounts:
           - name: ledger
             mountPath: /ledger
+"""
+ANNOTATIONS = """      metadata:
+        annotations: {martlet.dev/nodes: "%d"}
 """
 # Nothing here may take longer without any step being finished; then the test gives up.
 PATIENCE_SECONDS = 120
@@ -70,8 +77,8 @@ class Failure(Exception):
 class Run:
     """One workflow with its data directory, its ledger, and the process that drives it."""
 
-    def __init__(self, options, variant, data=None):
-        self.options, self.steps = options, options.steps
+    def __init__(self, options, variant, data=None, steps=None, ranks=1):
+        self.options, self.steps, self.ranks = options, steps or options.steps, ranks
         self.folder = tempfile.mkdtemp(prefix="martlet-faults-")
         self.name = f"{variant}-{os.path.basename(self.folder)[-8:].lower().replace('_', 'x')}"
         self.data = data or os.path.join(self.folder, "data")
@@ -80,7 +87,9 @@ class Run:
         self.messages = os.path.join(self.folder, "messages")
         os.makedirs(self.ledger)
         with open(self.manifest, "w", encoding="utf-8") as file:
-            file.write(MANIFEST.format(name=self.name, ledger=self.ledger, steps=self.steps))
+            file.write(MANIFEST.format(
+                name=self.name, ledger=self.ledger, steps=self.steps, annotations=ANNOTATIONS % ranks if ranks > 1 else "",
+                suffix=".$NODE_RANK" if ranks > 1 else "", say='echo "did $1"; ' if ranks > 1 else ""))
         self.process = self.out = None
 
     def start(self, resume):
@@ -95,8 +104,8 @@ class Run:
                 env=environment, start_new_session=True)
 
     def done(self):
-        """How many steps have written their line."""
-        return sum(1 for _ in os.scandir(self.ledger))
+        """How many steps have written their lines."""
+        return sum(1 for _ in os.scandir(self.ledger)) // self.ranks
 
     def running(self):
         return self.process.poll() is None
@@ -168,12 +177,14 @@ class Run:
             raise Failure(f"{len(pods)} pod nodes instead of {self.steps}")
         missing, repeated = [], []
         for number in range(self.steps):
-            try:
-                with open(os.path.join(self.ledger, str(number)), encoding="utf-8") as file:
-                    if file.read() != f"{number}\n":
-                        repeated.append(number)
-            except FileNotFoundError:
-                missing.append(number)
+            names = [f"{number}.{rank}" for rank in range(self.ranks)] if self.ranks > 1 else [str(number)]
+            for name in names:
+                try:
+                    with open(os.path.join(self.ledger, name), encoding="utf-8") as file:
+                        if file.read() != f"{number}\n":
+                            repeated.append(name)
+                except FileNotFoundError:
+                    missing.append(name)
         if missing or repeated:
             raise Failure(f"without a line: {missing[:10]}; with more than one: {repeated[:10]}")
         left = self.processes()
@@ -183,6 +194,18 @@ class Run:
             time.sleep(0.1)
             left = self.processes()
         raise Failure(f"processes are left: {left[:10]}")
+
+    def check_logs(self):
+        """Each process's line is in its step's log, once, and says whose it is."""
+        done = subprocess.run(
+            [self.options.martlet, "logs", self.name, "--data-dir", self.data, "--no-color"], capture_output=True, text=True,
+            timeout=PATIENCE_SECONDS)
+        said = collections.Counter(re.findall(r"\[rank \d+\] did \d+$", done.stdout, re.M))
+        wanted = {f"[rank {rank}] did {number}" for number in range(self.steps) for rank in range(self.ranks)}
+        twice = sorted(line for line, count in said.items() if count != 1)
+        if set(said) != wanted or twice:
+            raise Failure(f"not in the logs: {sorted(wanted - set(said))[:5]}; more than once: {twice[:5]}; "
+                          f"{done.stderr.strip()[-200:]}")
 
     def clean_up(self):
         if self.process and self.running():
@@ -207,8 +230,17 @@ def status_of(text):
 
 
 def kill(options, draw):
+    return killed(Run(options, "killed"), draw)
+
+
+def group(options, draw):
+    run = Run(options, "grouped", steps=max(options.steps // 10, 1), ranks=3)
+    return killed(run, draw, Run.check_logs)
+
+
+def killed(run, draw, further=None):
     """Three of four kills come at a number of finished steps, the others shortly after a start."""
-    run = Run(options, "killed")
+    options = run.options
     moments = sorted(
         (draw.uniform(0, 0.95) * run.steps, draw.uniform(0, 0.015)) if draw.random() < 0.75
         else (draw.uniform(0, 0.95) * run.steps, -draw.uniform(0, 0.3)) for _ in range(options.kills))
@@ -228,6 +260,8 @@ def kill(options, draw):
             restart(run)
         workflow = run.finish()
         run.check(workflow)
+        if further:
+            further(run)
         seconds = time.monotonic() - began
         if len(made) < options.kills:
             print(f"kill: only {len(made)} of {options.kills} kills came before the end")
@@ -334,12 +368,12 @@ def fill(run, mount, seconds):
     return run.done() - before
 
 
-VARIANTS = {"kill": kill, "pause": pause, "disk": disk}
+VARIANTS = {"kill": kill, "group": group, "pause": pause, "disk": disk}
 
 
 def main():
     parser = argparse.ArgumentParser(description="Kills, stops and starves running workflows.")
-    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="kill, pause, disk; default: all")
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="kill, group, pause, disk; default: all")
     parser.add_argument("--martlet", default=os.environ.get("MARTLET", "martlet"))
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
     parser.add_argument("--steps", type=int, help="default 1000, in the short form 100")

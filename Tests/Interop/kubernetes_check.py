@@ -134,8 +134,7 @@ def check(martlet, path, variant, loads, versions):
     for thing in yaml.safe_load_all(done.stdout):
         place = f"{thing['kind']} {thing['metadata']['name']}"
         if place in names:
-            # Two templates of one name, of which a run would tell apart the nodes.
-            count("names that come twice")
+            problems.append(f"{place} comes twice")
         names.add(place)
         count(thing["kind"])
         for version in versions:

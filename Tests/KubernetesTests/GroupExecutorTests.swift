@@ -54,16 +54,16 @@ struct GroupExecutorTests {
     /// The names of the group's pods, by rank, when all are there.
     private func pods(_ world: ExecutorWorld, _ count: Int, job: String = "w-step-1") async throws -> [String]
     {
-        for _ in 0..<6000 {
-            // Rank and drawn letters follow the Job's name; another Job's name may begin with this one's.
-            let names = world.podNames.filter { name in
+        // Rank and drawn letters follow the Job's name; another Job's name may begin with this one's.
+        @Sendable func members() -> [String] {
+            world.podNames.filter { name in
                 name.hasPrefix(job + "-") && name.dropFirst(job.count + 1).split(separator: "-").count == 2
-            }
-            if names.count == count { return names.sorted() }
-            try await Task.sleep(for: .milliseconds(10))
+            }.sorted()
         }
-        Issue.record("the group has \(world.podNames)")
-        return []
+        await world.server.objects.wait { members().count == count }
+        let names = members()
+        try #require(names.count == count)
+        return names
     }
 
     private func outcome(_ reports: inout AsyncStream<ExecutorReport>.Iterator) async -> AttemptOutcome? {
@@ -88,13 +88,12 @@ struct GroupExecutorTests {
             #expect(await outcome(&reports)?.phase == .succeeded)
             #expect(world.server.objects.createCounts.values.allSatisfy { $0 == 1 })
             await groups.removeWorkingFiles(workflowUID: "u-1", nodeID: "w-1")
-            for _ in 0..<6000 where !world.podNames.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
-            #expect(world.podNames.isEmpty)
+            let objects = world.server.objects
             let services = ObjectPlace(resource: "services", namespace: "ml")
-            for _ in 0..<6000
-            where !world.server.objects.list(services, labels: LabelTerms("")).items.isEmpty {
-                try await Task.sleep(for: .milliseconds(10))
+            await objects.wait {
+                world.podNames.isEmpty && objects.list(services, labels: LabelTerms("")).items.isEmpty
             }
+            #expect(world.podNames.isEmpty)
             let used = world.server.usedVerbs
             for verb in [
                 "create jobs", "list jobs", "watch jobs", "get jobs", "delete jobs", "create services",
@@ -102,6 +101,30 @@ struct GroupExecutorTests {
                 #expect(used[verb] != nil, "\(verb) is not used")
             }
             #expect(used["delete services"] != nil)
+        }
+    }
+
+    @Test("What a manifest's documents define is there before the group, which is led to it")
+    func values() async throws {
+        try await withWorld { world, groups in
+            var template = GroupRendererTests.template().objectValue ?? [:]
+            template["container"] = [
+                "image": "x", "command": ["train"], "envFrom": [["secretRef": ["name": "keys"]]],
+            ]
+            let keys: JSONValue = ["kind": "Secret", "metadata": ["name": "keys"], "stringData": ["b": "x"]]
+            await groups.launch(
+                GroupRendererTests.launch(.object(template)),
+                values: LaunchValues(secrets: ["keys": KeyedValues(keys)]))
+            _ = try await pods(world, 3)
+            let secrets = world.server.objects.list(
+                ObjectPlace(resource: "secrets", namespace: "ml"), labels: LabelTerms("")
+            ).items
+            let name = try #require(secrets.first?["metadata"]?["name"])
+            #expect(secrets.count == 1 && name != "keys")
+            let place = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml", name: "w-step-1")
+            let job = try world.server.objects.get(place)
+            let containers = job["spec"]?["template"]?["spec"]?["containers"]?.arrayValue
+            #expect(containers?.first?["envFrom"] == [["secretRef": ["name": name]]])
         }
     }
 
@@ -180,9 +203,8 @@ struct GroupExecutorTests {
             objects: world.server.objects, now: { [clock = world.clock] in clock.now })
         let first = GroupExecutor(base: world.executor, pods: world.executor)
         await first.launch(Self.launch(), values: LaunchValues())
-        for _ in 0..<6000 where world.server.objects.createCounts.keys.allSatisfy({ $0.resource != "jobs" }) {
-            try await Task.sleep(for: .milliseconds(10))
-        }
+        let objects = world.server.objects
+        await objects.wait { objects.createCounts.keys.contains { $0.resource == "jobs" } }
         controller.step()
         await first.shutDown()
         for name in world.podNames { try world.setStatus(name, ExecutorWorld.succeeded) }
@@ -245,9 +267,7 @@ struct GroupExecutorTests {
                 "container": ["image": "x", "command": ["true"]],
             ]
             await groups.launch(GroupRendererTests.launch(single), values: LaunchValues())
-            for _ in 0..<6000 where !world.podNames.contains("w-step-1") {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            await world.server.objects.wait { world.podNames.contains("w-step-1") }
             try world.setStatus("w-step-1", ExecutorWorld.succeeded)
             #expect(await outcome(&reports)?.phase == .succeeded)
             var wrong = single.objectValue ?? [:]
@@ -292,13 +312,14 @@ struct GroupExecutorTests {
         var launch = GroupRendererTests.launch(.object(template))
         launch.volumes = launch.template.volumes
         let log = StepLog(path: world.executor.logs.path(launch.key))
+        let growth = try FileGrowth(of: log.path)
         var end: AttemptOutcome?
         await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await controller.run() }
             tasks.addTask { await kubelet.run() }
             // Nothing fails before all lines have come, which they do while the pods run.
             tasks.addTask {
-                while log.lines().count < 9 { try await Task.sleep(for: .milliseconds(10)) }
+                try await growth.wait { log.lines().count == 9 }
                 for uid in Disk.list(world.directory + "/pods") ?? [] where !uid.hasPrefix(".") {
                     try Disk.write([], to: "\(world.directory)/pods/\(uid)/volumes/gate/go")
                 }

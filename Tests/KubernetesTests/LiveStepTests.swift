@@ -14,11 +14,6 @@ import WorkflowLanguage
 
 @Suite("Steps while they run", .timeLimit(.minutes(5)))
 struct LiveStepTests {
-    private func until(_ holds: () -> Bool) async throws {
-        for _ in 0..<6000 where !holds() { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(holds())
-    }
-
     @Test("Lines that were taken before are left out, also those of the same moment")
     func filter() {
         let lines = (0..<6).map { index in
@@ -48,7 +43,7 @@ struct LiveStepTests {
         ])
         var reports = world.executor.reports.makeAsyncIterator()
         await world.executor.launch(launch, values: LaunchValues())
-        try await until { world.podNames.contains("w-step-1") }
+        await world.server.objects.wait { world.podNames.contains("w-step-1") }
         try write(0..<3)
         try world.setStatus(
             "w-step-1",
@@ -56,9 +51,10 @@ struct LiveStepTests {
         #expect(await KubernetesExecutor.next(&reports, where: \.isStart) != nil)
         world.clock.advance(.seconds(2))
         let log = StepLog(path: AttemptPaths.log(world.directory, key: launch.key))
-        try await until { log.lines().count == 3 }
+        let growth = try FileGrowth(of: log.path)
+        try await growth.wait { log.lines().count == 3 }
         try write(3..<5)
-        try await until { log.lines().count == 5 }
+        try await growth.wait { log.lines().count == 5 }
         try write(5..<7)
         try world.setStatus("w-step-1", ExecutorWorld.succeeded)
         #expect(await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome?.phase == .succeeded)

@@ -50,14 +50,9 @@ struct PodGarbageTests {
     private func runToEnd(_ world: ExecutorWorld, _ launch: Launch) async throws {
         var reports = world.executor.reports.makeAsyncIterator()
         await world.executor.launch(launch, values: LaunchValues())
-        try await until { world.podNames.contains("w-step-1") }
+        await world.server.objects.wait { world.podNames.contains("w-step-1") }
         try world.setStatus("w-step-1", ExecutorWorld.succeeded)
         _ = await KubernetesExecutor.next(&reports) { $0.outcome != nil }
-    }
-
-    private func until(_ holds: () -> Bool) async throws {
-        for _ in 0..<6000 where !holds() { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(holds())
     }
 
     @Test("Without a delay the pod goes at once, though the process ends right after")
@@ -100,10 +95,10 @@ struct PodGarbageTests {
         other.key.nodeID = "w-2"
         other.podName = "w-step-2"
         await next.launch(other, values: LaunchValues())
-        try await until { world.podNames.contains("w-step-2") }
+        await world.server.objects.wait { world.podNames.contains("w-step-2") }
         #expect(world.podNames.contains("w-step-1"))
         world.clock.advance(.seconds(61))
-        try await until { !world.podNames.contains("w-step-1") }
+        await world.server.objects.wait { !world.podNames.contains("w-step-1") }
         await next.shutDown()
         await world.close()
     }

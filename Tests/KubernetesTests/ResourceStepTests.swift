@@ -35,12 +35,12 @@ struct ResourceStepTests {
     /// Waits until the cluster has one object of the kind.
     private func appears(_ world: ExecutorWorld, _ group: String, _ plural: String) async throws -> String {
         let place = ObjectPlace(group: group, resource: plural, namespace: "ml")
-        for _ in 0..<6000 {
-            let items = world.server.objects.list(place, labels: LabelTerms("")).items
-            if let name = items.first?["metadata"]?["name"]?.stringValue { return name }
-            try await Task.sleep(for: .milliseconds(10))
+        let objects = world.server.objects
+        @Sendable func name() -> String? {
+            objects.list(place, labels: LabelTerms("")).items.first?["metadata"]?["name"]?.stringValue
         }
-        throw PodProblem("no \(plural) came")
+        await objects.wait { name() != nil }
+        return try #require(name())
     }
 
     private func setStatus(_ world: ExecutorWorld, _ place: ObjectPlace, _ status: JSONValue) throws {

@@ -66,6 +66,12 @@ extension RoleScenarios {
             let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
             #expect(outcome?.phase == .succeeded, "\(outcome?.message ?? "")")
         }
+        let served = deploys.deployments
+        #expect(try await served.deployments(named: nil).map(\.name) == ["chat"])
+        #expect(try await served.deployments(named: "chat").count == 1)
+        #expect(try await served.scale("chat", namespace: "ml", to: 2) == nil)
+        try await served.delete("chat", namespace: "ml")
+        #expect(try await served.deployments(named: nil).isEmpty)
         task.cancel()
         await task.value
         await deploys.shutDown()

@@ -11,7 +11,9 @@ import WorkflowLanguage
 
 enum RoleScenarios {
     /// Each acts as the token that the role binds.
-    static let all: [@Sendable (ExecutorWorld) async throws -> Void] = [lease, groups, deploys, endedRun]
+    static let all: [@Sendable (ExecutorWorld) async throws -> Void] = [
+        lease, groups, deploys, endedRun, deletedRuns,
+    ]
 
     static func client(_ world: ExecutorWorld) throws -> KubernetesClient {
         var access = ClusterAccess(server: world.server.url)
@@ -78,5 +80,19 @@ enum RoleScenarios {
             resource: "persistentvolumeclaims", namespace: "ml", name: "w2-work")
         await objects.wait { (try? objects.get(claims)) == nil }
         #expect((try? objects.get(claims)) == nil)
+    }
+
+    /// A run is deleted with what it had, and what another left is found.
+    @Sendable private static func deletedRuns(_ world: ExecutorWorld) async throws {
+        let objects = world.server.objects
+        let maps = ObjectPlace(resource: "configmaps", namespace: "ml")
+        @Sendable func names() -> Set<String> {
+            Set(objects.list(maps, labels: LabelTerms("")).items.compactMap { PodMarks.runID(of: $0) })
+        }
+        #expect(names().contains("u-2"))
+        await world.executor.runDeleted(
+            DeletedRun(workflowUID: "u-2", workflowName: "w2", namespace: "ml"))
+        await objects.wait { !names().contains("u-2") }
+        #expect(try await world.executor.clearForgotten { Set($0) } == 0)
     }
 }

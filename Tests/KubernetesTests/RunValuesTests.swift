@@ -73,7 +73,21 @@ struct RunValuesTests {
         #expect(text.contains(#""name":"clusters-own""#))
     }
 
-    @Test("Names change with the content, tell nothing of it, and fit")
+    @Test("Pull secrets that a document defines are led, those of the cluster are not, in pods and in groups")
+    func pullSecrets() throws {
+        var launch = Self.launch
+        launch.podSettings = ["imagePullSecrets": [["name": "keys"], ["name": "clusters-own"]]]
+        let pod = try PodRenderer(PodRendererTests.settings).pod(for: launch, owner: nil, token: "t")
+        let job: JSONValue = ["spec": ["template": pod]]
+        for (object, path) in [(pod, ["spec"]), (job, ["spec", "template", "spec"])] {
+            let values = RunValues(object, Self.values) { $0.contains("top secret") ? "ss" : "cc" }
+            #expect(values.entries.map(\.clusterName) == ["settings-cc", "keys-ss"])
+            let led = path.reduce(values.leading(object)) { $0[$1] ?? .null }
+            #expect(led["imagePullSecrets"] == [["name": "keys-ss"], ["name": "clusters-own"]])
+        }
+    }
+
+    @Test("Names change with the run and the content, tell nothing of it, and fit")
     func names() throws {
         let directory = "/tmp/martlet-values-\(Disk.uniqueSuffix())"
         defer { Disk.removeTree(directory) }
@@ -82,6 +96,10 @@ struct RunValuesTests {
         #expect(exchange.mark("a") == exchange.mark("a"))
         #expect(exchange.mark("a") != exchange.mark("b"))
         #expect(exchange.mark("a").utf8.count == 10)
+        var other = Self.launch
+        other.key.workflowUID = "u-2"
+        #expect(exchange.marking(Self.launch)("a") == exchange.marking(Self.launch)("a"))
+        #expect(exchange.marking(Self.launch)("a") != exchange.marking(other)("a"))
         #expect(PodNames.marked(String(repeating: "n", count: 300), "0123456789").utf8.count == 253)
     }
 
@@ -94,7 +112,7 @@ struct RunValuesTests {
             launch.podName = pod
             await world.executor.launch(launch, values: Self.values)
         }
-        for _ in 0..<6000 where world.podNames.count < 2 { try await Task.sleep(for: .milliseconds(10)) }
+        await world.server.objects.wait { world.podNames.count == 2 }
         #expect(world.podNames.count == 2)
         let secrets = world.server.objects.list(
             ObjectPlace(resource: "secrets", namespace: "ml"), labels: LabelTerms("")

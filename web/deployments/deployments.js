@@ -76,22 +76,23 @@ class Deployments extends View {
     const remove = () => ask({ title: `Delete ${d.name}`, lost: "Nothing answers at its address any more, and its revisions are forgotten.",
       action: "Delete", danger: true, command: () => command(["deployments", "delete", d.name]), act: act("Taken down.", "DELETE", "") });
     const may = { namespace: d.namespace };
+    const local = d.place !== "cluster";
     return h("div", { class: "page stack" },
       h("header", null, h("h1", { class: "grow" }, d.name, " ", state(d)), action("Scale", scale, may),
         action("Delete", remove, { ...may, kind: "danger" })),
       d.message && h("p", { class: "problem" }, d.message),
-      h("dl", { class: "facts" }, [["Address", h("code", null, location.origin + d.url)], ["Model", this.model(d, d.revisions.find((r) => r.number === d.active) ?? d)], ["Weights", d.quant],
+      h("dl", { class: "facts" }, [["Address", h("code", null, local ? location.origin + d.url : d.url)], ["Model", this.model(d, d.revisions.find((r) => r.number === d.active) ?? d)], ["Weights", d.quant],
         ["Ready", `${d.ready} of ${d.replicas}`], ["Revision", this.revision(d)],
-        ["Requests", `${count(d.requests)}, ${count(d.inFlight)} now, ${count(d.failures)} failed`]].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
-      h("section", null, h("h2", null, "Talk to it"), h("m-chat", { state: { name: d.name, ready: d.ready > 0, done: () => this.fetch() } })),
+        ...local ? [["Requests", `${count(d.requests)}, ${count(d.inFlight)} now, ${count(d.failures)} failed`]] : []].map(([k, v]) => [h("dt", null, k), h("dd", null, v)])),
+      local && h("section", null, h("h2", null, "Talk to it"), h("m-chat", { state: { name: d.name, ready: d.ready > 0, done: () => this.fetch() } })),
       h("section", null, h("h2", null, "Processes"), list(["Process", "Revision", "State", "Port", "Requests now", "Why"],
         d.processes.map((p) => ({ key: `${p.revision}-${p.slot}-${p.attempt}`,
           cells: [`${p.slot}-${p.attempt}`, p.revision, p.state, p.port ?? "–", p.inFlight, p.reason ?? ""] })))),
       h("section", null, h("h2", null, "Revisions"), list(["Revision", "Phase", "Model", "Run", "Since", "Why", ""],
         d.revisions.map((r) => ({ key: r.number, cells: [r.number, r.phase, this.model(d, r),
           r.run.name ? h("a", { href: at`/runs/${d.namespace}/${r.run.name}` }, r.run.name) : "–", moment(r.changedAt), r.message,
-          ["retired", "failed"].includes(r.phase) && action("Roll back", () => back(r.number), may)] })))),
-      h("m-command", { state: command(["deployments", "logs", d.name]) }));
+          local && ["retired", "failed"].includes(r.phase) && action("Roll back", () => back(r.number), may)] })))),
+      h("m-command", { state: local ? command(["deployments", "logs", d.name]) : `kubectl -n ${d.namespace} logs deployment/${d.name}` }));
   }
 }
 customElements.define("m-deployments", Deployments);

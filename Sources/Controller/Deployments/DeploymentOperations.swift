@@ -107,7 +107,7 @@ package struct DeploymentOperations: Sendable {
         let failure = deployment.revisions.last.flatMap { $0.phase == .failed ? $0.message : nil }
         return .object([
             "name": .string(deployment.name), "namespace": .string(deployment.namespace),
-            "state": .string(deployment.state(views.map(\.replica))),
+            "place": "machine", "state": .string(deployment.state(views.map(\.replica))),
             "model": .string(shown?.modelWords ?? ""), "modelHash": .string(shown?.origin.modelHash ?? ""),
             "quant": .string(shown?.spec.quant ?? "stored"), "replicas": .int(deployment.replicas),
             "ready": .int(ready), "active": deployment.active.map(JSONValue.int) ?? .null,

@@ -72,6 +72,8 @@ extension WorkflowOperations {
             try await store.releaseAllLocks(uid)
             try await store.deleteWorkflow(uid)
             withExtendedLifetime(lock) {}
+            await controller?.runDeleted(
+                DeletedRun(workflowUID: uid, workflowName: state.name, namespace: namespace))
             return keys.count
         }
     }

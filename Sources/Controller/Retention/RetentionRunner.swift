@@ -1,7 +1,7 @@
 // Deletes ended runs that need not be kept any longer, a little at a time, beside everything else that goes on.
 
 package import Artifacts
-import Executors
+package import Executors
 package import Persistence
 import Scheduling
 package import Text
@@ -31,15 +31,18 @@ package struct RetentionRunner: Sendable {
     private let policy: RetentionPolicy
     private let now: @Sendable () -> Timestamp
     private let sleep: @Sendable (Duration) async throws -> Void
+    private let onDeleted: @Sendable (DeletedRun) async -> Void
     private let note: @Sendable (Result<Report, any Error>) -> Void
 
     /// - Parameters:
     ///   - sleep: waits between two passes.
+    ///   - onDeleted: told of each run that is gone.
     ///   - note: told of each pass that did something or failed.
     package init(
         store: Store, artifacts: LocalArtifactStore?, dataDirectory: String, policy: RetentionPolicy,
         now: @escaping @Sendable () -> Timestamp,
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) },
+        onDeleted: @escaping @Sendable (DeletedRun) async -> Void = { _ in },
         note: @escaping @Sendable (Result<Report, any Error>) -> Void = { _ in }
     ) {
         self.store = store
@@ -48,6 +51,7 @@ package struct RetentionRunner: Sendable {
         self.policy = policy
         self.now = now
         self.sleep = sleep
+        self.onDeleted = onDeleted
         self.note = note
     }
 
@@ -147,6 +151,8 @@ package struct RetentionRunner: Sendable {
         guard isRemoved else { throw ControllerError("some files of \(directory) could not be deleted") }
         try await store.releaseAllLocks(run.uid)
         try await store.deleteWorkflow(run.uid)
+        await onDeleted(
+            DeletedRun(workflowUID: run.uid, workflowName: row.name, namespace: row.namespace))
         return count
     }
 

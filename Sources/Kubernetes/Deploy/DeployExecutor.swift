@@ -1,5 +1,6 @@
 // Takes `deploy` steps to a cluster, and hands all others on.
 
+import Artifacts
 package import Executors
 package import Scheduling
 import Synchronization
@@ -70,6 +71,12 @@ package final class DeployExecutor: Executor {
 
     package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
 
+    package func runDeleted(_ run: DeletedRun) async { await base.runDeleted(run) }
+
+    package func clearForgotten(known: KnownRuns) async throws -> Int {
+        try await base.clearForgotten(known: known)
+    }
+
     /// What steps in pods note of themselves while they run.
     package var metrics: AsyncStream<MetricSample> { pods.metrics }
 
@@ -87,11 +94,26 @@ package final class DeployExecutor: Executor {
         reporter.finish()
     }
 
+    /// The models that the cluster serves for this installation.
+    package var deployments: any ClusterDeployments {
+        DeployedModels(client: pods.client, settings: pods.renderer.settings, traces: pods.traces)
+    }
+
+    private func modelHash(of launch: Launch) async -> String {
+        guard let key = launch.inputs.artifact("model")?.location?.settings["key"]?.stringValue else {
+            return ""
+        }
+        let (store, namespace) = (pods.exchange.store, launch.namespace)
+        return (try? await BlockingCall.run { try store.resolve(key: key, namespace: namespace)?.hash }) ?? ""
+    }
+
     private func run(_ launch: Launch) async {
         let key = launch.key
+        // Where it can be looked for; without the note it is only not shown.
+        try? await pods.traces.note(launch.namespace)
         let rollout = Rollout(
             client: pods.client, launch: launch, settings: pods.renderer.settings,
-            token: pods.exchange.token(key),
+            token: pods.exchange.token(key), modelHash: await modelHash(of: launch),
             pause: pause, now: pods.now,
             values: { [exchange = pods.exchange] template in
                 // A launch's own, whatever other launches have of the same content: theirs may go before.

@@ -18,6 +18,9 @@ package enum DeployMarks {
     static let ready = "martlet.dev/ready"
     /// The pods' template that served before, as JSON: what a roll-out that fails goes back to.
     static let previous = "martlet.dev/previous"
+    /// What was asked for last, and what served before it, as JSON: number, model, run and address.
+    static let about = "martlet.dev/about"
+    static let served = "martlet.dev/served"
     /// Why a launch failed, once it was rolled back.
     static let failure = "martlet.dev/failure"
     /// A template longer than this cannot be kept for going back.

@@ -23,7 +23,7 @@ extension Rollout {
         let values = values(template)
         let wanted = deployment.setting("spec", "template", values.leading(template))
         do {
-            let made = try await client.create(deployments, with(wanted, revision: 1, previous: nil))
+            let made = try await client.create(deployments, with(wanted, plan, revision: 1, after: nil))
             // Its pods wait for the moment until these are there, too.
             try await keep(values.entries, plan, made)
             return made
@@ -34,7 +34,7 @@ extension Rollout {
             // An earlier process of this launch has done it.
             if note(known, DeployMarks.launch) == identity { return known }
             let revision = note(known, DeployMarks.revision).flatMap { Int($0) } ?? 1
-            var changed = with(wanted, revision: revision + 1, previous: lastGood(known))
+            var changed = with(wanted, plan, revision: revision + 1, after: known)
             changed = changed.setting(
                 "metadata", "resourceVersion", known["metadata"]?["resourceVersion"])
             // How many there are is the autoscaler's to say, where there is one; but none is not its word.
@@ -55,16 +55,37 @@ extension Rollout {
         return cameUp ? known["spec"]?["template"] : template(noted: known)
     }
 
-    private func with(_ deployment: JSONValue, revision: Int, previous: JSONValue?) -> JSONValue {
+    private func with(
+        _ deployment: JSONValue, _ plan: DeployPlan, revision: Int, after known: JSONValue?
+    ) -> JSONValue {
         var notes: [String: String?] = [
             DeployMarks.revision: String(revision), DeployMarks.begun: now().rfc3339,
+            DeployMarks.about: about(plan, revision: revision).compactText,
         ]
-        let text = previous?.compactText ?? ""
+        if let known {
+            // After a failure that still serves which served before it.
+            let last = note(known, DeployMarks.failure) == nil ? DeployMarks.about : DeployMarks.served
+            notes[DeployMarks.served] = note(known, last)
+        }
+        let text = known.flatMap(lastGood)?.compactText ?? ""
         if !text.isEmpty && text.utf8.count <= DeployMarks.previousLimitBytes {
             notes[DeployMarks.previous] = text
         }
         return deployment.noting(notes)
     }
+
+    private func about(_ plan: DeployPlan, revision: Int) -> JSONValue {
+        [
+            "revision": .int(revision),
+            "model": .string(plan.bringsModel ? "from \(launch.workflowName)" : plan.model),
+            "modelHash": .string(modelHash),
+            "quant": .string(plan.step.value("quant")?.scalarText ?? "stored"),
+            "workflow": .string(launch.workflowName), "workflowUID": .string(launch.key.workflowUID),
+            "url": .string(plan.host.map { "http://\($0)/v1" } ?? address(plan)),
+        ]
+    }
+
+    func address(_ plan: DeployPlan) -> String { "http://\(plan.name).\(launch.namespace).svc:8000/v1" }
 
     // MARK: Values
 

@@ -19,6 +19,8 @@ struct Rollout: Sendable {
     let launch: Launch
     let settings: PodSettings
     let token: String
+    /// SHA-256 of the model that is brought along; empty without one.
+    let modelHash: String
     let pause: Duration
     let now: @Sendable () -> Timestamp
     /// The ConfigMaps and Secrets of the run that a template of pods refers to.
@@ -222,7 +224,7 @@ struct Rollout: Sendable {
     private func outcome(_ plan: DeployPlan, _ deployment: JSONValue) -> AttemptOutcome {
         var outcome = AttemptOutcome(phase: .succeeded, exitCode: 0)
         outcome.outputs.parameters = [
-            Parameter(name: "url", value: "http://\(plan.name).\(launch.namespace).svc:8000/v1"),
+            Parameter(name: "url", value: address(plan)),
             Parameter(name: "deployment", value: plan.name),
             Parameter(name: "revision", value: note(deployment, DeployMarks.revision) ?? "1"),
         ]

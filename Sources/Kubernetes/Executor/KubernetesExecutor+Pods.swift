@@ -78,10 +78,7 @@ extension KubernetesExecutor {
 
     /// A pod, or the template of one, with what it refers to among the run's values laid into the cluster.
     func withValues(_ pod: JSONValue, of launch: Launch, _ owner: RunOwner) async throws -> JSONValue {
-        let values = RunValues(pod, exchange.values(launch.key)) {
-            // Named by the run, too: what one run owns goes with it.
-            exchange.mark("\(launch.key.workflowUID)\u{0}\($0)")
-        }
+        let values = RunValues(pod, exchange.values(launch.key), mark: exchange.marking(launch))
         try await objects.keep(values.entries, for: launch, owner)
         return values.leading(pod)
     }

@@ -56,6 +56,8 @@ package final class KubernetesExecutor: Executor {
         var due: [String: EndedPod] = [:]
         /// Deletions for runs and nodes that have begun and not ended.
         var openRemovals = 0
+        /// Of them those of whole runs.
+        var openRunRemovals = 0
         /// Logs that are read while their pods run.
         var liveLogs = 0
         /// Where attempts failed, by run and step, for steps that are to go elsewhere then.
@@ -80,6 +82,7 @@ package final class KubernetesExecutor: Executor {
         case follow(AttemptKey)
         case endRun(EndedRun, deletesClaims: Bool)
         case removePods(workflowUID: String, nodeID: NodeID)
+        case removeRun(DeletedRun)
     }
 
     /// Requests that change something, at a time: more would only wait in the API.
@@ -98,6 +101,8 @@ package final class KubernetesExecutor: Executor {
     let client: KubernetesClient
     let renderer: PodRenderer
     let objects: RunObjectKeeper
+    let remover: RunRemover
+    let traces: ClusterTraces
     package let exchange: StepExchange
     let logs: PodLogs
     let kinds: ResourceKinds
@@ -117,8 +122,10 @@ package final class KubernetesExecutor: Executor {
         self.client = client
         self.now = now
         renderer = PodRenderer(settings)
-        objects = RunObjectKeeper(client: client, settings: settings)
         exchange = try StepExchange(store: store, dataDirectory: dataDirectory)
+        traces = ClusterTraces(dataDirectory, exchange.dataMark)
+        remover = RunRemover(client: client, settings: settings)
+        objects = RunObjectKeeper(client: client, settings: settings, traces: traces)
         logs = PodLogs(client: client, dataDirectory: dataDirectory)
         kinds = ResourceKinds(client: client)
         lives = PodReports(dataDirectory: dataDirectory)
@@ -279,6 +286,7 @@ package final class KubernetesExecutor: Executor {
         case .follow(let key): await followLog(key)
         case .endRun(let run, let deletesClaims): await endRun(run, deletesClaims: deletesClaims)
         case .removePods(let uid, let node): await removePods(workflowUID: uid, nodeID: node)
+        case .removeRun(let run): await removeRun(run)
         }
     }
 }

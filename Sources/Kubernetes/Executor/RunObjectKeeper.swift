@@ -13,13 +13,15 @@ final class RunObjectKeeper: Sendable {
 
     private let client: KubernetesClient
     private let settings: PodSettings
+    private let traces: ClusterTraces
     /// Names of objects that were made, by run; forgetting them only costs a question.
     private let kept = Mutex<[String: Set<String>]>([:])
     private let entries = Mutex<[String: Entry]>([:])
 
-    init(client: KubernetesClient, settings: PodSettings) {
+    init(client: KubernetesClient, settings: PodSettings, traces: ClusterTraces) {
         self.client = client
         self.settings = settings
+        self.traces = traces
     }
 
     /// The run's owner; whoever asks while it is being made waits for it.
@@ -83,8 +85,10 @@ final class RunObjectKeeper: Sendable {
     private func make(_ launch: Launch) async throws -> RunOwner {
         let place = "/api/v1/namespaces/\(launch.namespace)"
         let (workflow, uid) = (launch.workflowName, launch.key.workflowUID)
+        try await traces.note(launch.namespace)
         let object = RunObjects.owner(
-            workflow: workflow, uid: uid, namespace: launch.namespace, settings: settings)
+            workflow: workflow, uid: uid, namespace: launch.namespace, settings: settings,
+            dataMark: traces.dataMark)
         let made = try await ensure("\(place)/configmaps", object)
         guard let objectUID = made["metadata"]?["uid"]?.stringValue else {
             throw KubernetesError(status: 0, message: "the API gave no uid to the run's ConfigMap")

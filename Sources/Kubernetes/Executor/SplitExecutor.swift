@@ -66,6 +66,12 @@ package final class SplitExecutor: Executor {
 
     package func runEnded(_ run: EndedRun) async { await pods.runEnded(run) }
 
+    package func runDeleted(_ run: DeletedRun) async { await pods.runDeleted(run) }
+
+    package func clearForgotten(known: KnownRuns) async throws -> Int {
+        try await pods.clearForgotten(known: known)
+    }
+
     /// What steps in pods note of themselves while they run.
     package var metrics: AsyncStream<MetricSample> { pods.metrics }
 

@@ -93,6 +93,9 @@ package final class StepExchange: Sendable {
         secret = SymmetricKey(data: try Disk.read(path, limitBytes: 64))
     }
 
+    /// Tells the objects of this data directory from those of another with the same instance; no secret.
+    var dataMark: String { mark("data directory") }
+
     // MARK: Who asks
 
     func expect(_ launch: Launch, _ values: LaunchValues) { expect(HeldLaunch(launch), values) }
@@ -103,6 +106,11 @@ package final class StepExchange: Sendable {
 
     /// What the launch may read from beyond itself; nothing for one that is not known.
     func values(_ key: AttemptKey) -> LaunchValues { launches.withLock { $0[key]?.values } ?? LaunchValues() }
+
+    /// Marks of what a launch's run brings: equal contents of two runs are two objects, each of which goes with its run.
+    func marking(_ launch: Launch) -> (String) -> String {
+        { self.mark("\(launch.key.workflowUID)\u{0}\($0)") }
+    }
 
     /// Ten letters and digits that change with the text, and tell nothing of it.
     func mark(_ text: String) -> String {

@@ -166,6 +166,12 @@ package final class GroupExecutor: Executor {
 
     package func runEnded(_ run: EndedRun) async { await base.runEnded(run) }
 
+    package func runDeleted(_ run: DeletedRun) async { await base.runDeleted(run) }
+
+    package func clearForgotten(known: KnownRuns) async throws -> Int {
+        try await base.clearForgotten(known: known)
+    }
+
     package func shutDown() async {
         let followers = state.withLock { state in
             state.isShutDown = true

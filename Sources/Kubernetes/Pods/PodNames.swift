@@ -88,10 +88,17 @@ package enum PodMarks {
     package static let attempt = "martlet.dev/attempt"
     package static let nodeID = "martlet.dev/node-id"
     static let script = "martlet.dev/script"
+    /// At a run's own object: the data directory that knows the run.
+    static let data = "martlet.dev/data-directory"
 
     /// The selector of all pods of one installation.
     package static func selector(instance name: String) -> String {
         "\(managedBy)=martlet,\(instance)=\(PodNames.label(name))"
+    }
+
+    /// The run that an object belongs to; nil for one that is none of ours.
+    package static func runID(of object: JSONValue) -> String? {
+        Fields(object["metadata"]).textMap("annotations")[runID]
     }
 
     /// The launch that a pod was made for; nil for a pod that is none of ours.

@@ -5,15 +5,19 @@ import WorkflowLanguage
 
 package enum RunObjects {
     /// A ConfigMap that all other objects of the run hang on; deleting it deletes them.
+    /// - Parameter dataMark: of the data directory that knows the run; nil where there is none.
     package static func owner(
-        workflow: String, uid: String, namespace: String, settings: PodSettings
+        workflow: String, uid: String, namespace: String, settings: PodSettings, dataMark: String? = nil
     ) -> JSONValue {
-        [
+        var labels = PodRenderer.runLabels(workflow: workflow, uid: uid, settings)
+        labels[PodMarks.data] = dataMark
+        return [
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": [
                 "name": .string(PodNames.runObject(workflow: workflow, uid: uid)),
                 "namespace": .string(namespace),
-                "labels": labels(workflow, uid, settings), "annotations": [PodMarks.runID: .string(uid)],
+                "labels": .object(labels.mapValues(JSONValue.string)),
+                "annotations": [PodMarks.runID: .string(uid)],
             ],
             "data": ["workflow": .string(workflow)],
         ]

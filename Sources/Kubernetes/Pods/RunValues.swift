@@ -20,14 +20,16 @@ package struct RunValues: Sendable {
         "configMapKeyRef": (false, "name"), "configMapRef": (false, "name"), "configMap": (false, "name"),
         "secretKeyRef": (true, "name"), "secretRef": (true, "name"), "secret": (true, "secretName"),
     ]
+    /// A list of Secrets by `name`.
+    private static let pullSecrets = "imagePullSecrets"
 
     /// In order of their names.
     package private(set) var entries: [Entry] = []
     private var names: [String: String] = [:]
 
     /// - Parameters:
-    ///   - pod: its containers and volumes say what it refers to.
-    ///   - mark: letters and digits that change with the content, and tell nothing of it.
+    ///   - pod: its containers and volumes say what it refers to; a Job is taken, too.
+    ///   - mark: letters and digits that change with the run and the content, and tell nothing of them.
     package init(_ pod: JSONValue, _ values: LaunchValues, mark: (String) -> String) {
         var found: [String: Entry] = [:]
         Self.collect(from: pod["spec"] ?? .null) { isSecret, name in
@@ -57,6 +59,11 @@ package struct RunValues: Sendable {
                 {
                     each(isSecret, name)
                 }
+                if key == pullSecrets {
+                    for name in (value.arrayValue ?? []).compactMap({ $0["name"]?.stringValue }) {
+                        each(true, name)
+                    }
+                }
                 collect(from: value, each)
             }
         default: break
@@ -85,9 +92,20 @@ package struct RunValues: Sendable {
                 }
                 result[key] = .object(reference)
             }
+            if let list = result[Self.pullSecrets]?.arrayValue {
+                result[Self.pullSecrets] = .array(list.map(ledPullSecret))
+            }
             return .object(result)
         default: return json
         }
+    }
+
+    private func ledPullSecret(_ json: JSONValue) -> JSONValue {
+        guard var reference = json.objectValue, let name = reference["name"]?.stringValue,
+            let own = names[Self.key(true, name)]
+        else { return json }
+        reference["name"] = .string(own)
+        return .object(reference)
     }
 
     private static func content(_ values: KeyedValues, isSecret: Bool) -> JSONValue {

@@ -1,5 +1,5 @@
-// All objects of a workflow as they would be in a cluster, without running it: a pod for each template that
-// does work.
+// All objects of a workflow as they would be in a cluster, without running it: a pod for each call of a template that
+// does work, under the name that it would have in a run.
 
 import Scheduling
 package import Text
@@ -12,6 +12,8 @@ package struct WorkflowRendering: Sendable {
     static let placeholderToken = "given-at-launch"
 
     package private(set) var objects: [JSONValue] = []
+    /// Kinds and names of what steps write.
+    private var places: Set<String> = []
     /// Templates that no pod runs, and why.
     package private(set) var notes: [String] = []
     /// Templates that cannot be pods.
@@ -20,15 +22,25 @@ package struct WorkflowRendering: Sendable {
     /// - Parameters:
     ///   - document: a Workflow, WorkflowTemplate or CronWorkflow.
     ///   - catalog: what it refers to.
-    package init(_ document: JSONValue, catalog: TemplateCatalog, namespace: String, settings: PodSettings) {
-        var spec = WorkflowSpec(document["spec"])
-        if document["kind"]?.stringValue == "CronWorkflow" {
-            spec = WorkflowSpec(document["spec"]?["workflowSpec"])
-        }
-        let metadata = ObjectMetadata(document["metadata"])
-        let name = metadata.name.isEmpty ? metadata.generateName + "xxxxx" : metadata.name
-        let place = metadata.namespace.isEmpty ? namespace : metadata.namespace
+    ///   - earlier: how many documents before this one have runs of the same name.
+    package init(
+        _ document: JSONValue, catalog: TemplateCatalog, namespace: String, settings: PodSettings,
+        earlier: Int = 0
+    ) {
+        let (name, place) = Self.runName(of: document, namespace: namespace, earlier: earlier)
         let uid = Self.placeholderUID
+        var manifest = document
+        if document["kind"]?.stringValue == "CronWorkflow" {
+            manifest = ["metadata": document["metadata"] ?? [:]]
+            manifest = .object(
+                (manifest.objectValue ?? [:]).merging(["spec": document["spec"]?["workflowSpec"] ?? [:]]) {
+                    $1
+                })
+        }
+        let definition = RunDefinition(
+            manifest: manifest, catalog: catalog, uid: uid, name: name, namespace: place,
+            createdAt: Timestamp(seconds: 0), seed: 0)
+        let spec = definition.spec
         let owner = RunOwner(name: PodNames.runObject(workflow: name, uid: uid), uid: uid)
         objects.append(RunObjects.owner(workflow: name, uid: uid, namespace: place, settings: settings))
         var scope = VariableScope(context: ExpressionContext(now: Timestamp(seconds: 0), seed: 0))
@@ -47,9 +59,10 @@ package struct WorkflowRendering: Sendable {
         {
             objects.append(budget)
         }
-        for (template, defaults) in Self.templates(of: spec, catalog) {
-            var launch = Self.launch(
-                template, defaults: defaults, workflow: name, namespace: place, scope: scope)
+        let calls = RenderedCalls(definition, scope)
+        notes += calls.notes
+        for call in calls.calls {
+            var launch = Self.launch(call, definition, scope)
             launch.volumes = launch.template.volumes + spec.volumes.map { (try? scope.replace(in: $0)) ?? $0 }
             launch.volumeClaimTemplates = claims
             launch.serviceAccountName = spec.serviceAccountName ?? "default"
@@ -58,133 +71,122 @@ package struct WorkflowRendering: Sendable {
         }
     }
 
+    /// The name and namespace of the document's run. Five letters stand for what a run of a stored template gets.
+    /// - Parameter earlier: how many before it have the same.
+    package static func runName(
+        of document: JSONValue, namespace: String, earlier: Int = 0
+    ) -> (name: String, namespace: String) {
+        let metadata = ObjectMetadata(document["metadata"])
+        let isRun = document["kind"]?.stringValue == "Workflow"
+        var name = metadata.name.isEmpty ? metadata.generateName + "xxxxx" : metadata.name
+        if !isRun && !metadata.name.isEmpty { name += "-xxxxx" }
+        // Of two runs of one name at a time a cluster would have one only.
+        if earlier > 0 { name += "-\(earlier + 1)" }
+        return (name, metadata.namespace.isEmpty ? namespace : metadata.namespace)
+    }
+
     private mutating func add(_ launch: Launch, owner: RunOwner, _ settings: PodSettings) {
         switch launch.template.kind {
         case .steps, .dag, .suspend, .missing: return
         case .http, .data:
-            notes.append("template \"\(launch.template.name)\" runs in the server, without a pod")
+            tell("template \"\(launch.template.name)\" runs in the server, without a pod")
         case .resource(let json): add(resource: json, of: launch)
-        case .plugin: problems.append("template \"\(launch.template.name)\": executor plugins cannot be run")
+        case .plugin: complain("template \"\(launch.template.name)\": executor plugins cannot be run")
         case .container, .script, .containerSet, .martlet:
             do {
-                objects += try GroupRenderer(settings).rendered(
-                    launch, owner: owner, token: Self.placeholderToken)
+                append(
+                    try GroupRenderer(settings).rendered(
+                        launch, owner: owner, token: Self.placeholderToken), by: launch)
             } catch {
-                problems.append("template \"\(launch.template.name)\": \(error)")
+                complain("template \"\(launch.template.name)\": \(error)")
             }
+        }
+    }
+
+    /// What holds for all calls of a template is said once.
+    private mutating func tell(_ note: String) {
+        if !notes.contains(note) { notes.append(note) }
+    }
+
+    private mutating func complain(_ problem: String) {
+        if !problems.contains(problem) { problems.append(problem) }
+    }
+
+    /// Pods have names of their own; what a step names itself may be written by several.
+    private mutating func append(_ new: [JSONValue], by launch: Launch) {
+        for object in new {
+            let metadata = Fields(object["metadata"])
+            let kind = object["kind"]?.stringValue ?? ""
+            let words = [
+                object["apiVersion"]?.stringValue ?? "", kind, metadata.text("namespace") ?? "",
+                metadata.text("name") ?? "",
+            ]
+            guard places.insert(words.joined(separator: "/")).inserted else {
+                notes.append("\(launch.nodeName): \(kind) \(words[3]) is shown as an earlier step writes it")
+                continue
+            }
+            objects.append(object)
         }
     }
 
     private mutating func add(resource json: JSONValue, of launch: Launch) {
         let name = launch.template.name
         if Fields(json)["manifestFrom"] != nil {
-            notes.append("template \"\(name)\" takes its object from an artifact, which only a run has")
+            tell("template \"\(name)\" takes its object from an artifact, which only a run has")
             return
         }
         do {
             let text = Fields(json)["manifest"].map { $0.stringValue ?? $0.compactText }
             let resource = try ResourceTemplate(json, manifest: text)
-            notes.append("template \"\(name)\": the server does \(resource.action.rawValue), without a pod")
-            if [.create, .apply, .replace].contains(resource.action), let object = resource.manifest {
-                objects.append(object)
+            tell("template \"\(name)\": the server does \(resource.action.rawValue), without a pod")
+            guard [.create, .apply, .replace].contains(resource.action), var object = resource.manifest else {
+                return
             }
+            let metadata = Fields(object["metadata"])
+            if metadata.text("name") == nil, let prefix = metadata.text("generateName") {
+                object = ResourceRun.with(
+                    object, "name", .string(ResourceRun.generatedName(prefix, launch.key)))
+            }
+            append([object], by: launch)
         } catch {
-            problems.append("template \"\(name)\": \(error)")
-        }
-    }
-
-    // MARK: Templates
-
-    /// The workflow's own and those that it refers to, each once.
-    private static func templates(
-        of spec: WorkflowSpec, _ catalog: TemplateCatalog
-    ) -> [(Template, JSONValue?)] {
-        var found: [(Template, JSONValue?)] = []
-        var seen: Set<String> = []
-        var pending: [(WorkflowSpec, String)] = [(spec, "")]
-        while let (next, place) = pending.popLast() {
-            guard seen.insert(place).inserted else { continue }
-            for template in next.templates { found.append((template, next.templateDefaults)) }
-            for (name, clusterScope) in references(in: next.raw) {
-                guard let stored = catalog.workflowTemplate(name, clusterScope: clusterScope) else {
-                    continue
-                }
-                pending.append((stored.spec, "\(clusterScope)/\(name)"))
-            }
-            for inline in inlined(in: next.raw) { found.append((inline, next.templateDefaults)) }
-        }
-        return found
-    }
-
-    private static func references(in json: JSONValue) -> [(String, Bool)] {
-        switch json {
-        case .array(let elements): return elements.flatMap(references)
-        case .object(let members):
-            var found = members.sortedByKey.flatMap { references(in: $0.value) }
-            for key in ["templateRef", "workflowTemplateRef"] {
-                if let reference = members[key], let name = reference["name"]?.stringValue {
-                    found.append((name, reference["clusterScope"]?.boolValue ?? false))
-                }
-            }
-            return found
-        default: return []
-        }
-    }
-
-    /// Templates that stand in a step; they have no name but their place.
-    private static func inlined(in json: JSONValue, _ place: String = "inline") -> [Template] {
-        switch json {
-        case .array(let elements):
-            return elements.enumerated().flatMap { inlined(in: $0.element, "\(place)-\($0.offset)") }
-        case .object(let members):
-            return members.sortedByKey.flatMap { key, value -> [Template] in
-                let inner = inlined(in: value, place)
-                guard key == "inline", var template = value.objectValue else { return inner }
-                template["name"] = .string(members["name"]?.scalarText ?? place)
-                return inner + [Template(.object(template))]
-            }
-        default: return []
+            complain("template \"\(name)\": \(error)")
         }
     }
 
     private static func launch(
-        _ template: Template, defaults: JSONValue?, workflow: String, namespace: String, scope: VariableScope
+        _ call: RenderedCall, _ definition: RunDefinition, _ outer: VariableScope
     ) -> Launch {
-        let nodeName = "\(workflow).\(template.name)"
-        var scope = scope
-        for parameter in template.inputs.parameters {
-            scope.set("inputs.parameters.\(parameter.name)", parameter.valueOrDefault)
+        let (workflow, nodeName) = (definition.name, call.nodeName)
+        var template = call.template
+        if case .martlet(let step) = template.kind {
+            // What a step of ours reads need not be declared.
+            let contract = MartletStepContract(step.kind)
+            for artifact in call.arguments.artifacts
+            where template.inputs.artifact(artifact.name) == nil && contract.takes(artifact.name) {
+                template.inputs.artifacts.append(Artifact(name: artifact.name))
+            }
         }
-        for artifact in template.inputs.artifacts {
-            scope.set("inputs.artifacts.\(artifact.name).path", artifact.path)
-        }
+        let taken = template.inputs
+        var scope = RenderedCalls.scope(
+            outer, template, call.arguments, workflow: workflow, nodeName: nodeName)
         for parameter in template.outputs.parameters {
             scope.set("outputs.parameters.\(parameter.name).path", parameter.valueFrom?.path)
         }
         for artifact in template.outputs.artifacts {
             scope.set("outputs.artifacts.\(artifact.name).path", artifact.path)
         }
-        let podName = Node.podName(workflow: workflow, nodeName: nodeName, template: template.name)
-        scope.set("pod.name", podName)
-        scope.set("node.name", nodeName)
-        var raw = template.raw
-        if let defaults { raw = Self.merge(under: defaults, over: raw) }
-        let filled = Template((try? scope.replace(in: raw)) ?? raw)
+        let filled = Template((try? scope.replace(in: template.raw)) ?? template.raw)
         var launch = Launch(
             key: AttemptKey(
                 workflowUID: placeholderUID, nodeID: Node.id(workflow: workflow, nodeName: nodeName),
                 attempt: 0),
-            workflowName: workflow, namespace: namespace, nodeName: nodeName, podName: podName,
-            template: filled,
-            inputs: filled.inputs)
-        launch.labels = filled.metadata.labels
+            workflowName: workflow, namespace: definition.namespace, nodeName: nodeName,
+            podName: Node.podName(workflow: workflow, nodeName: nodeName, template: template.name),
+            template: filled, inputs: filled.inputs)
+        launch.inputs.artifacts += taken.artifacts.filter { filled.inputs.artifact($0.name) == nil }
+        launch.labels = definition.metadata.labels.merging(filled.metadata.labels) { $1 }
         launch.annotations = filled.metadata.annotations
         launch.deadlineSeconds = filled.activeDeadlineSeconds.flatMap { Double($0) }
         return launch
-    }
-
-    private static func merge(under: JSONValue, over: JSONValue) -> JSONValue {
-        guard case .object(let lower) = under, case .object(let upper) = over else { return over }
-        return .object(lower.merging(upper) { merge(under: $0, over: $1) })
     }
 }

@@ -209,9 +209,7 @@ struct ResourceRun: Sendable {
                 throw PodProblem("resource.manifest: metadata.name is missing")
             }
             // The same each time, so that a create that is repeated finds what it made.
-            let key = launch.key
-            let mark = FNV1a.hash32("\(key.workflowUID)/\(key.nodeID)/\(key.attempt)")
-            object = Self.with(object, "name", .string(prefix + String(mark, radix: 16)))
+            object = Self.with(object, "name", .string(Self.generatedName(prefix, launch.key)))
         }
         if template.action != .replace {
             var notes = metadata["annotations"]?.objectValue ?? [:]
@@ -231,7 +229,13 @@ struct ResourceRun: Sendable {
         return (kind, Self.with(object, "ownerReferences", .array(owners + [own.plainReference])))
     }
 
-    private static func with(_ object: JSONValue, _ key: String, _ value: JSONValue?) -> JSONValue {
+    /// What `generateName` becomes for a launch.
+    static func generatedName(_ prefix: String, _ key: AttemptKey) -> String {
+        prefix + String(FNV1a.hash32("\(key.workflowUID)/\(key.nodeID)/\(key.attempt)"), radix: 16)
+    }
+
+    /// The object with a field of its metadata set.
+    static func with(_ object: JSONValue, _ key: String, _ value: JSONValue?) -> JSONValue {
         var members = object.objectValue ?? [:]
         var metadata = members["metadata"]?.objectValue ?? [:]
         metadata[key] = value

@@ -16,6 +16,8 @@ struct MartletRoutes: RouteGroup {
     let streams: StreamHub
     /// When this server began.
     let startedAt: Timestamp
+    /// Models that a cluster serves; nil where steps run on this machine.
+    var cluster: ClusterDeploymentOperations?
 
     init(_ context: ServiceContext) {
         self.context = context
@@ -26,6 +28,7 @@ struct MartletRoutes: RouteGroup {
             medians: PipelineMedians(store: context.store, clock: context.surroundings.now))
         streams = StreamHub(context, logs: logs, summaries: summaries)
         startedAt = context.now()
+        cluster = ClusterDeploymentOperations(context.operations.controller?.settings.clusterDeployments)
     }
 
     var routes: [ServiceRoute] {

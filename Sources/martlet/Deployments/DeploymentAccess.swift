@@ -74,6 +74,8 @@ struct DeploymentAccess: Sendable {
     }
 
     private static func complete(_ item: JSONValue, _ connection: ServerConnection) -> JSONValue {
+        // What is in a cluster has an address of its own.
+        guard item["place"] != "cluster" else { return item }
         var members = item.objectValue ?? [:]
         members["url"] = .string(connection.endpoint.root + (item["url"]?.stringValue ?? ""))
         return .object(members)

@@ -12,7 +12,8 @@ struct DeploymentsCommand: AsyncParsableCommand {
         commandName: "deployments", abstract: "Models that are served: list, scale, roll back, delete.",
         discussion: """
             A `deploy` step of a workflow makes one. Its processes outlive the run and the server; a running server
-            looks after them and serves them at /deployments/NAME/v1, as OpenAI's API.
+            looks after them and serves them at /deployments/NAME/v1, as OpenAI's API. A server whose steps run in a
+            cluster lists, scales and deletes what they deployed there; the cluster keeps it running.
             Examples:
               martlet deployments list
               martlet deployments logs chat --tail 50

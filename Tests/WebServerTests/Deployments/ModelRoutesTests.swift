@@ -1,6 +1,7 @@
 // The registry by HTTP: the own API, and `/hf` for Hugging Face's clients.
 
 import Controller
+import Executors
 import Persistence
 import Scheduling
 import Testing
@@ -138,5 +139,60 @@ struct ModelRoutesTests {
         let deleted = try await service.call("DELETE", path + "/chat", token: editor)
         #expect(deleted.json["state"] == "deleting")
         #expect(try await service.get(path + "/chat/log", token: viewer).json["lines"] == [])
+    }
+
+    /// A cluster with one deployment.
+    private struct Cluster: ClusterDeployments {
+        func deployments(named name: String?) async throws -> [ClusterDeployment] {
+            guard name == nil || name == "far" else { return [] }
+            var revision = ClusterDeployment.Revision()
+            revision.url = "http://far.ml.svc:8000/v1"
+            let moment = Timestamp(seconds: 1)
+            return [
+                ClusterDeployment(
+                    name: "far", namespace: "ml", state: "ready", replicas: 1, ready: 1, revision: revision,
+                    createdAt: moment, updatedAt: moment)
+            ]
+        }
+
+        func scale(_ name: String, namespace: String, to count: Int) async throws -> String? {
+            count > 4 ? "too many" : nil
+        }
+
+        func delete(_ name: String, namespace: String) async throws {}
+    }
+
+    @Test(
+        "Deployments of a cluster stand beside the machine's, for those who may, and say what they cannot do")
+    func clusterDeployments() async throws {
+        let service = try ServiceHarness(
+            configure: { $0.authentication = .token },
+            groups: { context in
+                var routes = MartletRoutes(context)
+                routes.cluster = ClusterDeploymentOperations(Cluster())
+                return [routes]
+            })
+        let viewer = try await service.token(["ml": .viewer])
+        let editor = try await service.token(["ml": .editor])
+        let other = try await service.token(["else": .admin])
+        let path = "/api/martlet/v1/deployments"
+        let list = try await service.get(path, token: viewer).json["items"]?.arrayValue
+        #expect(list?.count == 1 && list?.first?["place"] == "cluster")
+        #expect(list?.first?["url"] == "http://far.ml.svc:8000/v1")
+        #expect(try await service.get(path, token: other).json["items"] == [])
+        #expect(try await service.get(path + "/far", token: viewer).json["state"] == "ready")
+        #expect(try await service.get(path + "/far", token: other).status == 404)
+        #expect(try await service.get(path + "/near", token: viewer).status == 404)
+        let scale = path + "/far/scale"
+        #expect(try await service.send("POST", scale, ["replicas": 2], token: viewer).status == 403)
+        #expect(try await service.send("POST", scale, ["replicas": 2], token: editor).json["replicas"] == 2)
+        #expect(
+            try await service.send("POST", scale, ["replicas": 5], token: editor).text.contains("too many"))
+        let back = try await service.send("POST", path + "/far/rollback", [:], token: editor)
+        #expect(back.status == 400 && back.text.contains("kubectl -n ml rollout undo deployment/far"))
+        let log = try await service.get(path + "/far/log", token: viewer)
+        #expect(log.status == 400 && log.text.contains("kubectl -n ml logs deployment/far"))
+        let deleted = try await service.call("DELETE", path + "/far", token: editor)
+        #expect(deleted.json["state"] == "deleting")
     }
 }

@@ -14,12 +14,19 @@ extension MartletRoutes {
                 "GET", "/deployments", "MartletAPI_ListDeployments", .signedIn,
                 summary: "Models that are being served, with their revisions and processes."
             ) { reader in
-                let found = try await deployments.list(try namespaces(reader))
-                return .json(.page(found.map(json)))
+                let wanted = try namespaces(reader)
+                let own = try await deployments.list(wanted).map(json)
+                let others = try await cluster?.list(wanted) ?? []
+                return .json(.page(own + others.map(ClusterDeploymentOperations.json)))
             },
             route(
                 "GET", path, "MartletAPI_GetDeployment", .run(.viewer), summary: "One deployment."
-            ) { reader in .json(json(try await deployment(reader, .viewer))) },
+            ) { reader in
+                switch try await deployment(reader, .viewer) {
+                case .own(let found): return .json(json(found))
+                case .cluster(let found, _): return .json(ClusterDeploymentOperations.json(found))
+                }
+            },
             route(
                 "GET", path + "/log", "MartletAPI_GetDeploymentLog", .run(.viewer),
                 summary: "The last lines of what a deployment's processes wrote."
@@ -30,7 +37,13 @@ extension MartletRoutes {
             ) { reader in
                 let found = try await deployment(reader, .editor)
                 let count = try await reader.body()["replicas"]?.intValue ?? 1
-                return .json(json(try await deployments.scale(found.name, to: count)))
+                switch found {
+                case .own(let found):
+                    return .json(json(try await deployments.scale(found.name, to: count)))
+                case .cluster(let found, let cluster):
+                    return .json(
+                        ClusterDeploymentOperations.json(try await cluster.scale(found, to: count)))
+                }
             },
             route(
                 "POST", path + "/rollback", "MartletAPI_RollBackDeployment", .run(.editor),
@@ -38,14 +51,22 @@ extension MartletRoutes {
             ) { reader in
                 let found = try await deployment(reader, .editor)
                 let number = try await reader.body()["revision"]?.intValue
-                return .json(json(try await deployments.rollBack(found.name, to: number)))
+                switch found {
+                case .own(let found):
+                    return .json(json(try await deployments.rollBack(found.name, to: number)))
+                case .cluster(let found, _):
+                    throw ClusterDeploymentOperations.refusal("roll back", found, instead: "rollout undo")
+                }
             },
             route(
                 "DELETE", path, "MartletAPI_DeleteDeployment", .run(.editor),
                 summary: "Takes a deployment down; running requests are finished."
             ) { reader in
-                let found = try await deployment(reader, .editor)
-                return .json(json(try await deployments.delete(found.name)))
+                switch try await deployment(reader, .editor) {
+                case .own(let found): return .json(json(try await deployments.delete(found.name)))
+                case .cluster(let found, let cluster):
+                    return .json(ClusterDeploymentOperations.json(try await cluster.delete(found)))
+                }
             },
         ]
     }
@@ -60,18 +81,36 @@ extension MartletRoutes {
         DeploymentOperations.json(deployment, runner?.table ?? DeploymentTable())
     }
 
-    /// The deployment of the path, if the principal has the role in its namespace.
-    private func deployment(_ reader: APIReader, _ role: Role) async throws -> Deployment {
-        let name = reader.request["name"]
-        guard let found = try await context.store.deployment(name),
-            reader.request.principal.may(.viewer, in: found.namespace)
-        else { throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"") }
-        try reader.request.require(role, in: found.namespace)
-        return found
+    private enum Found {
+        case own(Deployment)
+        case cluster(ClusterDeployment, ClusterDeploymentOperations)
+    }
+
+    /// The deployment of the path, if the principal has the role in its namespace; this machine's come first.
+    private func deployment(_ reader: APIReader, _ role: Role) async throws -> Found {
+        let (name, principal) = (reader.request["name"], reader.request.principal)
+        if let found = try await context.store.deployment(name), principal.may(.viewer, in: found.namespace) {
+            try reader.request.require(role, in: found.namespace)
+            return .own(found)
+        }
+        if let cluster,
+            let found = try await cluster.named(name).first(where: {
+                principal.may(.viewer, in: $0.namespace)
+            })
+        {
+            try reader.request.require(role, in: found.namespace)
+            return .cluster(found, cluster)
+        }
+        throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"")
     }
 
     private func deploymentLog(_ reader: APIReader) async throws -> HTTPReply {
-        let found = try await deployment(reader, .viewer)
+        let found: Deployment
+        switch try await deployment(reader, .viewer) {
+        case .own(let own): found = own
+        case .cluster(let other, _):
+            throw ClusterDeploymentOperations.refusal("keep logs of it", other, instead: "logs")
+        }
         guard let host = runner?.host else { return .json(["lines": []]) }
         let lines = try await deployments.logs(
             found.name, revision: try reader.integer("revision"), tail: try reader.integer("tail", or: 200),

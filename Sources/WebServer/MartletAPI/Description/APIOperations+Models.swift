@@ -64,6 +64,7 @@ extension APISchemas {
     static let deploymentShapes: [String: APISchema] = [
         "Deployment": .answer([
             APIMember("name", word), APIMember("namespace", word),
+            APIMember("place", .choice(["machine", "cluster"])),
             APIMember(
                 "state", .choice(["deleting", "progressing", "failed", "ready", "degraded", "down"])),
             APIMember("model", word), APIMember("modelHash", word), APIMember("quant", word),
