@@ -36,7 +36,10 @@ struct RunRemoverTests {
         (launch.workflowName, launch.namespace) = (workflow, namespace)
         launch.podName = "\(workflow)-step-1"
         launch.volumeClaimTemplates = [
-            ["metadata": ["name": "work"], "spec": ["accessModes": ["ReadWriteOnce"]]]
+            [
+                "metadata": ["name": "work"],
+                "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
+            ]
         ]
         return launch
     }

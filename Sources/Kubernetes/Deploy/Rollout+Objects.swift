@@ -49,12 +49,15 @@ extension Rollout {
     /// The pods' template that has served: the one that stands there, if it ever came up, else the one that
     /// it was to replace; nil when none has.
     private func lastGood(_ known: JSONValue) -> JSONValue? {
-        let cameUp =
-            note(known, DeployMarks.failure) == nil && RolloutVerdict(known) == .complete
-            || note(known, DeployMarks.ready) != nil
-        return cameUp ? known["spec"]?["template"] : template(noted: known)
+        cameUp(known) ? known["spec"]?["template"] : template(noted: known)
     }
 
+    private func cameUp(_ known: JSONValue) -> Bool {
+        note(known, DeployMarks.failure) == nil && RolloutVerdict(known) == .complete
+            || note(known, DeployMarks.ready) != nil
+    }
+
+    /// - Parameter known: what is replaced; nil for a first revision.
     private func with(
         _ deployment: JSONValue, _ plan: DeployPlan, revision: Int, after known: JSONValue?
     ) -> JSONValue {
@@ -63,9 +66,9 @@ extension Rollout {
             DeployMarks.about: about(plan, revision: revision).compactText,
         ]
         if let known {
-            // After a failure that still serves which served before it.
-            let last = note(known, DeployMarks.failure) == nil ? DeployMarks.about : DeployMarks.served
-            notes[DeployMarks.served] = note(known, last)
+            // What serves now, or served last.
+            let served = note(known, cameUp(known) ? DeployMarks.about : DeployMarks.served)
+            if let served { notes[DeployMarks.served] = served }
         }
         let text = known.flatMap(lastGood)?.compactText ?? ""
         if !text.isEmpty && text.utf8.count <= DeployMarks.previousLimitBytes {
@@ -85,7 +88,9 @@ extension Rollout {
         ]
     }
 
-    func address(_ plan: DeployPlan) -> String { "http://\(plan.name).\(launch.namespace).svc:8000/v1" }
+    func address(_ plan: DeployPlan) -> String {
+        "http://\(plan.name).\(launch.namespace).svc:8000/v1"
+    }
 
     // MARK: Values
 

@@ -73,10 +73,7 @@ extension GroupExecutor {
         let job = rendered.setting("spec", "template", template)
         // The Service is there before the first pod asks for the name of another.
         _ = try await ensure(Self.services(launch.namespace), service, attempt)
-        let values = RunValues(
-            job, pods.exchange.values(launch.key), mark: pods.exchange.marking(launch))
-        try await pods.objects.keep(values.entries, for: launch, owner)
-        return try await ensure(jobs, values.leading(job), attempt)
+        return try await ensure(jobs, job, attempt)
     }
 
     private func ensure(_ path: String, _ object: JSONValue, _ attempt: Attempt) async throws -> JSONValue {
