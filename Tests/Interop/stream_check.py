@@ -146,6 +146,8 @@ class OwnReader(Reader):
         self.focus, self.id, self.runs, self.nodes, self.seen = focus, None, {}, {}, set()
 
     def place(self):
+        # What was sent ahead of the place that the connection came to may come again on the next one.
+        self.seen = {(uid, revision) for uid, revision in self.seen if self.id is not None and revision <= self.id}
         headers = {} if self.id is None else {"Last-Event-ID": str(self.id)}
         return f"/api/martlet/v1/stream?run={self.focus}", headers
 
@@ -158,7 +160,6 @@ class OwnReader(Reader):
         name = fields.get("event")
         if name == "runs":
             for item in data["items"]:
-                # What is newer than the event's place was sent ahead, and may come again behind a cut.
                 if item["revision"] <= self.id and (item["uid"], item["revision"]) in self.seen:
                     self.problems.append(f"{item['name']} at {item['revision']} came twice")
                 self.seen.add((item["uid"], item["revision"]))
