@@ -167,7 +167,8 @@ struct PodStep {
         return follow(child, output: ends[0])
     }
 
-    private mutating func follow(_ child: pid_t, output: Int32) -> Int32 {
+    private mutating func follow(_ child: pid_t, output pipe: Int32) -> Int32 {
+        var output = pipe
         let process = martlet_pidfd_open(child)
         defer { if process >= 0 { close(process) } }
         killAt = nil
@@ -180,9 +181,10 @@ struct PodStep {
             ]
             poll(&polled, 3, until.isEmpty && killAt == nil ? 1000 : Self.pollMilliseconds)
             readSignals()
-            copy(output)
+            // The command may close its output long before it ends.
+            if copy(output) { output = -1 }
             if let status = reap(child) {
-                copy(output)
+                _ = copy(output)
                 return status
             }
             if (isEnding || isWorkOver) && !wasAsked {
@@ -218,13 +220,14 @@ struct PodStep {
     }
 
     /// Passes output on to the container's log, and keeps the end of it.
-    private mutating func copy(_ output: Int32) {
-        guard output >= 0 else { return }
+    /// - Returns: whether nothing more can come.
+    private mutating func copy(_ output: Int32) -> Bool {
+        guard output >= 0 else { return true }
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let length = read(output, &chunk, chunk.count)
             if length < 0 && errno == EINTR { continue }
-            if length <= 0 { return }
+            if length <= 0 { return length == 0 }
             chunk.withUnsafeBytes { bytes in
                 let piece = UnsafeRawBufferPointer(rebasing: bytes[..<length])
                 _ = writeAll(1, piece)

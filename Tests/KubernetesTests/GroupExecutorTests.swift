@@ -16,7 +16,7 @@ import WorkflowLanguage
 @Suite("Groups as Jobs", .timeLimit(.minutes(5)))
 struct GroupExecutorTests {
     /// A cluster whose controller of Jobs runs for as long as the body does.
-    private func withWorld(
+    func withWorld(
         role: JSONValue? = nil, _ body: @Sendable (ExecutorWorld, GroupExecutor) async throws -> Void
     ) async throws {
         let world = try ExecutorWorld(role: role)
@@ -32,7 +32,7 @@ struct GroupExecutorTests {
         await world.close()
     }
 
-    private static func launch(labels: JSONValue = [:], attempt: Int = 0) -> Launch {
+    static func launch(labels: JSONValue = [:], attempt: Int = 0) -> Launch {
         GroupRendererTests.launch(GroupRendererTests.template(labels: labels), attempt: attempt)
     }
 
@@ -52,8 +52,7 @@ struct GroupExecutorTests {
     ]
 
     /// The names of the group's pods, by rank, when all are there.
-    private func pods(_ world: ExecutorWorld, _ count: Int, job: String = "w-step-1") async throws -> [String]
-    {
+    func pods(_ world: ExecutorWorld, _ count: Int, job: String = "w-step-1") async throws -> [String] {
         // Rank and drawn letters follow the Job's name; another Job's name may begin with this one's.
         @Sendable func members() -> [String] {
             world.podNames.filter { name in
@@ -66,7 +65,7 @@ struct GroupExecutorTests {
         return names
     }
 
-    private func outcome(_ reports: inout AsyncStream<ExecutorReport>.Iterator) async -> AttemptOutcome? {
+    func outcome(_ reports: inout AsyncStream<ExecutorReport>.Iterator) async -> AttemptOutcome? {
         await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
     }
 
@@ -189,10 +188,16 @@ struct GroupExecutorTests {
             #expect(world.server.objects.createCounts.values.allSatisfy { $0 == 1 })
             var other = Self.launch()
             other.key.workflowUID = "u-2"
+            other.podSettings = ["podGC": ["strategy": "OnPodCompletion"]]
             await groups.launch(other, values: LaunchValues())
             let refused = await outcome(&reports)
             #expect(
                 refused?.phase == .error && refused?.message.contains("belongs to something else") == true)
+            await groups.remove(workflowUID: "u-2", nodeID: other.key.nodeID)
+            let place = ObjectPlace(group: "batch", resource: "jobs", namespace: "ml", name: "w-step-1")
+            let services = ObjectPlace(resource: "services", namespace: "ml", name: "w-step-1")
+            #expect(try PodMarks.key(of: world.server.objects.get(place))?.workflowUID == "u-1")
+            _ = try world.server.objects.get(services)
         }
     }
 

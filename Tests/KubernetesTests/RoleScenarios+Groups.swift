@@ -17,7 +17,10 @@ extension RoleScenarios {
         let groups = GroupExecutor(base: pods, pods: pods)
         let controller = FakeJobController(
             objects: world.server.objects, now: { [clock = world.clock] in clock.now })
-        let launch = GroupRendererTests.launch(GroupRendererTests.template())
+        var launch = GroupRendererTests.launch(GroupRendererTests.template())
+        // Another step of the same run has ended before.
+        launch.key.nodeID = "w-7"
+        launch.podSettings = ["podGC": ["strategy": "OnPodCompletion", "deleteDelayDuration": "60s"]]
         let group = try #require(try NodeGroup(launch.template))
         // Made by an earlier life of the server.
         let (service, job) = try GroupRenderer(PodSettings(stepImage: "x")).objects(
@@ -38,7 +41,8 @@ extension RoleScenarios {
         controller.step()
         let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
         #expect(outcome?.phase == .succeeded)
-        await groups.removeWorkingFiles(workflowUID: "u-1", nodeID: "w-1")
+        await groups.remove(workflowUID: "u-1", nodeID: "w-7")
+        world.clock.advance(.seconds(61))
         await world.server.objects.wait { count(jobs) == 0 && count(services) == 0 }
         #expect(count(jobs) == 0 && count(services) == 0)
         await groups.shutDown()

@@ -188,6 +188,22 @@ struct StepExchangeTests {
         #expect(!Disk.exists("\(directory)/run/main/artifacts/none"))
     }
 
+    @Test("A command that closes its output and works on costs nothing to wait for")
+    func closedOutput() throws {
+        let directory = "/tmp/martlet-pod-\(Disk.uniqueSuffix())"
+        defer { Disk.removeTree(directory) }
+        try Disk.makeDirectories(directory)
+        // The supervisor's own processor time, in hundredths of a second, after two seconds of waiting.
+        let script = "exec >&- 2>&-; sleep 2; cut -d' ' -f14,15 /proc/$PPID/stat > \(directory)/ticks"
+        let words = [
+            try SupervisorClient.locateSupervisor(), "--pod", directory, "--result", "--", "sh", "-c", script,
+        ]
+        #expect(try CommandRun(words).run().exitCode == 0)
+        let text = String(decoding: try Disk.read(directory + "/ticks", limitBytes: 100), as: UTF8.self)
+        let ticks = text.split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+        #expect(ticks.count == 2 && ticks.reduce(0, +) <= 10, "\(ticks)")
+    }
+
     @Test("A member whose forerunner failed is not run, and one whose forerunner did well is")
     func order() throws {
         let directory = "/tmp/martlet-pod-\(Disk.uniqueSuffix())"

@@ -4,8 +4,8 @@
 import Glibc
 import Synchronization
 
-/// A limited number of threads that take jobs in order; each is started when there is a job that no other is free for. The queue needs no limit of its own: an executor hands
-/// in a few jobs for each launch it holds, never more.
+/// A limited number of threads that take jobs in order; each is started when there is a job that no other is free
+/// for. The queue needs no limit of its own: an executor hands in a few jobs for each launch it holds, never more.
 final class WorkerPool: Sendable {
     typealias Job = @Sendable () -> Void
 

@@ -47,6 +47,7 @@ package enum RolloutVerdict: Sendable, Hashable {
         }
         self = .progressing(text)
     }
+
     /// How far a roll-out has come, as a number that grows with each new pod, each that is ready, and each
     /// old one that goes.
     package static func distance(_ deployment: JSONValue) -> Int {

@@ -27,28 +27,15 @@ extension KubernetesExecutor {
             } catch is NameTaken {
                 await changeName(key)
                 continue
-            } catch let problem as PodProblem {
-                return end(key, PodEnd(.error, problem.description, .user))
-            } catch let error as KubernetesError where error.mayPassForCreate {
-                report(waiting: error.description, key)
-            } catch let error as KubernetesError {
-                return end(key, PodEnd(.error, Self.words(error), .infrastructure))
             } catch is CancellationError {
                 return
             } catch {
+                if let end = PodEnd(ofCreate: "pod", error) { return self.end(key, end) }
                 report(waiting: "\(error)", key)
             }
             state.withLock { $0.attempts[key]?.pause = min(attempt.pause * 2, Self.longestPause) }
             jobs.yield(.createLater(key, attempt.pause))
             return
-        }
-    }
-
-    private static func words(_ error: KubernetesError) -> String {
-        switch error.status {
-        case 403: "the cluster refused the pod: \(error.message)"
-        case 404: "\(error.message); the namespace must exist in the cluster"
-        default: "the cluster did not take the pod: \(error.message)"
         }
     }
 
@@ -63,7 +50,7 @@ extension KubernetesExecutor {
             for: launch, owner: owner, token: exchange.token(launch.key),
             avoiding: try await failedHosts(of: launch))
         pod = Self.named(attempt.podName, try await withValues(pod, of: launch, owner))
-        let path = "/api/v1/namespaces/\(launch.namespace)/pods"
+        let path = Self.pods(launch.namespace)
         do {
             return try await client.create(path, pod)
         } catch let error as KubernetesError where error.isAlreadyThere {
@@ -89,7 +76,7 @@ extension KubernetesExecutor {
         let selector =
             PodMarks.selector(instance: renderer.settings.instance)
             + ",\(PodMarks.runID)=\(PodNames.label(launch.key.workflowUID))"
-        let path = "/api/v1/namespaces/\(launch.namespace)/pods"
+        let path = Self.pods(launch.namespace)
         let earlier = try await client.list(path, labelSelector: selector).items.filter { pod in
             let notes = Fields(pod["metadata"]).textMap("annotations")
             return notes[HostAvoidance.annotation] == launch.checkpointNodeID
@@ -112,8 +99,7 @@ extension KubernetesExecutor {
     /// The step ended while nobody looked, and its pod may have been deleted since: it must not run again.
     private func checkItIsThere(_ attempt: Attempt, exitCode code: Int) async throws {
         do {
-            let path = "/api/v1/namespaces/\(attempt.launch.namespace)/pods/\(attempt.podName)"
-            _ = try await client.get(path)
+            _ = try await client.get("\(Self.pods(attempt.launch.namespace))/\(attempt.podName)")
         } catch let error as KubernetesError where error.isNotFound {
             let message = code == 0 ? "" : "main: Error (exit code \(code))"
             let end = PodEnd(
@@ -160,7 +146,7 @@ extension KubernetesExecutor {
 
     func watch(_ namespace: String) async {
         let watch = ResourceWatch(
-            client: client, path: "/api/v1/namespaces/\(namespace)/pods",
+            client: client, path: Self.pods(namespace),
             labelSelector: PodMarks.selector(instance: renderer.settings.instance),
             onTrouble: { [weak self] error in self?.tell(error, of: namespace) })
         await watch.run { [weak self] change in
@@ -170,7 +156,7 @@ extension KubernetesExecutor {
             case .deleted(let pod): take(pod, isGone: true)
             case .part(let pods):
                 for pod in pods { take(pod, isGone: false) }
-                takeDuties(pods)
+                state.withLock { $0.due.take(pods, in: Self.pods(namespace)) }
             case .all(let names): lookForMissing(among: names, namespace)
             }
         }
@@ -203,7 +189,7 @@ extension KubernetesExecutor {
     func look(_ key: AttemptKey) async {
         guard let attempt = state.withLock({ $0.attempts[key] }), attempt.stage == .watching else { return }
         do {
-            let path = "/api/v1/namespaces/\(attempt.launch.namespace)/pods/\(attempt.podName)"
+            let path = "\(Self.pods(attempt.launch.namespace))/\(attempt.podName)"
             let pod = try await reads.pass { try await self.client.get(path) }
             take(pod, isGone: PodMarks.key(of: pod) != key)
         } catch let error as KubernetesError where error.isNotFound {
@@ -325,7 +311,8 @@ extension KubernetesExecutor {
         if outcome.isLost { objects.forget(key.workflowUID) }
         let place = Self.place(attempt.launch.namespace, attempt.podName)
         let garbage = PodGarbage(attempt.launch.podSettings["podGC"])
-        let gone = EndedPod(pod, garbage, at: PodVerdict.endOfWork(pod) ?? now())
+        let gone = EndedObject(
+            pod, garbage, at: PodVerdict.endOfWork(pod) ?? now(), in: Self.pods(attempt.launch.namespace))
         state.withLock { state in
             state.attempts[key] = nil
             state.keys[place] = nil
@@ -349,7 +336,7 @@ extension KubernetesExecutor {
 
     func delete(namespace: String, pod: String, uid: String?, graceSeconds: Int) async {
         var pause = Self.firstPause
-        let path = "/api/v1/namespaces/\(namespace)/pods/\(pod)"
+        let path = "\(Self.pods(namespace))/\(pod)"
         while !Task.isCancelled {
             do {
                 return try await writes.pass {

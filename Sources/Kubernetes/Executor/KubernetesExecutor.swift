@@ -51,9 +51,9 @@ package final class KubernetesExecutor: Executor {
         /// Pods by namespace and name.
         var keys: [String: AttemptKey] = [:]
         /// Pods of nodes whose work has ended, for when they are to be deleted.
-        var ended: [String: [EndedPod]] = [:]
-        /// Pods that are to be deleted later, by namespace and name.
-        var due: [String: EndedPod] = [:]
+        var ended: [String: [EndedObject]] = [:]
+        /// Pods that are to be deleted later.
+        var due = DueRemovals()
         /// Deletions for runs and nodes that have begun and not ended.
         var openRemovals = 0
         /// Of them those of whole runs.
@@ -258,6 +258,8 @@ package final class KubernetesExecutor: Executor {
     }
 
     // MARK: Small things
+
+    static func pods(_ namespace: String) -> String { "/api/v1/namespaces/\(namespace)/pods" }
 
     static func place(_ namespace: String, _ pod: String) -> String { "\(namespace)/\(pod)" }
 

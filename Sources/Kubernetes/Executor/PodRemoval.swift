@@ -6,26 +6,52 @@ import Synchronization
 import Text
 import WorkflowLanguage
 
-/// A pod whose step has ended, and what is to become of it when the scheduler says that it may go.
-struct EndedPod: Sendable, Hashable {
-    var namespace: String
-    var name: String
-    var uid: String
-    var isSelected: Bool
+/// The pod of a step that has ended, or the Job of a group, and what is to become of it when the scheduler says
+/// that it may go.
+struct EndedObject: Sendable, Hashable {
+    let namespace: String
+    let name: String
+    let uid: String
+    let isSelected: Bool
     /// From then on it is deleted.
-    var due: Timestamp
+    let due: Timestamp
+    let path: String
 
-    /// - Parameter moment: when its step ended, as far as is known.
-    init(_ pod: JSONValue, _ garbage: PodGarbage, at moment: Timestamp) {
-        let metadata = Fields(pod["metadata"])
+    /// - Parameters:
+    ///   - moment: when its step ended, as far as is known.
+    ///   - collection: where objects of its kind are in the API.
+    init(_ object: JSONValue, _ garbage: PodGarbage, at moment: Timestamp, in collection: String) {
+        let metadata = Fields(object["metadata"])
         namespace = metadata.string("namespace") ?? ""
         name = metadata.string("name") ?? ""
         uid = metadata.string("uid") ?? ""
-        isSelected = garbage.selects(pod)
+        isSelected = garbage.selects(object)
         due = moment + garbage.delay
+        path = "\(collection)/\(name)"
+    }
+}
+
+/// Objects that are to be deleted later.
+struct DueRemovals: Sendable {
+    private var objects: [String: EndedObject] = [:]
+
+    mutating func add(_ object: EndedObject) { objects[object.path] = object }
+
+    /// Takes over what an earlier process was to delete.
+    mutating func take(_ listed: [JSONValue], in collection: String) {
+        for object in listed {
+            guard let text = Fields(object["metadata"]).textMap("annotations")[PodGarbage.dueAnnotation],
+                let due = Timestamp(rfc3339: text)
+            else { continue }
+            add(EndedObject(object, PodGarbage(nil), at: due, in: collection))
+        }
     }
 
-    var path: String { "/api/v1/namespaces/\(namespace)/pods/\(name)" }
+    mutating func popReady(at moment: Timestamp) -> [EndedObject] {
+        let ready = objects.values.filter { $0.due <= moment }
+        for object in ready { objects[object.path] = nil }
+        return ready
+    }
 }
 
 extension KubernetesExecutor {
@@ -48,43 +74,25 @@ extension KubernetesExecutor {
                     namespace: pod.namespace, pod: pod.name, uid: pod.uid.isEmpty ? nil : pod.uid,
                     graceSeconds: renderer.settings.graceSeconds)
             } else {
-                await postpone(pod)
+                state.withLock { $0.due.add(pod) }
+                await note(due: pod)
             }
         }
     }
 
-    /// Notes at the pod when it is to go, so that any later process of this installation sees to it.
-    private func postpone(_ pod: EndedPod) async {
-        state.withLock { $0.due[Self.place(pod.namespace, pod.name)] = pod }
+    /// Notes at an object when it is to go, so that any later process of this installation sees to it.
+    func note(due object: EndedObject) async {
         let note: JSONValue = [
-            "metadata": ["annotations": [PodGarbage.dueAnnotation: .string(pod.due.rfc3339)]]
+            "metadata": ["annotations": [PodGarbage.dueAnnotation: .string(object.due.rfc3339)]]
         ]
         // Without the note it is still deleted, if this process lives so long.
-        _ = try? await writes.pass { try await self.client.patch(pod.path, .merge, note) }
-    }
-
-    /// Pods that an earlier process was to delete.
-    func takeDuties(_ pods: [JSONValue]) {
-        for json in pods {
-            guard let text = Fields(json["metadata"]).textMap("annotations")[PodGarbage.dueAnnotation],
-                let due = Timestamp(rfc3339: text)
-            else { continue }
-            var pod = EndedPod(json, PodGarbage(nil), at: due)
-            pod.due = due
-            let taken = pod
-            state.withLock { $0.due[Self.place(taken.namespace, taken.name)] = taken }
-        }
+        _ = try? await writes.pass { try await self.client.patch(object.path, .merge, note) }
     }
 
     /// Called every second.
     func removeDue() {
         let moment = now()
-        let gone = state.withLock { state -> [EndedPod] in
-            let ready = state.due.filter { $0.value.due <= moment }
-            for place in ready.keys { state.due[place] = nil }
-            return Array(ready.values)
-        }
-        for pod in gone {
+        for pod in state.withLock({ $0.due.popReady(at: moment) }) {
             jobs.yield(
                 .delete(
                     namespace: pod.namespace, pod: pod.name, uid: pod.uid.isEmpty ? nil : pod.uid,
@@ -93,16 +101,18 @@ extension KubernetesExecutor {
     }
 
     /// The node's pods from before this process began, which is not told of them otherwise.
-    private func found(workflowUID: String, nodeID: NodeID) async -> [EndedPod] {
+    private func found(workflowUID: String, nodeID: NodeID) async -> [EndedObject] {
         let selector =
             PodMarks.selector(instance: renderer.settings.instance)
             + ",\(PodMarks.runID)=\(PodNames.label(workflowUID))"
-        var ended: [EndedPod] = []
+        var ended: [EndedObject] = []
         for namespace in state.withLock({ $0.namespaces }) {
-            let path = "/api/v1/namespaces/\(namespace)/pods"
+            let path = Self.pods(namespace)
             guard let (pods, _) = try? await client.list(path, labelSelector: selector) else { continue }
             for pod in pods where PodMarks.key(of: pod)?.nodeID == nodeID {
-                ended.append(EndedPod(pod, PodGarbage(notedAt: pod), at: PodVerdict.endOfWork(pod) ?? now()))
+                ended.append(
+                    EndedObject(
+                        pod, PodGarbage(notedAt: pod), at: PodVerdict.endOfWork(pod) ?? now(), in: path))
             }
         }
         return ended

@@ -22,33 +22,21 @@ extension GroupExecutor {
     // MARK: Made
 
     func create(_ key: AttemptKey) async {
+        if let outcome = await pods.toldOutcome(key) { return finished(key, outcome) }
         var pause = Self.firstPause
         while let attempt = state.withLock({ $0.attempts[key] }), !Task.isCancelled {
             do {
                 let job = try await pods.writes.pass { try await self.made(attempt) }
                 guard let job else { return end(key, KubernetesExecutor.terminated) }
                 return made(key, job)
-            } catch let problem as PodProblem {
-                return end(key, PodEnd(.error, problem.description, .user))
-            } catch let error as KubernetesError where error.mayPassForCreate {
-                report(waiting: error.description, key)
-            } catch let error as KubernetesError {
-                return end(key, PodEnd(.error, Self.words(error), .infrastructure))
             } catch is CancellationError {
                 return
             } catch {
+                if let end = PodEnd(ofCreate: "group", error) { return self.end(key, end) }
                 report(waiting: "\(error)", key)
             }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, Self.longestPause)
-        }
-    }
-
-    private static func words(_ error: KubernetesError) -> String {
-        switch error.status {
-        case 403: "the cluster refused the group: \(error.message)"
-        case 404: "\(error.message); the namespace must exist in the cluster"
-        default: "the cluster did not take the group: \(error.message)"
         }
     }
 
@@ -118,22 +106,25 @@ extension GroupExecutor {
         let selector = GroupMarks.selector(instance: renderer.settings.instance)
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
+                let path = Self.jobs(namespace)
                 let watch = ResourceWatch(
-                    client: pods.client, path: Self.jobs(namespace), labelSelector: selector,
-                    onTrouble: { _ in })
+                    client: pods.client, path: path, labelSelector: selector,
+                    onTrouble: { [weak self] in self?.tell($0, of: "Jobs", namespace) })
                 await watch.run { [weak self] change in
                     switch change {
                     case .changed(let job): self?.take(job: job, isGone: false)
                     case .deleted(let job): self?.take(job: job, isGone: true)
-                    case .part(let jobs): for job in jobs { self?.take(job: job, isGone: false) }
+                    case .part(let jobs):
+                        for job in jobs { self?.take(job: job, isGone: false) }
+                        self?.state.withLock { $0.due.take(jobs, in: path) }
                     case .all(let names): self?.lookForMissing(among: names, namespace)
                     }
                 }
             }
             group.addTask { [self] in
-                let path = "/api/v1/namespaces/\(namespace)/pods"
                 let watch = ResourceWatch(
-                    client: pods.client, path: path, labelSelector: selector, onTrouble: { _ in })
+                    client: pods.client, path: KubernetesExecutor.pods(namespace), labelSelector: selector,
+                    onTrouble: { [weak self] in self?.tell($0, of: "pods", namespace) })
                 await watch.run { [weak self] change in
                     switch change {
                     case .changed(let pod): self?.take(pod: pod, isGone: false)
@@ -143,6 +134,17 @@ extension GroupExecutor {
                     }
                 }
             }
+        }
+    }
+
+    /// Groups that wait say why nothing is heard of them; what comes next from the API says something else.
+    private func tell(_ trouble: KubernetesError?, of kind: String, _ namespace: String) {
+        guard let trouble else { return }
+        let waiting = state.withLock { state in
+            state.attempts.filter { $0.value.launch.namespace == namespace && !$0.value.isStarted }.map(\.key)
+        }
+        for key in waiting {
+            report(waiting: "the \(kind) of namespace \(namespace) cannot be watched: \(trouble)", key)
         }
     }
 
@@ -318,7 +320,7 @@ extension GroupExecutor {
     /// Reads the pods once more: the Job's end may be known before what its pods came to.
     private func refresh(_ key: AttemptKey) async {
         guard let attempt = state.withLock({ $0.attempts[key] }) else { return }
-        let path = "/api/v1/namespaces/\(attempt.launch.namespace)/pods"
+        let path = KubernetesExecutor.pods(attempt.launch.namespace)
         let selector =
             "\(PodMarks.selector(instance: renderer.settings.instance)),\(GroupMarks.group)=\(attempt.jobName)"
         let read = try? await pods.reads.pass {
@@ -350,14 +352,24 @@ extension GroupExecutor {
         }
         let outcome = await outcome(attempt, end)
         if outcome.phase != .succeeded { pods.noteFailed(Self.hostsOfFailures(attempt), attempt.launch) }
-        let place = "\(attempt.launch.namespace)/\(attempt.jobName)"
+        await pods.note(outcome, key)
+        // It may have gone with the object that owns all of the run's.
+        if outcome.isLost { pods.objects.forget(key.workflowUID) }
+        // Without podGC nobody asks for it; and a Job that was never made ours is another's.
+        if let settings = attempt.launch.podSettings["podGC"], !attempt.jobUID.isEmpty {
+            let gone = EndedObject(
+                attempt.job, PodGarbage(settings), at: pods.now(), in: Self.jobs(attempt.launch.namespace))
+            state.withLock {
+                _ = $0.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(gone)
+            }
+        }
+        finished(key, outcome)
+    }
+
+    private func finished(_ key: AttemptKey, _ outcome: AttemptOutcome) {
         state.withLock { state in
             state.attempts[key] = nil
             state.logs[key] = nil
-            // Without podGC nobody asks for it.
-            if attempt.launch.podSettings["podGC"] != nil {
-                state.ended["\(key.workflowUID)/\(key.nodeID)", default: []].insert(place)
-            }
         }
         pods.exchange.forget(key)
         reporter.yield(.finished(key, outcome))
@@ -381,7 +393,10 @@ extension GroupExecutor {
         let pod = (first.first { !$0.isGone } ?? first.first)?.pod ?? .null
         let taker = PodOutcome(launch: attempt.launch, end: end, pod: pod, exchange: pods.exchange)
         do {
-            return try await BlockingCall.run { [logs = pods.logs] in taker.outcome(logPath: logs.path(key)) }
+            return try await BlockingCall.run { [logs = pods.logs, lives = pods.lives] in
+                lives.handOn(key, isOver: true)
+                return taker.outcome(logPath: logs.path(key))
+            }
         } catch {
             return AttemptOutcome(phase: .error, message: "\(error)", failureClass: .infrastructure)
         }
@@ -396,7 +411,8 @@ extension GroupExecutor {
         if attempt.cancel == true {
             for (uid, member) in attempt.members where !member.isGone {
                 let name = member.pod["metadata"]?["name"]?.stringValue ?? ""
-                await pods.delete(namespace: namespace, pod: name, uid: uid, graceSeconds: 0)
+                // Not 0: the object would go while processes still run and hold their GPUs.
+                await pods.delete(namespace: namespace, pod: name, uid: uid, graceSeconds: 1)
             }
         }
         let path = "\(Self.jobs(namespace))/\(attempt.jobName)"
@@ -424,12 +440,26 @@ extension GroupExecutor {
     func remove(workflowUID: String, nodeID: NodeID) async {
         await recallEnded(workflowUID, nodeID)
         let known = state.withLock { $0.ended.removeValue(forKey: "\(workflowUID)/\(nodeID)") }
-        for place in known ?? [] {
-            guard let slash = place.firstIndex(of: "/") else { continue }
-            let (namespace, name) = (String(place[..<slash]), place[place.index(after: slash)...])
-            await delete("\(Self.jobs(namespace))/\(name)", uid: nil, propagation: "Background")
-            await delete("\(Self.services(namespace))/\(name)", uid: nil, propagation: "Background")
+        for job in known ?? [] where job.isSelected {
+            if job.due <= pods.now() {
+                await remove(job)
+            } else {
+                state.withLock { $0.due.add(job) }
+                await pods.note(due: job)
+            }
         }
+    }
+
+    /// Called every second.
+    func removeDue() {
+        let moment = pods.now()
+        for job in state.withLock({ $0.due.popReady(at: moment) }) { orders.yield(.removeJob(job)) }
+    }
+
+    func remove(_ job: EndedObject) async {
+        await delete(job.path, uid: job.uid, propagation: "Background")
+        // Made before the Job, and so of the same launch.
+        await delete("\(Self.services(job.namespace))/\(job.name)", uid: nil, propagation: "Background")
     }
 
     /// Finds the Jobs of nodes that ended before this process began: one list for a run, since all that
@@ -450,13 +480,14 @@ extension GroupExecutor {
             // Not now: the next node of the run asks again.
             guard let jobs = read else { return }
             for job in jobs where job["metadata"]?["deletionTimestamp"] == nil {
-                guard let key = PodMarks.key(of: job), let name = job["metadata"]?["name"]?.stringValue else {
-                    continue
-                }
+                guard let key = PodMarks.key(of: job) else { continue }
+                let gone = EndedObject(
+                    job, PodGarbage(notedAt: job), at: GroupVerdict.endOfWork(job) ?? pods.now(),
+                    in: Self.jobs(namespace))
                 state.withLock { state in
                     // One at work belongs to its own attempt.
                     guard state.attempts[key] == nil else { return }
-                    state.ended["\(uid)/\(key.nodeID)", default: []].insert("\(namespace)/\(name)")
+                    state.ended["\(uid)/\(key.nodeID)", default: []].insert(gone)
                 }
             }
         }

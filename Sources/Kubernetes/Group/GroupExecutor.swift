@@ -39,8 +39,10 @@ package final class GroupExecutor: Executor {
 
     struct State: Sendable {
         var attempts: [AttemptKey: Attempt] = [:]
-        /// Jobs of nodes whose work has ended, for when they are to be deleted: `NAMESPACE/NAME`.
-        var ended: [String: Set<String>] = [:]
+        /// Jobs of nodes whose work has ended, for when they are to be deleted.
+        var ended: [String: Set<EndedObject>] = [:]
+        /// Jobs that are to be deleted later.
+        var due = DueRemovals()
         /// Runs whose Jobs from before this process were added to those.
         var recalled: Set<String> = []
         var namespaces: Set<String> = []
@@ -57,6 +59,7 @@ package final class GroupExecutor: Executor {
         case delete(AttemptKey)
         case finish(AttemptKey, PodEnd)
         case remove(workflowUID: String, nodeID: NodeID)
+        case removeJob(EndedObject)
     }
 
     package let name = "kubernetes"
@@ -100,6 +103,7 @@ package final class GroupExecutor: Executor {
                 while (try? await Task.sleep(for: .seconds(1))) != nil {
                     guard let executor = executor() else { return }
                     executor.passLimits()
+                    executor.removeDue()
                 }
             }
             for await order in orders {
@@ -117,6 +121,7 @@ package final class GroupExecutor: Executor {
         case .delete(let key): await delete(key)
         case .finish(let key, let end): await finish(key, end)
         case .remove(let uid, let node): await remove(workflowUID: uid, nodeID: node)
+        case .removeJob(let job): await remove(job)
         }
     }
 

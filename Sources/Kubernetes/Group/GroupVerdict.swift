@@ -41,6 +41,13 @@ package struct GroupVerdict: Sendable {
         }.sorted { $0.rank < $1.rank }
     }
 
+    /// When a Job ended, well or not; nil while it goes on.
+    static func endOfWork(_ job: JSONValue) -> Timestamp? {
+        let verdict = GroupVerdict(job, [], nodes: 0, deadlineMessage: "")
+        let last = verdict.condition("Complete") ?? verdict.condition("Failed")
+        return last.flatMap { verdict.moment($0["lastTransitionTime"]) }
+    }
+
     /// - Parameter isGone: whether the Job is no longer there.
     package func standing(isGone: Bool = false) -> PodStanding {
         if condition("Complete") != nil { return .ended(PodEnd(.succeeded, exitCode: 0)) }

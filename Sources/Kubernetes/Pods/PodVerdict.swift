@@ -25,6 +25,23 @@ package struct PodEnd: Sendable, Hashable {
     }
 
     static func lost(_ message: String) -> PodEnd { PodEnd(.error, message, .infrastructure, isLost: true) }
+
+    /// What a create that failed means for its step; nil where it may go well later.
+    /// - Parameter what: `pod` or `group`.
+    init?(ofCreate what: String, _ error: any Error) {
+        if let problem = error as? PodProblem {
+            self.init(.error, problem.description, .user)
+            return
+        }
+        guard let error = error as? KubernetesError, !error.mayPassForCreate else { return nil }
+        let words =
+            switch error.status {
+            case 403: "the cluster refused the \(what): \(error.message)"
+            case 404: "\(error.message); the namespace must exist in the cluster"
+            default: "the cluster did not take the \(what): \(error.message)"
+            }
+        self.init(.error, words, .infrastructure)
+    }
 }
 
 /// Where a pod stands.
