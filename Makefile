@@ -187,10 +187,10 @@ clients:
 		DEBIAN_FRONTEND=noninteractive "$${root[@]}" apt-get install -q -y --no-install-recommends "$${packages[@]}"
 	fi
 	[ -x "$(CLIENTS)/bin/python" ] || python3 -m venv "$(CLIENTS)"
-	"$(CLIENTS)/bin/pip" install -q hera argo-workflows schemathesis croniter playwright
+	"$(CLIENTS)/bin/pip" install -q hera argo-workflows schemathesis croniter playwright openai
 
 .PHONY: test-service
-test-service: build service-checks ## The server as its clients see it: Hera, Argo's client, schemathesis, croniter (PyPI), Prometheus, Chromium, rude clients.
+test-service: build service-checks ## The servers as their clients see them: Hera, Argo's and OpenAI's clients, schemathesis, croniter (PyPI), Prometheus, Chromium, rude clients.
 
 .PHONY: service-checks
 service-checks: clients
@@ -205,6 +205,7 @@ service-checks: clients
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/hera_pipeline_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/argo_client_check.py --martlet "$(MARTLET)"
+	"$(CLIENTS)/bin/python" Tests/Interop/openai_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/openapi_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/cron_check.py --martlet "$(MARTLET)"
 	"$(CLIENTS)/bin/python" Tests/Interop/prometheus_check.py --martlet "$(MARTLET)"

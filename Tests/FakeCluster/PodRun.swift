@@ -72,6 +72,13 @@ struct PodRun: Sendable {
 
     // MARK: Work
 
+    /// Whether an init container goes on while the others run. API servers before 1.28 do not know the field and drop
+    /// it; there the companion of a step is known by its name.
+    private static func runsBeside(_ container: JSONValue) -> Bool {
+        container["restartPolicy"]?.stringValue == "Always"
+            || container["name"]?.stringValue == "martlet-save"
+    }
+
     private func work() async throws {
         var volumes = PodVolumes(pod: pod, directory: directory + "/volumes")
         let values = NodeValues(client: kubelet.client, namespace: namespace)
@@ -83,7 +90,7 @@ struct PodRun: Sendable {
                 json, pod: pod, directory: directory, volumes: volumes, kubelet: kubelet)
             try await untilReady { try await container.resolve(values) }
             try start(&container)
-            if json["restartPolicy"]?.stringValue == "Always" {
+            if Self.runsBeside(json) {
                 beside.append(container)
                 initial.append(container)
                 continue

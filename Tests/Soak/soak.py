@@ -5,7 +5,8 @@
 
 A small model of random weights is written first. While the clients are at work the server's memory is read every few
 seconds; afterwards it must answer as in the beginning, hold no request and no block of its cache, and its memory must
-not have grown since the first third. The exit status is 1 if any of that fails.
+not have grown since the first third; and it must have logged no error, since all mistakes were the clients'. The exit
+status is 1 if any of that fails.
 """
 
 import argparse
@@ -80,15 +81,21 @@ class Soak:
         self.options = options
         self.counts = {}
         self.lock = threading.Lock()
-        self.server = subprocess.Popen(
-            [options.martlet, "serve", folder, "--port", "0", "--max-num-seqs", "16", "--max-queue", "64",
-             "--kv-cache-tokens", "8192"], stdout=subprocess.PIPE, text=True)
+        self.log = os.path.join(folder, "log")
+        with open(self.log, "wb") as log:
+            self.server = self.start(options, folder, log)
         line = self.server.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if not found:
             sys.exit(f"the server did not start: {line}")
         self.port = int(found[1])
         self.ends = time.monotonic() + 60 * options.minutes
+
+    @staticmethod
+    def start(options, folder, log):
+        return subprocess.Popen(
+            [options.martlet, "serve", folder, "--port", "0", "--max-num-seqs", "16", "--max-queue", "64",
+             "--kv-cache-tokens", "8192"], stdout=subprocess.PIPE, stderr=log, text=True)
 
     def count(self, what):
         with self.lock:
@@ -223,6 +230,10 @@ class Soak:
                 problems.append(f"after TERM the server ended with status {status}")
         except subprocess.TimeoutExpired:
             problems.append("the server did not end within a minute after TERM")
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            errors = [line.strip() for line in log if re.match(r"\S+ (error|critical) ", line)]
+        if errors:
+            problems.append(f"the server logged {len(errors)} errors, the first: {errors[0]}")
         return problems
 
 

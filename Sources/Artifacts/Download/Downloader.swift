@@ -9,6 +9,8 @@ import Synchronization
 package final class Downloader: Sendable {
     /// Sums of so many lengths cannot overflow.
     private static let jobLimit = 1 << 18
+    /// Of each thread: libcurl with TLS takes some 100 KiB.
+    static let stackBytes = 1 << 20
 
     package let settings: DownloadSettings
     let connections: ConnectionPool

@@ -62,10 +62,11 @@ final class FetchRun: Sendable {
     /// Runs the body on a thread that `watch` waits for.
     func start(_ body: @escaping @Sendable (FetchRun) -> Void) -> Bool {
         state.access { $0.threads += 1 }
-        let isStarted = DownloadThread.start { [self] in
+        let status = SystemThread.start(stackBytes: Downloader.stackBytes) { [self] in
             body(self)
             state.change { $0.threads -= 1 }
         }
+        let isStarted = status == 0
         if !isStarted { state.change { $0.threads -= 1 } }
         return isStarted
     }

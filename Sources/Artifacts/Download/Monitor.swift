@@ -1,4 +1,4 @@
-// A value that threads share and wait for, and the threads of a download.
+// A value that threads share and wait for.
 
 import Glibc
 import Text
@@ -61,35 +61,5 @@ final class Monitor<Value: Sendable>: @unchecked Sendable {
             if let result = body(&value) { return result }
             if pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { return body(&value) }
         }
-    }
-}
-
-/// A thread of our own: the pool that tasks share must not be blocked.
-enum DownloadThread {
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    /// libcurl with TLS takes some 100 KiB of stack.
-    private static let stackBytes = 1 << 20
-
-    /// - Returns: false if the system has no thread left.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, stackBytes)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        let work = Unmanaged.passRetained(Work(body))
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, &attributes,
-            { argument in
-                if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
-                return nil
-            }, work.toOpaque())
-        if status != 0 { work.release() }
-        return status == 0
     }
 }

@@ -25,15 +25,15 @@ package final class RemoteStream: Sendable {
         let state = Monitor(State())
         self.state = state
         let request = try source.request(range)
-        let hasBegun = DownloadThread.start {
+        let status = SystemThread.start(stackBytes: Downloader.stackBytes) {
             let failure = Self.receive(request, source.downloader, state)
             state.change {
                 $0.isEnded = true
                 $0.failure = failure
             }
         }
-        guard hasBegun else {
-            throw ArtifactError(.system, path: source.name, problem: "the system has no thread left")
+        guard status == 0 else {
+            throw ArtifactError(errno: status, path: source.name, while: "start a thread")
         }
     }
 

@@ -1,5 +1,6 @@
 // Notices the ends of supervisors, those this process started and those it found running.
 
+import Artifacts
 import CLinux
 import Glibc
 import Synchronization
@@ -39,24 +40,8 @@ package final class ExitWatcher: Sendable {
             throw SupervisorClient.failure("cannot watch processes", -min(poller, error))
         }
         try add(wakeReader, token: Self.wakeToken)
-        try startThread()
-    }
-
-    private func startThread() throws {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<ExitWatcher>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context.toOpaque())
-        guard error == 0 else {
-            context.release()
-            throw SupervisorClient.failure("cannot start the watching thread", error)
-        }
-        pthread_detach(thread)
+        let status = SystemThread.start(run)
+        guard status == 0 else { throw SupervisorClient.failure("cannot start the watching thread", status) }
     }
 
     deinit {
@@ -105,7 +90,7 @@ package final class ExitWatcher: Sendable {
         guard error == 0 else { throw SupervisorClient.failure("cannot watch a process", -error) }
     }
 
-    private func run() {
+    @Sendable private func run() {
         var tokens = [UInt64](repeating: 0, count: 64)
         while true {
             let count = martlet_poller_wait(poller, &tokens, Int32(tokens.count))

@@ -1,5 +1,6 @@
 // A thread that does something once a second, only while there is something to do.
 
+import Artifacts
 import Glibc
 import Synchronization
 
@@ -24,21 +25,11 @@ final class Ticker: Sendable {
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         (reader, writer) = (ends[0], ends[1])
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<Ticker>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context.toOpaque())
+        let error = SystemThread.start(run)
         guard error == 0 else {
-            context.release()
             throw SupervisorClient.Failure(
                 description: "no thread can be started: \(String(cString: strerror(error)))")
         }
-        pthread_detach(thread)
     }
 
     deinit {
@@ -56,7 +47,7 @@ final class Ticker: Sendable {
         wake()
     }
 
-    private func run() {
+    @Sendable private func run() {
         var isBusy = false
         var bytes = [UInt8](repeating: 0, count: 256)
         while true {

@@ -1,6 +1,7 @@
 // Threads for what blocks: files, locks, processes, networks. The cooperative pool has a thread a core and
 // must never wait.
 
+import Artifacts
 import Glibc
 import Synchronization
 
@@ -48,31 +49,11 @@ final class WorkerPool: Sendable {
         (reader, writer) = (ends[0], ends[1])
         threadLimit = threads
         state.withLock { $0.count() }
-        let error = startThread()
+        let error = SystemThread.start(run)
         guard error == 0 else {
             throw SupervisorClient.Failure(
                 description: "no thread can be started: \(String(cString: strerror(error)))")
         }
-    }
-
-    /// Starts a thread that has been counted.
-    /// - Returns: 0, or why the system refuses it.
-    private func startThread() -> Int32 {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<WorkerPool>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context.toOpaque())
-        guard error == 0 else {
-            context.release()
-            return error
-        }
-        pthread_detach(thread)
-        return 0
     }
 
     deinit {
@@ -90,7 +71,7 @@ final class WorkerPool: Sendable {
             return (true, true)
         }
         // Without another thread the job waits for one of those that there are.
-        if needsThread, startThread() != 0 { state.withLock { $0.discount() } }
+        if needsThread, SystemThread.start(run) != 0 { state.withLock { $0.discount() } }
         // A full pipe refuses the byte, and may: whoever wakes up takes jobs until there is none.
         if isTaken { wake(1) }
     }
@@ -110,7 +91,7 @@ final class WorkerPool: Sendable {
         _ = write(writer, bytes, count)
     }
 
-    private func run() {
+    @Sendable private func run() {
         var byte: UInt8 = 0
         while true {
             let length = read(reader, &byte, 1)

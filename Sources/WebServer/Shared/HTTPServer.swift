@@ -218,11 +218,26 @@ private final class BodySink: ReplySink {
     }
 
     func write(_ bytes: [UInt8]) async throws {
-        guard limitsAll else { return try await writer.write(ByteBuffer(bytes: bytes)) }
+        guard limitsAll else { return try await pass(ByteBuffer(bytes: bytes)) }
         let channel = channel
         let deadline = channel.eventLoop.scheduleTask(in: writeTimeout) { channel.close(promise: nil) }
         defer { deadline.cancel() }
-        try await writer.write(ByteBuffer(bytes: bytes))
+        try await pass(ByteBuffer(bytes: bytes))
+    }
+
+    private func pass(_ buffer: ByteBuffer) async throws {
+        try await Self.naming { try await writer.write(buffer) }
+    }
+
+    /// What a connection takes no more has nobody to read it.
+    private static func naming(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch is ChannelError {
+            throw ClientGone()
+        } catch is IOError {
+            throw ClientGone()
+        }
     }
 
     func writeFile(
@@ -248,7 +263,7 @@ private final class BodySink: ReplySink {
         let channel = channel
         let deadline = channel.eventLoop.scheduleTask(in: writeTimeout) { channel.close(promise: nil) }
         defer { deadline.cancel() }
-        try await channel.writeAndFlush(HTTPResponsePart.body(buffer)).get()
+        try await Self.naming { try await channel.writeAndFlush(HTTPResponsePart.body(buffer)).get() }
     }
 
     private static func read(_ descriptor: Int32, from offset: Int, count: Int) throws -> ByteBuffer {

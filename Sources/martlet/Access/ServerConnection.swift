@@ -85,7 +85,7 @@ struct ServerConnection: Sendable {
         let reply: HubReply
         do {
             reply = try await withTaskCancellationHandler {
-                try await OwnThread.run { [downloader] in
+                try await SystemThread.run { [downloader] in
                     try downloader.exchange(request, isCancelled: { flag.isRaised.withLock { $0 } })
                 }
             } onCancel: {

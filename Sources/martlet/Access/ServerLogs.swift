@@ -1,6 +1,7 @@
 // The logs of a server's run as `martlet logs` prints them: streamed, and taken up again after a broken connection
 // without losing or repeating a line.
 
+import Artifacts
 import Controller
 import Executors
 import Synchronization
@@ -100,7 +101,7 @@ struct ServerLogs: Sendable {
         while true {
             do {
                 let logs = self
-                return try await OwnThread.run { try logs.read(progress) }
+                return try await SystemThread.run { try logs.read(progress) }
             } catch let error as CommandError where follows {
                 failures = progress.takeNew() ? 1 : failures + 1
                 guard failures < Self.attemptLimit else { throw error }

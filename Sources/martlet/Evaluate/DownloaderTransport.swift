@@ -58,7 +58,7 @@ struct DownloaderTransport: CompletionTransport {
             outputLimitBytes: Self.answerLimitBytes, retries: 0)
         let flag = Flag()
         let reply = try await withTaskCancellationHandler {
-            try await OwnThread.run { [downloader] in
+            try await SystemThread.run { [downloader] in
                 try downloader.exchange(request, isCancelled: { flag.isRaised.withLock { $0 } })
             }
         } onCancel: {

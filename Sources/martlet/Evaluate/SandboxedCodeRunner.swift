@@ -192,7 +192,7 @@ final class SandboxedCodeRunner: CodeRunner {
         var run = CommandRun(words + Self.command(in: attempt.work, seconds: seconds))
         run.timeout = .milliseconds(Int64(seconds * 1000))
         do {
-            let outcome = try await OwnThread.run { [run] in try run.run() }
+            let outcome = try await SystemThread.run { [run] in try run.run() }
             let started = outcome.exitCode != 127 && outcome.exitCode != 126
             let last = outcome.output.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
             return Ended(
