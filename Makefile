@@ -171,6 +171,13 @@ test-kmock: build ## The API server of the tests against kmock (PyPI): the same 
 	"$(KMOCK)/bin/pip" install -q kmock
 	"$(KMOCK)/bin/python" Tests/Interop/kmock_check.py
 
+.PHONY: test-kubernetes-api
+test-kubernetes-api: release ## Kubernetes' own API server, from Debian's source: what ours answers, the Role, the conformance manifests.
+	cases=(); for folder in "$(MARTLET_CONFORMANCE)"/argo-{examples,semantics}; do
+		[ ! -d "$$folder" ] || cases+=(--conformance "$$folder")
+	done
+	python3 Tests/Interop/kubernetes_api_check.py --bin "$(dir $(RELEASED))" "$${cases[@]}" $(ARGS)
+
 # The clients that others wrote for what the server speaks; megabytes, unlike those above.
 CLIENTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/martlet-bench/clients
 

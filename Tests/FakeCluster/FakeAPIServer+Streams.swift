@@ -28,7 +28,7 @@ extension FakeAPIServer {
     ) throws(Refusal) {
         let given = request.query["resourceVersion"] ?? ""
         var stream = Stream(
-            version: Int(given) ?? 0, labels: LabelTerms(request.query["labelSelector"] ?? ""),
+            version: Int(given) ?? 0, labels: try LabelTerms(checking: request.query["labelSelector"] ?? ""),
             fields: try FieldTerms(request.query["fieldSelector"] ?? "", for: place.resource), noise: nil,
             left: Int.max, wantsBookmarks: request.query["allowWatchBookmarks"] == "true")
         switch fault {

@@ -119,6 +119,9 @@ package final class FakeAPIServer: Sendable {
             guard let place = request.place else {
                 throw Refusal(404, "NotFound", "the server could not find the requested resource")
             }
+            if place.isBuiltIn, KnownKinds.name(place.resource, in: request.apiVersion) == nil {
+                throw Refusal(404, "NotFound", "the server could not find the requested resource")
+            }
             if request.token == "martlet" { try rules.check(request.verb, place) }
             if request.verb == "watch" {
                 try watch(place, request, connection, fault: fault)
@@ -172,9 +175,10 @@ package final class FakeAPIServer: Sendable {
             )
         case "patch": return try patch(request, place)
         case "delete":
-            let options = request.body.isEmpty ? JSONValue.object([:]) : try body(of: request)
-            try objects.delete(place, options: options)
-            return (200, ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"])
+            let left = try objects.delete(place, options: try deleteOptions(request))
+            return (
+                200, left ?? ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"]
+            )
         case "deletecollection":
             let doomed = try list(place, request)
             for object in doomed["items"]?.arrayValue ?? [] {
@@ -192,6 +196,18 @@ package final class FakeAPIServer: Sendable {
             throw Refusal(400, "BadRequest", "the body is no JSON object")
         }
         return json
+    }
+
+    /// Options stand in the body or in the query.
+    private func deleteOptions(_ request: Request) throws(Refusal) -> JSONValue {
+        var options = request.body.isEmpty ? JSONValue.object([:]) : try body(of: request)
+        if let seconds = request.query["gracePeriodSeconds"].flatMap({ Int($0) }) {
+            options = options.setting(["gracePeriodSeconds"], to: .int(seconds))
+        }
+        if let policy = request.query["propagationPolicy"] {
+            options = options.setting(["propagationPolicy"], to: .string(policy))
+        }
+        return options
     }
 
     private func checkVersion(of object: JSONValue, _ request: Request) throws(Refusal) {
@@ -228,7 +244,14 @@ package final class FakeAPIServer: Sendable {
         let mode = request.query["fieldValidation"] ?? "Strict"
         let kind = KnownKinds.name(place.resource, in: request.apiVersion).map(JSONValue.string)
         let named = object["kind"] == nil ? object.setting(["kind"], to: kind) : object
+        guard kind == nil || named["kind"] == kind || !place.subresource.isEmpty else {
+            throw Refusal(
+                400, "BadRequest",
+                "\(named["kind"]?.stringValue ?? "the object") cannot be handled as a \(kind?.stringValue ?? "")"
+            )
+        }
         try FieldRules.check(named, at: place, allowsUnknown: mode != "Strict")
+        try ValueRules.check(named, at: place)
         return object
     }
 
@@ -288,7 +311,7 @@ package final class FakeAPIServer: Sendable {
 
     private func list(_ place: ObjectPlace, _ request: Request) throws(Refusal) -> JSONValue {
         let page = try objects.page(
-            place, labels: LabelTerms(request.query["labelSelector"] ?? ""),
+            place, labels: try LabelTerms(checking: request.query["labelSelector"] ?? ""),
             fields: try FieldTerms(request.query["fieldSelector"] ?? "", for: place.resource),
             limit: Int(request.query["limit"] ?? "").flatMap { $0 > 0 ? $0 : nil } ?? Int.max,
             from: request.query["continue"] ?? "")

@@ -59,10 +59,7 @@ extension FakeObjects {
             throw .invalid(place, "metadata.name: Invalid value: must be a DNS-1123 subdomain")
         }
         if let space = metadata["namespace"]?.stringValue, space != given.namespace, !space.isEmpty {
-            throw Refusal(
-                400, "BadRequest",
-                "the namespace of the provided object does not match the namespace sent on "
-                    + "the request")
+            throw .otherNamespace
         }
         if metadata["resourceVersion"]?.stringValue?.isEmpty == false {
             throw Refusal(
@@ -109,6 +106,9 @@ extension FakeObjects {
     private static func check(_ wanted: JSONValue, _ before: JSONValue, _ place: ObjectPlace) throws(Refusal)
     {
         let metadata = Fields(wanted["metadata"])
+        if let space = metadata.string("namespace"), space != place.namespace {
+            throw .otherNamespace
+        }
         if let name = metadata.string("name"), name != place.name {
             throw Refusal(
                 400, "BadRequest",
@@ -181,10 +181,12 @@ extension FakeObjects {
     }
 
     /// A pod on a node only gets its deletion noted, which the node then carries out.
-    package func delete(_ place: ObjectPlace, options: JSONValue) throws(Refusal) {
+    /// - Returns: the object as it is then, if it is not gone.
+    @discardableResult
+    package func delete(_ place: ObjectPlace, options: JSONValue) throws(Refusal) -> JSONValue? {
         let moment = now()
         try admit("delete", place, options)
-        try locked { state throws(Refusal) in
+        return try locked { state throws(Refusal) -> JSONValue? in
             guard let object = state[place] else { throw .notFound(place) }
             if let uid = options["preconditions"]?["uid"]?.stringValue, uid != object.uid {
                 throw Refusal(
@@ -198,12 +200,13 @@ extension FakeObjects {
                 throw Refusal(409, "Conflict", "Precondition failed: ResourceVersion in precondition differs")
             }
             state.erase(place, options: options, at: moment)
+            return state[place]
         }
     }
 
     // MARK: Names
 
-    private static func isName(_ name: String) -> Bool {
+    static func isName(_ name: String) -> Bool {
         guard !name.isEmpty, name.utf8.count <= 253 else { return false }
         let isAllowed = name.utf8.allSatisfy {
             (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x2E

@@ -148,7 +148,7 @@ enum FieldRules {
             case "b": note(value.boolValue != nil, path, "bool")
             case "n": note(value.objectValue == nil && value.arrayValue == nil, path, "string or number")
             case "m": map(value, path) { $0.stringValue != nil }
-            case "q": map(value, path) { $0.objectValue == nil && $0.arrayValue == nil }
+            case "q": map(value, path) { Quantity($0) != nil }
             default: members(of: value, as: type, path: path)
             }
         }

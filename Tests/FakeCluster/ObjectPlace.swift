@@ -104,6 +104,10 @@ package struct Refusal: Error, Sendable, Hashable {
         Refusal(422, "Invalid", "\(place.resource) \"\(place.name)\" is invalid: \(why)")
     }
 
+    static let otherNamespace = Refusal(
+        400, "BadRequest",
+        "the namespace of the provided object does not match the namespace sent on the request")
+
     package var json: JSONValue {
         [
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure", "code": .int(status),

@@ -33,7 +33,7 @@ package final class PlayedNode: Sendable {
         guard let pod = try? objects.get(place) else { return }
         if pod.isLeaving {
             // Its finalizers may still keep it.
-            try? objects.delete(place, options: ["gracePeriodSeconds": 0])
+            _ = try? objects.delete(place, options: ["gracePeriodSeconds": 0])
             return
         }
         let node = pod["spec"]?["nodeName"]?.stringValue

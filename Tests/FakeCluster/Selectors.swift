@@ -34,6 +34,22 @@ package struct LabelTerms: Sendable {
         }
     }
 
+    /// - Throws: 400 for what is no selector.
+    package init(checking text: String) throws(Refusal) {
+        self.init(text)
+        let brackets = text.reduce(into: (depth: 0, isWrong: false)) { state, character in
+            state.depth += character == "(" ? 1 : character == ")" ? -1 : 0
+            if !(0...1).contains(state.depth) { state.isWrong = true }
+        }
+        let isWhole = brackets.depth == 0 && !brackets.isWrong && !text.hasSuffix(",") && !text.hasPrefix(",")
+        let isRight = terms.allSatisfy { term in
+            ValueRules.isQualified(term.key) && (term.values ?? []).allSatisfy(ValueRules.isLabel)
+        }
+        guard isWhole && isRight else {
+            throw Refusal(400, "BadRequest", "unable to parse requirement: \(text)")
+        }
+    }
+
     /// Parts between commas that stand in no brackets.
     private static func parts(_ text: String) -> [String] {
         var parts: [String] = []

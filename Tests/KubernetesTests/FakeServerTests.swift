@@ -215,16 +215,66 @@ struct FakeServerTests {
         }
     }
 
+    @Test(
+        "Values that make no sense are refused as Kubernetes does",
+        arguments: [
+            (["metadata", "labels"], ["a": "no label!"], 422), (["spec", "restartPolicy"], "Maybe", 422),
+            (["spec", "activeDeadlineSeconds"], 0, 422),
+            (["spec", "volumes"], [["name": "v"], ["name": "v"]], 422),
+            (["spec", "containers"], [["name": "Main", "image": "x"]], 422),
+            (["spec", "containers"], [["name": "a", "image": "x"], ["name": "a", "image": "x"]], 422),
+            (
+                ["spec", "containers"],
+                [["name": "a", "image": "x", "volumeMounts": [["name": "v", "mountPath": "/v"]]]], 422
+            ),
+            (
+                ["spec", "containers"],
+                [["name": "a", "image": "x", "ports": [["containerPort": 70_000]]]], 422
+            ),
+            (
+                ["spec", "containers"],
+                [
+                    [
+                        "name": "a", "image": "x",
+                        "resources": ["limits": ["memory": "1Gi"], "requests": ["memory": "1025Mi"]],
+                    ]
+                ], 422
+            ),
+            (
+                ["spec", "containers"],
+                [["name": "a", "image": "x", "resources": ["limits": ["cpu": "1x"]]]], 400
+            ),
+            (["kind"], "Secret", 400), (["metadata", "namespace"], "other", 400),
+        ] as [([String], JSONValue, Int)])
+    func wrongValues(path: [String], value: JSONValue, expected: Int) async throws {
+        try await withServer { _, client in
+            let pods = "/api/v1/namespaces/ml/pods"
+            let wrong = Self.pod.setting(path, to: value)
+            #expect(await status { _ = try await client.create(pods, wrong) } == expected)
+            _ = try await client.create(pods, Self.pod)
+        }
+    }
+
+    @Test(
+        "A selector that is none is refused",
+        arguments: ["a in (1", "a in 1)", "=", "a=1,", "a=no value!", "/a", "a/b/c"])
+    func wrongSelectors(selector: String) async throws {
+        try await withServer { _, client in
+            #expect(
+                await status {
+                    _ = try await client.list("/api/v1/namespaces/ml/pods", labelSelector: selector)
+                } == 400)
+        }
+    }
+
     @Test("What a kind fixes at its creation stays, and the rest may change")
     func immutableFields() async throws {
         try await withServer { _, client in
             let jobs = "/apis/batch/v1/namespaces/ml/jobs"
+            let spec = Self.pod.setting(["spec", "restartPolicy"], to: "Never")["spec"] ?? [:]
             let job = try await client.create(
                 jobs,
-                [
-                    "metadata": ["name": "j"],
-                    "spec": ["completions": 1, "template": ["spec": Self.pod["spec"] ?? [:]]],
-                ])
+                ["metadata": ["name": "j"], "spec": ["completions": 1, "template": ["spec": spec]]])
             let selected = job.at(["spec", "selector", "matchLabels"])?.objectValue ?? [:]
             let labels = job.at(["spec", "template", "metadata", "labels"])?.objectValue ?? [:]
             #expect(!selected.isEmpty && selected.allSatisfy { labels[$0.key] == $0.value })
