@@ -107,10 +107,9 @@ enum FakeClusterCommand {
         access.credentials.token = "kubelet"
         try Disk.replace(
             options.directory + "/kubeconfig", with: Array(kubeconfig(server.url).utf8), durable: false)
-        let jobs = FakeJobController(objects: server.objects, now: now)
         guard options.hasNode else {
             FileHandleText.error("ready: \(access.server)\n")
-            return await jobs.run()
+            return await runControllers(server.objects)
         }
         if options.isPlayed {
             PlayedNode(server.objects).start()
@@ -126,9 +125,19 @@ enum FakeClusterCommand {
         server.setLogs { kubelet.logPath(uid: $0, container: $1) }
         FileHandleText.error("ready: \(access.server)\n")
         await withDiscardingTaskGroup { group in
-            group.addTask { await jobs.run() }
+            group.addTask { await runControllers(server.objects) }
             await kubelet.run()
             group.cancelAll()
+        }
+    }
+
+    /// Jobs have pods; Deployments, of which no pod is made here, say that theirs came up.
+    private static func runControllers(_ objects: FakeObjects) async {
+        let jobs = FakeJobController(objects: objects, now: now)
+        let deployments = FakeDeploymentController(objects: objects, pause: .milliseconds(250)) { _ in true }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await jobs.run() }
+            group.addTask { await deployments.run() }
         }
     }
 

@@ -7,9 +7,8 @@ package import Text
 import WorkflowLanguage
 
 package final class FakeDeploymentController: Sendable {
-    private static let pause = Duration.milliseconds(10)
-
     private let objects: FakeObjects
+    private let pause: Duration
     /// Whether pods of a template come up.
     private let comesUp: @Sendable (_ template: JSONValue) -> Bool
     /// Whether a deadline is kept for those that do not; a cluster keeps none for a Deployment whose
@@ -17,10 +16,11 @@ package final class FakeDeploymentController: Sendable {
     private let keepsDeadline: Bool
 
     package init(
-        objects: FakeObjects, keepsDeadline: Bool = true,
+        objects: FakeObjects, keepsDeadline: Bool = true, pause: Duration = .milliseconds(10),
         comesUp: @escaping @Sendable (_ template: JSONValue) -> Bool
     ) {
         self.objects = objects
+        self.pause = pause
         self.keepsDeadline = keepsDeadline
         self.comesUp = comesUp
     }
@@ -29,7 +29,7 @@ package final class FakeDeploymentController: Sendable {
     package func run() async {
         while !Task.isCancelled {
             step()
-            try? await Task.sleep(for: Self.pause)
+            try? await Task.sleep(for: pause)
         }
     }
 

@@ -84,6 +84,19 @@ struct DeployedModelsTests {
         #expect(found.failure == notes[DeployMarks.failure]?.stringValue)
     }
 
+    @Test("Where a deployment answers, and whether it asks for a key", arguments: [true, false])
+    func door(asksForKey: Bool) throws {
+        let annotations = asksForKey ? ["martlet.dev/api-key-secret": "keys"] : [:]
+        let launch = DeployTests.launch(
+            ["name": "chat", "model": "m", "port": 9000],
+            annotations: .object(annotations.mapValues(JSONValue.string)))
+        let objects = try DeployRenderer(PodSettings(stepImage: "x")).objects(for: launch, token: "")
+        let found = DeployedModels.deployment(objects[0])
+        #expect(found.door == .init(host: "chat.ml.svc", port: 8000, asksForKey: asksForKey))
+        let service = objects.first { $0["kind"] == "Service" }
+        #expect(service?["spec"]?["ports"]?.arrayValue?.first?["port"] == 8000)
+    }
+
     private static func waiting(_ reason: String, restarts: Int = 0) -> JSONValue {
         let container: JSONValue = [
             "restartCount": .int(restarts), "state": ["waiting": ["reason": .string(reason)]],

@@ -41,6 +41,21 @@ package struct ClusterDeployment: Sendable, Hashable {
     package var updatedAt: Timestamp
     /// Filled where one was asked for by its name.
     package var processes: [Process] = []
+    package var door = Door()
+
+    /// Where it answers those who are within the cluster.
+    package struct Door: Sendable, Hashable {
+        package var host: String
+        package var port: Int
+        /// Whether clients must show a key of its own.
+        package var asksForKey: Bool
+
+        package init(host: String = "", port: Int = 0, asksForKey: Bool = false) {
+            self.host = host
+            self.port = port
+            self.asksForKey = asksForKey
+        }
+    }
 
     /// What was asked for, as the step that did it noted it.
     package struct Revision: Sendable, Hashable {

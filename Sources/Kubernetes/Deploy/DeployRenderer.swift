@@ -183,7 +183,7 @@ package struct DeployRenderer: Sendable {
             "httpGet": asks, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6,
         ]
         if let secret = plan.secret {
-            let variable = isOwn ? "MARTLET_API_KEY" : "VLLM_API_KEY"
+            let variable = Self.keyVariables[isOwn ? 0 : 1]
             let reference: JSONValue = [
                 "name": .string(variable),
                 "valueFrom": [
@@ -242,14 +242,28 @@ package struct DeployRenderer: Sendable {
         return .object(members)
     }
 
+    /// What `martlet serve` and vLLM read the key from that their clients must show.
+    static let keyVariables = ["MARTLET_API_KEY", "VLLM_API_KEY"]
+
     // MARK: Beside it
+
+    /// Where a deployment's Service answers, whatever the port of its pods.
+    static let servicePort = 8000
+
+    /// The Service's name within the cluster.
+    static func serviceHost(_ name: String, namespace: String) -> String { "\(name).\(namespace).svc" }
 
     private func service(_ plan: DeployPlan) -> JSONValue {
         [
             "apiVersion": "v1", "kind": "Service", "metadata": head(plan),
             "spec": [
                 "type": "ClusterIP", "selector": selector(plan),
-                "ports": [["name": "http", "port": 8000, "targetPort": "http", "protocol": "TCP"]],
+                "ports": [
+                    [
+                        "name": "http", "port": .int(Self.servicePort), "targetPort": "http",
+                        "protocol": "TCP",
+                    ]
+                ],
             ],
         ]
     }

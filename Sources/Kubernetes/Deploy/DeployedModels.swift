@@ -85,12 +85,24 @@ package struct DeployedModels: ClusterDeployments {
             replicas: replicas, ready: ready, revision: asked, createdAt: createdAt,
             updatedAt: changes.max() ?? createdAt)
         deployment.failure = failure
+        deployment.door = ClusterDeployment.Door(
+            host: DeployRenderer.serviceHost(deployment.name, namespace: deployment.namespace),
+            port: DeployRenderer.servicePort, asksForKey: asksForKey(object))
         let isOnItsWay = state == "progressing"
         deployment.wanted = isOnItsWay ? asked.number : nil
         deployment.active =
             isOnItsWay && failure == nil
             ? notes[DeployMarks.served].map { revision($0).number } : served
         return deployment
+    }
+
+    private static func asksForKey(_ object: JSONValue) -> Bool {
+        let containers = object["spec"]?["template"]?["spec"]?["containers"]?.arrayValue ?? []
+        return containers.contains { container in
+            (container["env"]?.arrayValue ?? []).contains {
+                DeployRenderer.keyVariables.contains($0["name"]?.stringValue ?? "")
+            }
+        }
     }
 
     private static func state(_ object: JSONValue, replicas: Int, ready: Int, hasFailed: Bool) -> String {

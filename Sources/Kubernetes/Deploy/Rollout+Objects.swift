@@ -89,7 +89,8 @@ extension Rollout {
     }
 
     func address(_ plan: DeployPlan) -> String {
-        "http://\(plan.name).\(launch.namespace).svc:8000/v1"
+        let host = DeployRenderer.serviceHost(plan.name, namespace: launch.namespace)
+        return "http://\(host):\(DeployRenderer.servicePort)/v1"
     }
 
     // MARK: Values

@@ -1,7 +1,9 @@
-// Hands requests for a deployment to one of its replicas. A request whose answer has not begun is tried on
-// another one, so that a replacement, or a replica that dies, fails none.
+// Hands requests for a deployment to one of its replicas, or to the Service of one in a cluster. A request whose answer
+// has not begun is tried again, on another replica where there is one, so that a replacement, or a replica that dies,
+// fails none.
 
 import Controller
+import Executors
 import Scheduling
 import Text
 
@@ -9,6 +11,8 @@ struct DeploymentProxy: Sendable {
     /// How long a request waits for a replica that can take it.
     var patience = Duration.seconds(60)
     private static let pause = Duration.milliseconds(50)
+    /// Between two tries of a Service, which chooses among its pods by itself.
+    private static let servicePause = Duration.milliseconds(500)
     /// Replicas that one request is tried on, those tried again included.
     private static let attemptLimit = 20
     /// Longer answers of known length are passed on piece by piece.
@@ -28,16 +32,42 @@ struct DeploymentProxy: Sendable {
     /// - Parameter target: the path at the replica, with the query.
     /// - Throws: `ServiceError`; `ClientGone`.
     func answer(_ call: HTTPCall, _ name: String, target: String, body: [UInt8]) async throws -> HTTPReply {
-        let headers = call.headers.filter { !Self.ownHeaders.contains($0.key) }.map {
-            (name: $0.key, value: $0.value)
-        }
-        let request = UpstreamRequest(method: call.method, target: target, headers: headers, body: body)
+        let request = Self.request(call, target, body)
         do {
             return try await call.connection.whileConnected { try await answer(request, name) }
         } catch let error as ServiceError {
             table.count(name, failed: true)
             throw error
         }
+    }
+
+    /// - Parameter deployment: of a cluster.
+    /// - Throws: `ServiceError`; `ClientGone`.
+    func answer(
+        _ call: HTTPCall, _ deployment: ClusterDeployment, target: String, body: [UInt8]
+    ) async throws -> HTTPReply {
+        let request = Self.request(call, target, body)
+        return try await call.connection.whileConnected {
+            let deadline = surroundings.now() + patience
+            var attempts = 0
+            while true {
+                let door = deployment.door
+                if let reply = try await exchange(request, host: door.host, port: door.port) { return reply }
+                attempts += 1
+                guard attempts < Self.attemptLimit, surroundings.now() < deadline else {
+                    throw Self.unavailable(
+                        deployment.name, place: " at \(door.host):\(door.port), as seen from here,")
+                }
+                try await surroundings.sleep(Self.servicePause)
+            }
+        }
+    }
+
+    private static func request(_ call: HTTPCall, _ target: String, _ body: [UInt8]) -> UpstreamRequest {
+        let headers = call.headers.filter { !ownHeaders.contains($0.key) }.map {
+            (name: $0.key, value: $0.value)
+        }
+        return UpstreamRequest(method: call.method, target: target, headers: headers, body: body)
     }
 
     private func answer(_ request: UpstreamRequest, _ name: String) async throws -> HTTPReply {
@@ -54,7 +84,10 @@ struct DeploymentProxy: Sendable {
                 try await surroundings.sleep(Self.pause)
             case .replica(let lease):
                 attempts += 1
-                if let reply = try await exchange(request, lease, name) { return reply }
+                let reply = try await exchange(
+                    request, host: "127.0.0.1", port: lease.port, holding: lease
+                ) { [table] isWhole in table.count(name, failed: !isWhole) }
+                if let reply { return reply }
                 guard attempts < Self.attemptLimit, surroundings.now() < deadline else {
                     throw Self.unavailable(name)
                 }
@@ -64,20 +97,24 @@ struct DeploymentProxy: Sendable {
         }
     }
 
-    private static func unavailable(_ name: String) -> ServiceError {
+    private static func unavailable(_ name: String, place: String = "") -> ServiceError {
         var error = ServiceError.unavailable(
-            "no replica of deployment \"\(name.shortened)\" can answer; `martlet deployments get \(name.shortened)` "
+            "no replica of deployment \"\(name.shortened)\"\(place) can answer; `martlet deployments get \(name.shortened)` "
                 + "tells how they are")
         error.headers = [("Retry-After", "2")]
         return error
     }
 
-    /// - Returns: nil if the replica cannot answer, and another one may.
-    private func exchange(_ request: UpstreamRequest, _ lease: ReplicaLease, _ name: String) async throws
-        -> HTTPReply?
-    {
+    /// - Parameters:
+    ///   - held: what must live until the answer has ended.
+    ///   - onEnd: told once whether the answer came whole.
+    /// - Returns: nil if there is no answer there now, and another try may have one.
+    private func exchange(
+        _ request: UpstreamRequest, host: String, port: Int, holding held: (any Sendable)? = nil,
+        onEnd: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) async throws -> HTTPReply? {
         do {
-            let upstream = try await Upstream.open(port: lease.port, request)
+            let upstream = try await Upstream.open(host: host, port: port, request)
             let head = try await upstream.head()
             // A replica that is about to end refuses what is new.
             if head.status == 503 { return nil }
@@ -89,15 +126,14 @@ struct DeploymentProxy: Sendable {
                 bytes.reserveCapacity(length)
                 while let piece = try await upstream.next() { bytes += piece }
                 reply.body = .bytes(bytes)
-                table.count(name, failed: false)
+                onEnd(true)
                 return reply
             }
-            let table = table
             reply.body = .stream { sink in
                 // Both are held to the end: the connection by the first, the replica by the second.
-                defer { withExtendedLifetime((upstream, lease)) {} }
+                defer { withExtendedLifetime((upstream, held)) {} }
                 var isWhole = false
-                defer { table.count(name, failed: !isWhole && !Task.isCancelled) }
+                defer { onEnd(isWhole || Task.isCancelled) }
                 while let piece = try await upstream.next() { try await sink.write(piece) }
                 isWhole = true
             }
@@ -118,6 +154,8 @@ struct DeploymentProxyRoutes: RouteGroup {
     /// The namespace of a deployment that the table does not have: a server that has just begun has not
     /// looked yet.
     var lookUp: @Sendable (String) async throws -> String? = { _ in nil }
+    /// Those of a cluster; nil where steps run on this machine.
+    var doors: ClusterDoors?
 
     var routes: [ServiceRoute] {
         ["GET", "POST"].map { method in
@@ -134,17 +172,29 @@ struct DeploymentProxyRoutes: RouteGroup {
         let (name, path) = (request["name"], request["path"])
         var known = proxy.table.namespace(of: name)
         if known == nil { known = try await lookUp(name) }
-        guard let namespace = known, request.principal.may(.viewer, in: namespace)
-        else { throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"") }
+        var foreign: ClusterDeployment?
+        if known.map({ request.principal.may(.viewer, in: $0) }) != true {
+            let found = try await doors?.named(name) ?? []
+            foreign = found.first { request.principal.may(.viewer, in: $0.namespace) }
+            known = foreign?.namespace
+        }
+        guard let namespace = known else {
+            throw ServiceError.notFound("there is no deployment \"\(name.shortened)\"")
+        }
         try request.require(.viewer, in: namespace)
         guard !Self.refused.contains(path) else {
             throw ServiceError.forbidden("adapters of a deployment are those of its `deploy` step")
         }
+        if let foreign, foreign.door.asksForKey {
+            throw ServiceError.forbidden(
+                "deployment \(foreign.name) asks clients for a key of its own, which is not the server's to give; ask it "
+                    + "at \(foreign.revision.url)")
+        }
         let body =
             request.call.method == "POST" ? try await request.call.readBody(request.bodyLimitBytes) : []
         let query = request.call.query.isEmpty ? "" : "?" + request.call.query
-        return try await proxy.answer(
-            request.call, name, target: "/v1/" + PercentEncoding.encoded(path, keeping: "/") + query,
-            body: body)
+        let target = "/v1/" + PercentEncoding.encoded(path, keeping: "/") + query
+        if let foreign { return try await proxy.answer(request.call, foreign, target: target, body: body) }
+        return try await proxy.answer(request.call, name, target: target, body: body)
     }
 }

@@ -1,4 +1,4 @@
-// One request to a replica on this machine, its answer taken piece by piece: nothing is read before it is
+// One request to a replica or a cluster's Service, its answer taken piece by piece: nothing is read before it is
 // wanted, and whoever lets go of it closes the connection, which ends the work behind it.
 
 import NIOCore
@@ -6,7 +6,7 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// What is asked of a replica.
+/// What is asked of it.
 struct UpstreamRequest: Sendable {
     var method: String
     /// With the query.
@@ -44,7 +44,7 @@ final class Upstream: Sendable {
 
     /// Connects and sends.
     /// - Throws: `Broken`.
-    static func open(port: Int, _ request: UpstreamRequest) async throws -> Upstream {
+    static func open(host: String, port: Int, _ request: UpstreamRequest) async throws -> Upstream {
         let inbox = UpstreamInbox()
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(connectTimeout)
@@ -57,9 +57,9 @@ final class Upstream: Sendable {
                 }
             }
         do {
-            let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
+            let channel = try await bootstrap.connect(host: host, port: port).get()
             let upstream = Upstream(channel, inbox)
-            try await upstream.send(request)
+            try await upstream.send(request, to: host)
             return upstream
         } catch let error as CancellationError {
             throw error
@@ -68,9 +68,9 @@ final class Upstream: Sendable {
         }
     }
 
-    private func send(_ request: UpstreamRequest) async throws {
+    private func send(_ request: UpstreamRequest, to host: String) async throws {
         var headers = HTTPHeaders(request.headers.map { ($0.name, $0.value) })
-        headers.replaceOrAdd(name: "Host", value: "127.0.0.1")
+        headers.replaceOrAdd(name: "Host", value: host)
         headers.replaceOrAdd(name: "Connection", value: "close")
         if !request.body.isEmpty || request.method == "POST" {
             headers.replaceOrAdd(name: "Content-Length", value: "\(request.body.count)")

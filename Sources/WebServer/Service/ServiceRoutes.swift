@@ -19,7 +19,10 @@ enum ServiceRoutes {
                 proxy: DeploymentProxy(
                     table: context.operations.controller?.settings.deployments?.table ?? DeploymentTable(),
                     surroundings: context.surroundings),
-                lookUp: { [store = context.store] in try await store.deployment($0)?.namespace }),
+                lookUp: { [store = context.store] in try await store.deployment($0)?.namespace },
+                doors: ClusterDeploymentOperations(
+                    context.operations.controller?.settings.clusterDeployments
+                ).map { ClusterDoors($0, now: context.surroundings.now) }),
             ModelHubRoutes(context),
             MetricsRoutes(
                 context: context, sources: MetricsSources(observability), isOpen: observability.isOpen),

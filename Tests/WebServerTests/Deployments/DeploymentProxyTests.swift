@@ -1,6 +1,7 @@
 // Requests for a deployment, handed to replicas that answer, refuse, die or dawdle.
 
 import Controller
+import Executors
 import Logging
 import Scheduling
 import Synchronization
@@ -221,5 +222,94 @@ struct DeploymentProxyTests {
             let adapter = "/deployments/chat/v1/load_lora_adapter"
             #expect(try await service.send("POST", adapter, token: viewer).status == 403)
         }
+    }
+
+    // MARK: Clusters
+
+    /// A cluster whose deployment `far` answers at a port of this machine.
+    private final class Cluster: ClusterDeployments {
+        let port: Int
+        let asksForKey: Bool
+        let lookUps = Mutex(0)
+        let moment = Mutex(Duration.zero)
+
+        init(port: Int, asksForKey: Bool = false) {
+            self.port = port
+            self.asksForKey = asksForKey
+        }
+
+        func deployments(named name: String?) async throws -> [ClusterDeployment] {
+            lookUps.withLock { $0 += 1 }
+            guard name == "far" else { return [] }
+            let moment = Timestamp(seconds: 1)
+            var revision = ClusterDeployment.Revision()
+            revision.url = "http://far.ml.svc:8000/v1"
+            var found = ClusterDeployment(
+                name: "far", namespace: "ml", state: "ready", replicas: 1, ready: 1, revision: revision,
+                createdAt: moment, updatedAt: moment)
+            found.door = .init(host: "127.0.0.1", port: port, asksForKey: asksForKey)
+            return [found]
+        }
+
+        func scale(_ name: String, namespace: String, to count: Int) async throws -> String? { nil }
+
+        func delete(_ name: String, namespace: String) async throws {}
+    }
+
+    private static func service(_ cluster: Cluster, patience: Duration = .seconds(60)) throws
+        -> ServiceHarness
+    {
+        try ServiceHarness(
+            configure: { $0.authentication = .token },
+            groups: { context in
+                var proxy = DeploymentProxy(table: DeploymentTable(), surroundings: context.surroundings)
+                proxy.patience = patience
+                let operations = ClusterDeploymentOperations(cluster)
+                let doors = operations.map { operations in
+                    ClusterDoors(operations) { cluster.moment.withLock { $0 } }
+                }
+                return [DeploymentProxyRoutes(proxy: proxy, doors: doors)]
+            })
+    }
+
+    private static let far = "/deployments/far/v1/models"
+
+    @Test("A cluster's deployment is asked at its Service by those who may, and looked up once for many")
+    func clusterService() async throws {
+        let refusals = Mutex(2)
+        try await FakeReplica.with(1) { _, call in
+            let isRefused = refusals.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+            return FakeReplica.json(call.path, status: isRefused ? 503 : 200)
+        } _: { ports in
+            let cluster = Cluster(port: ports[0])
+            let service = try Self.service(cluster)
+            let viewer = try await service.token(["ml": .viewer])
+            let other = try await service.token(["else": .admin])
+            for _ in 0..<5 {
+                #expect(try await service.get(Self.far, token: viewer).json["text"] == "/v1/models")
+            }
+            #expect(try await service.get(Self.far, token: other).status == 404)
+            #expect(try await service.get("/deployments/near/v1/models", token: viewer).status == 404)
+            let adapter = "/deployments/far/v1/load_lora_adapter"
+            #expect(try await service.send("POST", adapter, [:], token: viewer).status == 403)
+            #expect(cluster.lookUps.withLock { $0 } == 2)
+            cluster.moment.withLock { $0 += .seconds(6) }
+            _ = try await service.get(Self.far, token: viewer)
+            #expect(cluster.lookUps.withLock { $0 } == 3)
+        }
+    }
+
+    @Test("A Service that nobody answers at is named, and so is a key that the server does not have")
+    func clusterTrouble() async throws {
+        let silent = try Self.service(Cluster(port: 1), patience: .zero)
+        let gone = try await silent.get(Self.far, token: try await silent.token(["ml": .viewer]))
+        #expect(gone.status == 503 && gone.text.contains("127.0.0.1:1"), "\(gone.text)")
+        let locked = try Self.service(Cluster(port: 1, asksForKey: true))
+        let refused = try await locked.get(Self.far, token: try await locked.token(["ml": .viewer]))
+        #expect(
+            refused.status == 403 && refused.text.contains("http://far.ml.svc:8000/v1"), "\(refused.text)")
     }
 }
