@@ -1,5 +1,6 @@
 // Runs a program to its end and keeps the last words of what it said: git, tar and unzip for artifacts.
 
+import CLinux
 import Glibc
 
 package struct CommandRun: Sendable {
@@ -24,13 +25,26 @@ package struct CommandRun: Sendable {
 
     /// - Throws: `notFound` when the program is not installed, `transfer` when it did not end in time.
     package func run() throws(ArtifactError) -> Outcome {
+        let (process, output) = try start(keepsErrors: true)
+        defer { close(output) }
+        return try follow(process, output: output)
+    }
+
+    /// Starts the program for somebody who reads its standard output.
+    func startPiped() throws(ArtifactError) -> (process: pid_t, output: Int32) {
+        try start(keepsErrors: false)
+    }
+
+    private func start(keepsErrors: Bool) throws(ArtifactError) -> (process: pid_t, output: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw ArtifactError(errno: errno, path: "", while: "make a pipe") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        defer { close(ends[0]) }
-        let (process, error) = spawn(output: ends[1])
+        let failure = martlet_pipe(&ends)
+        guard failure == 0 else { throw ArtifactError(errno: -failure, path: "", while: "make a pipe") }
+        // Whoever reads here may wait.
+        _ = fcntl(ends[0], F_SETFL, 0)
+        let (process, error) = spawn(output: ends[1], keepsErrors: keepsErrors)
         close(ends[1])
         guard error == 0 else {
+            close(ends[0])
             let name = arguments.first ?? ""
             if error == ENOENT {
                 throw ArtifactError(
@@ -38,10 +52,10 @@ package struct CommandRun: Sendable {
             }
             throw ArtifactError(errno: error, path: name, while: "start the program")
         }
-        return try follow(process, output: ends[0])
+        return (process, ends[0])
     }
 
-    private func spawn(output: Int32) -> (pid_t, Int32) {
+    private func spawn(output: Int32, keepsErrors: Bool) -> (pid_t, Int32) {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
         guard posix_spawn_file_actions_init(&actions) == 0 else { return (-1, ENOMEM) }
@@ -59,7 +73,11 @@ package struct CommandRun: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(flags))
         posix_spawn_file_actions_addopen(&actions, 0, standardInput, O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_adddup2(&actions, output, 2)
+        if keepsErrors {
+            posix_spawn_file_actions_adddup2(&actions, output, 2)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
         var values: [UnsafeMutablePointer<CChar>?] = []
         var inherited = environ
         while let entry = inherited.pointee {

@@ -173,7 +173,7 @@ final class StepDoor: Sendable {
                         authorization: request.authorization, body: request.body))
                 switch answer.content {
                 case .bytes(let bytes): return .init(status: answer.status, bytes: bytes)
-                case .file(let path): return .init(status: answer.status, file: path)
+                case .pipe(let pipe): return .init(status: answer.status, pipe: pipe)
                 }
             }
             while !Task.isCancelled {

@@ -1,5 +1,6 @@
 // The door for pods: whom it hears out, how much it holds, and that nobody waits for another's large input.
 
+import Artifacts
 import Glibc
 import Synchronization
 import Testing
@@ -95,6 +96,23 @@ struct StepGatewayTests {
                 ).status
             }
             #expect(status == 200)
+        }
+    }
+
+    @Test("What a program writes is sent as it comes, and breaks off where the program fails")
+    func pipes() async throws {
+        try await with(answer: { request in
+            let end = request.path.hasSuffix("/bad") ? "exit 3" : "exit 0"
+            let script = CommandRun(["sh", "-c", "printf %02000000d 7; \(end)"])
+            return (try? CommandPipe(script)).map { .init(status: 200, pipe: $0) } ?? .init(status: 500)
+        }) { port in
+            let whole = try await RawClient.request(port, "GET", "/steps/v1/inputs/a", headers: Self.token)
+            #expect(whole.status == 200 && whole.body.utf8.count == 2_000_000 && whole.body.hasSuffix("07"))
+            let client = try RawClient(port: port)
+            try await client.send(
+                RawClient.text("GET", "/steps/v1/inputs/bad", headers: Self.token + ["Connection: close"]))
+            let text = String(decoding: try await client.receiveAll(), as: UTF8.self)
+            #expect(text.hasPrefix("HTTP/1.1 200") && !text.hasSuffix("0\r\n\r\n"))
         }
     }
 

@@ -2,7 +2,7 @@
 // shows a token that is good for its own attempt and nothing else; nothing here is lost when the server
 // restarts.
 
-import Artifacts
+package import Artifacts
 import Crypto
 import Executors
 import Glibc
@@ -21,8 +21,8 @@ package final class StepExchange: Sendable {
     package struct Answer: Sendable {
         package enum Content: Sendable {
             case bytes([UInt8])
-            /// The file is read and then deleted.
-            case file(String)
+            /// What a program writes, sent as it comes.
+            case pipe(CommandPipe)
         }
 
         package var status: Int
@@ -229,11 +229,17 @@ package final class StepExchange: Sendable {
         }
         let folder = "\(directory(launch.key))/\(Disk.uniqueSuffix())"
         try Disk.makeDirectories(folder)
-        defer { Disk.removeTree(folder) }
-        try transfer(launch).load(artifact, at: folder + "/artifact")
-        let archive = folder + ".tar"
-        try CommandRun(["tar", "-cf", archive, "-C", folder, "artifact"]).check(path: name, action: "pack")
-        return Answer(status: 200, content: .file(archive))
+        do {
+            try transfer(launch).load(artifact, at: folder + "/artifact")
+            // Sent as it is packed: a model need not lie on the disk a second time for each pod that asks.
+            let pipe = try CommandPipe(CommandRun(["tar", "-cf", "-", "-C", folder, "artifact"])) {
+                Disk.removeTree(folder)
+            }
+            return Answer(status: 200, content: .pipe(pipe))
+        } catch {
+            Disk.removeTree(folder)
+            throw error
+        }
     }
 
     /// Our own steps have an input that is made with the pod: their parameters.

@@ -1,7 +1,7 @@
 // The door for pods: an address of its own, where steps fetch inputs and leave outputs. It knows no more than
 // how to hand requests on; who may ask what is decided by whoever answers.
 
-import Glibc
+package import Artifacts
 import Logging
 import NIOCore
 import NIOPosix
@@ -21,13 +21,13 @@ package struct StepGateway: Sendable {
     package struct Answer: Sendable {
         package var status: Int
         package var bytes: [UInt8]
-        /// A file to send instead; it is deleted when it was sent.
-        package var file: String?
+        /// Sent instead, as it comes.
+        package var pipe: CommandPipe?
 
-        package init(status: Int, bytes: [UInt8] = [], file: String? = nil) {
+        package init(status: Int, bytes: [UInt8] = [], pipe: CommandPipe? = nil) {
             self.status = status
             self.bytes = bytes
-            self.file = file
+            self.pipe = pipe
         }
     }
 
@@ -38,10 +38,11 @@ package struct StepGateway: Sendable {
     private let admits: @Sendable (String) -> Bool
     private let answer: @Sendable (Request) -> Answer
 
-    /// Archives of inputs are made so many at a time: each reads and writes as fast as the disk lets it.
+    /// Archives of inputs are made and read on so many: each reads as fast as the disk lets it.
     private static let packingThreads = 2
-    /// Pieces of outputs, metrics and results are written on as many.
+    /// Pieces of outputs, metrics and results are written on so many.
     private static let takingThreads = 4
+    private static let pieceBytes = 512 << 10
 
     /// - Parameters:
     ///   - bodyLimitBytes: of one request.
@@ -105,17 +106,16 @@ package struct StepGateway: Sendable {
             authorization: call.headers["authorization"] ?? "", body: body)
         let answer = answer
         let given = try await threads.runIfActive { answer(request) }
-        guard let path = given.file else { return HTTPReply(status: given.status, body: .bytes(given.bytes)) }
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        unlink(path)
-        guard file >= 0 else { return HTTPReply(status: 500) }
-        let blob = OpenBlob(file)
-        var status = stat()
-        let size = fstat(file, &status) == 0 ? Int(status.st_size) : 0
+        guard let pipe = given.pipe else { return HTTPReply(status: given.status, body: .bytes(given.bytes)) }
+        // Its length is not known before its end; where it breaks off, the end is missing, and the step asks again.
         return HTTPReply(
-            status: given.status, headers: [("Content-Length", "\(size)")],
+            status: given.status,
             body: .stream { sink in
-                try await sink.writeFile(blob.descriptor, from: 0, count: size, sent: { _ in })
+                while true {
+                    let piece = try await threads.runIfActive { try pipe.read(limitBytes: Self.pieceBytes) }
+                    if piece.isEmpty { return }
+                    try await sink.write(piece)
+                }
             })
     }
 
