@@ -366,7 +366,7 @@ def the_log_of_all_steps_goes_on_and_back(page):
 @check
 def who_could_not_be_told_is_told_again(page):
     tab = page.go("/runs/default/finetune-failed?tab=events")
-    expect(tab.get_by_text("given up, 29 tries: the webhook answered 503")).to_be_visible()
+    expect(tab.get_by_text("given up, tried 29×: the webhook answered 503")).to_be_visible()
     tab.get_by_role("button", name="Tell again").click()
     expect(tab.get_by_text("given up")).to_have_count(0)
 
