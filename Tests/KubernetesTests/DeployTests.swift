@@ -4,6 +4,7 @@
 import Executors
 import FakeCluster
 import Scheduling
+import Synchronization
 import Testing
 import Text
 import WorkflowLanguage
@@ -399,6 +400,37 @@ struct DeployTests {
             await deploys.cancel(launch.key, immediately: false)
             let outcome = await KubernetesExecutor.next(&reports) { $0.outcome != nil }?.outcome
             #expect(outcome?.phase == .failed && outcome?.message == "terminated")
+        }
+    }
+
+    @Test("What stands beside a Deployment and cannot be made takes the revision back")
+    func besideFails() async throws {
+        try await withWorld { world, deploys in
+            let refused = Mutex("services")
+            world.server.objects.setAdmission { verb, place, _ in
+                guard verb == "create", place.resource == refused.withLock({ $0 }) else { return nil }
+                return Refusal(403, "Forbidden", "not here")
+            }
+            var reports = deploys.reports.makeAsyncIterator()
+            let first = await run(deploys, &reports, Self.launch(["name": "chat", "model": "good"]))
+            #expect(first?.phase == .error && first?.failureClass == .infrastructure)
+            #expect(first?.message.contains("not here") == true)
+            let down = try replicas(world)
+            #expect(down == 0)
+            refused.withLock { $0 = "horizontalpodautoscalers" }
+            #expect(
+                await run(deploys, &reports, Self.launch(["name": "chat", "model": "good"], attempt: 1))?
+                    .phase
+                    == .succeeded)
+            let scaled = Self.launch(
+                ["name": "chat", "model": "better"], annotations: ["martlet.dev/max-replicas": "4"],
+                attempt: 2)
+            let third = await run(deploys, &reports, scaled)
+            #expect(
+                third?.phase == .error && third?.message.contains("goes on") == true,
+                "\(third?.message ?? "")")
+            let served = try model(world)
+            #expect(served == "good")
         }
     }
 

@@ -37,7 +37,7 @@ struct Rollout: Sendable {
         var message: String
     }
 
-    /// The step was to end before everything was made.
+    /// The step ends before everything was made.
     private struct Stopped: Error {
         var reason: String
         /// What is told instead of the whole.
@@ -73,6 +73,13 @@ struct Rollout: Sendable {
                 made = try await beginning { try await self.apply(plan, objects) }
             } catch let stop as Stopped {
                 return await stopped(plan, stop)
+            } catch let failure as Failure {
+                return await stopped(plan, Stopped(reason: failure.message))
+            } catch let error as KubernetesError {
+                var outcome = await stopped(plan, Stopped(reason: "deployment \(plan.name): \(error)"))
+                outcome?.phase = .error
+                outcome?.failureClass = .infrastructure
+                return outcome
             }
             if let known = note(made, DeployMarks.failure) { return Self.failed(known) }
             started()
@@ -119,7 +126,7 @@ struct Rollout: Sendable {
         return begun + .milliseconds(Int64(seconds * 1000))
     }
 
-    /// To end while things were being made: what was made goes back, and what was not needs nothing.
+    /// The end came while things were being made: what was made goes back, and what was not needs nothing.
     private func stopped(_ plan: DeployPlan, _ stop: Stopped) async -> AttemptOutcome? {
         do {
             return try await back(plan, stop.reason, stop.told)
