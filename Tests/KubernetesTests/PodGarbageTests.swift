@@ -4,6 +4,7 @@ import Artifacts
 import Executors
 import FakeCluster
 import Scheduling
+import Synchronization
 import Testing
 import Text
 import WorkflowLanguage
@@ -99,6 +100,54 @@ struct PodGarbageTests {
         #expect(world.podNames.contains("w-step-1"))
         world.clock.advance(.seconds(61))
         await world.server.objects.wait { !world.podNames.contains("w-step-1") }
+        await next.shutDown()
+        await world.close()
+    }
+
+    @Test("What a run leaves goes although the API fails for a while, of pods from before this process, too")
+    func patience() async throws {
+        let world = try ExecutorWorld()
+        var launch = Self.launch(["strategy": "OnPodCompletion"])
+        launch.volumeClaimTemplates = [
+            [
+                "metadata": ["name": "work"],
+                "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
+            ]
+        ]
+        try await runToEnd(world, launch)
+        await world.executor.shutDown()
+        let next = try world.restarted()
+        // It knows the namespace by another step.
+        var other = Self.launch([:])
+        other.key.nodeID = "w-2"
+        other.podName = "w-step-2"
+        await next.launch(other, values: LaunchValues())
+        await world.server.objects.wait { world.podNames.contains("w-step-2") }
+        // Longer than a question is asked again by itself.
+        let left = Mutex(14)
+        world.server.setFaults { request in
+            let isMeant =
+                request.verb == "delete" || request.query["labelSelector"]?.contains("run-id") == true
+            guard isMeant, left.withLock({ $0 > 0 }) else { return nil }
+            left.withLock { $0 -= 1 }
+            return .refuse(Refusal(503, "ServiceUnavailable", "not now"), retryAfter: nil)
+        }
+        await next.removeWorkingFiles(workflowUID: "u-1", nodeID: launch.key.nodeID)
+        let spec: JSONValue = [
+            "volumeClaimTemplates": .array(launch.volumeClaimTemplates),
+            "volumeClaimGC": ["strategy": "OnWorkflowCompletion"],
+        ]
+        await next.runEnded(
+            EndedRun(
+                workflowUID: "u-1", workflowName: "w", namespace: "ml", phase: .failed,
+                spec: WorkflowSpec(spec)))
+        let place = ObjectPlace(resource: "persistentvolumeclaims", namespace: "ml")
+        let objects = world.server.objects
+        await objects.wait {
+            !world.podNames.contains("w-step-1") && objects.list(place, labels: LabelTerms("")).items.isEmpty
+        }
+        #expect(world.podNames == ["w-step-2"])
+        #expect(objects.list(place, labels: LabelTerms("")).items.isEmpty && left.withLock { $0 } == 0)
         await next.shutDown()
         await world.close()
     }

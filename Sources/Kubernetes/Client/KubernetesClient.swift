@@ -53,6 +53,8 @@ package final class KubernetesClient: Sendable {
         settings.httpVersion = .http1Only
         settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 512
         settings.redirectConfiguration = .disallow
+        // What cannot be reached, or is not whom it should be, is told at once; whoever asks decides about the next try.
+        settings.connectionPool.retryConnectionEstablishment = false
         if let proxy = access.proxy { settings.proxy = try Self.proxy(proxy) }
         if let name = access.tlsServerName, let host = ServerAddress(access.server)?.host {
             settings.dnsOverride = [name: host]

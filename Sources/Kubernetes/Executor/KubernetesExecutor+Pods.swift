@@ -8,7 +8,7 @@ import WorkflowLanguage
 
 extension KubernetesExecutor {
     static let firstPause = Duration.milliseconds(250)
-    private static let longestPause = Duration.seconds(30)
+    static let longestPause = Duration.seconds(30)
 
     // MARK: Made
 

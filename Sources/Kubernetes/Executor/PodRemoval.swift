@@ -86,7 +86,9 @@ extension KubernetesExecutor {
             "metadata": ["annotations": [PodGarbage.dueAnnotation: .string(object.due.rfc3339)]]
         ]
         // Without the note it is still deleted, if this process lives so long.
-        _ = try? await writes.pass { try await self.client.patch(object.path, .merge, note) }
+        await untilDone {
+            try await self.writes.pass { try await self.client.patch(object.path, .merge, note) }
+        }
     }
 
     /// Called every second.
@@ -108,14 +110,33 @@ extension KubernetesExecutor {
         var ended: [EndedObject] = []
         for namespace in state.withLock({ $0.namespaces }) {
             let path = Self.pods(namespace)
-            guard let (pods, _) = try? await client.list(path, labelSelector: selector) else { continue }
-            for pod in pods where PodMarks.key(of: pod)?.nodeID == nodeID {
+            let read = await untilDone { try await self.client.list(path, labelSelector: selector).items }
+            for pod in read ?? [] where PodMarks.key(of: pod)?.nodeID == nodeID {
                 ended.append(
                     EndedObject(
                         pod, PodGarbage(notedAt: pod), at: PodVerdict.endOfWork(pod) ?? now(), in: path))
             }
         }
         return ended
+    }
+
+    /// Repeats what fails for reasons that pass. A process that is to end leaves it to the next.
+    /// - Returns: nil where it was left, and where the cluster does not let it be done.
+    @discardableResult
+    func untilDone<Value: Sendable>(_ body: @Sendable () async throws -> Value) async -> Value? {
+        var pause = Self.firstPause
+        while !Task.isCancelled {
+            do {
+                return try await body()
+            } catch let error as KubernetesError where error.isPassing {
+                if state.withLock({ $0.isShutDown }) { return nil }
+                try? await Task.sleep(for: pause)
+                pause = min(pause * 2, Self.longestPause)
+            } catch {
+                return nil
+            }
+        }
+        return nil
     }
 
     /// Waits for what is under way, but not for long: what is left is found again by its notes.
@@ -149,16 +170,18 @@ extension KubernetesExecutor {
             let selector =
                 PodMarks.selector(instance: renderer.settings.instance)
                 + ",\(PodMarks.runID)=\(PodNames.label(run.workflowUID))"
-            let claims = (try? await client.list(core, labelSelector: selector).items) ?? []
-            for claim in claims {
+            let claims = await untilDone { try await self.client.list(core, labelSelector: selector).items }
+            for claim in claims ?? [] {
                 let name = Fields(claim["metadata"]).string("name") ?? ""
-                _ = try? await writes.pass { try await self.client.delete("\(core)/\(name)") }
+                await untilDone {
+                    try await self.writes.pass { try await self.client.delete("\(core)/\(name)") }
+                }
             }
         }
         if run.hasDisruptionBudget {
             let name = PodNames.runObject(workflow: run.workflowName, uid: run.workflowUID)
             let path = "/apis/policy/v1/namespaces/\(run.namespace)/poddisruptionbudgets/\(name)"
-            _ = try? await writes.pass { try await self.client.delete(path) }
+            await untilDone { try await self.writes.pass { try await self.client.delete(path) } }
         }
     }
 }

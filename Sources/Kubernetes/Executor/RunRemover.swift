@@ -78,7 +78,6 @@ extension KubernetesExecutor {
     /// Deletions of runs that may wait for the cluster at a time; what is more is left to the next look for what was
     /// forgotten.
     private static let runRemovalLimit = 10_000
-    private static let longestPause = Duration.seconds(30)
 
     package func runDeleted(_ run: DeletedRun) async {
         objects.forget(run.workflowUID)
@@ -98,20 +97,8 @@ extension KubernetesExecutor {
                 state.openRunRemovals -= 1
             }
         }
-        var pause = Self.firstPause
-        while !Task.isCancelled {
-            do {
-                return try await writes.pass { try await self.remover.remove(run) }
-            } catch let error as KubernetesError where error.isPassing {
-                // A process that is to end leaves it to the next.
-                if state.withLock({ $0.isShutDown }) { return }
-                try? await Task.sleep(for: pause)
-                pause = min(pause * 2, Self.longestPause)
-            } catch {
-                // It may not be deleted. The look for what was forgotten says so.
-                return
-            }
-        }
+        // One that may not be deleted is told of by the look for what was forgotten.
+        await untilDone { try await self.writes.pass { try await self.remover.remove(run) } }
     }
 
     package func clearForgotten(known: KnownRuns) async throws -> Int {
