@@ -30,6 +30,10 @@ struct PodStep {
     private var signals: Int32 = -1
     private var isEnding = false
     private var killAt: Int?
+    /// When the command began and ended, in nanoseconds of the wall clock; 0 before. The kubelet knows when the
+    /// container did, which may have waited for others, and in whole seconds.
+    private var began = 0
+    private var ended = 0
     private var tail = OutputTail(limitBytes: PodStep.outputLimitBytes)
 
     /// Nil for words that make no sense.
@@ -147,6 +151,12 @@ struct PodStep {
         return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 
+    private func wallNanoseconds() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+
     private mutating func readSignals() {
         while martlet_next_signal(signals) != 0 { isEnding = true }
     }
@@ -154,6 +164,8 @@ struct PodStep {
     // MARK: The command
 
     private mutating func runCommand() -> Int32 {
+        if began == 0 { began = wallNanoseconds() }
+        defer { ended = wallNanoseconds() }
         var ends: [Int32] = [-1, -1]
         if keepsResult, martlet_pipe(&ends) < 0 { ends = [-1, -1] }
         tail = OutputTail(limitBytes: Self.outputLimitBytes)
@@ -263,7 +275,8 @@ struct PodStep {
     /// what is too long.
     /// - Parameter saved: artifacts that went elsewhere, as JSON.
     private func message(_ status: Int32, saved: String? = nil) -> String {
-        let start = "{\"exitCode\":\(status)" + (saved.map { ",\"saved\":\($0)" } ?? "")
+        let times = began > 0 ? ",\"began\":\(began),\"ended\":\(ended)" : ""
+        let start = "{\"exitCode\":\(status)\(times)" + (saved.map { ",\"saved\":\($0)" } ?? "")
         var text = start
         if keepsResult { text += ",\"result\":\(PodText.quoted(String(decoding: tail.kept, as: UTF8.self)))" }
         var members: [String] = []

@@ -270,6 +270,50 @@ struct StepExchangeTests {
         #expect(end.phase == .failed && end.message.contains("no such file"))
     }
 
+    @Test("Containers of a set have the times of their commands, not those of their containers")
+    func timesOfSets() throws {
+        try withExchange { exchange, _, directory in
+            let launch = PodRendererTests.launch([
+                "name": "step",
+                "containerSet": [
+                    "containers": [
+                        ["name": "a", "image": "x", "command": ["a"]],
+                        ["name": "b", "image": "x", "command": ["b"], "dependencies": ["a"]],
+                    ]
+                ],
+            ])
+            func state(_ name: String, _ message: String) -> JSONValue {
+                let ended: JSONValue = [
+                    "exitCode": 0, "startedAt": "2027-01-15T08:00:00Z", "finishedAt": "2027-01-15T08:00:03Z",
+                    "message": .string(message),
+                ]
+                return ["name": .string(name), "state": ["terminated": ended]]
+            }
+            let second = 1_800_000_000_000_000_000
+            let told =
+                "{\"exitCode\":0,\"began\":\(second + 500),\"ended\":\(second + 900),\"complete\":true}"
+            let pod: JSONValue = [
+                "status": ["phase": "Succeeded", "containerStatuses": [state("a", ""), state("b", told)]]
+            ]
+            let taker = PodOutcome(
+                launch: launch, end: PodEnd(.succeeded, exitCode: 0), pod: pod, exchange: exchange)
+            let outcome = taker.outcome(logPath: directory + "/log")
+            let containers = outcome.containers
+            #expect(containers.map(\.name) == ["a", "b"])
+            #expect(containers.first?.startedAt == Timestamp(rfc3339: "2027-01-15T08:00:00Z"))
+            #expect(containers.last?.startedAt == Timestamp(nanoseconds: Int64(second + 500)))
+            #expect(containers.last?.finishedAt == Timestamp(nanoseconds: Int64(second + 900)))
+        }
+    }
+
+    @Test("A command says when it began and ended beside how, though its container waited for others")
+    func toldTimes() throws {
+        let told = try #require(
+            PodResult(termination: "{\"exitCode\":3,\"began\":5,\"ended\":9,\"result\":\"cut"))
+        #expect(told.exitCode == 3 && told.beganAt?.nanoseconds == 5 && told.endedAt?.nanoseconds == 9)
+        #expect(PodResult(termination: "{\"exitCode\":3,\"complete\":true}")?.beganAt == nil)
+    }
+
     @Test("A sidecar ends when the work has")
     func sidecar() throws {
         let directory = "/tmp/martlet-pod-\(Disk.uniqueSuffix())"

@@ -23,8 +23,9 @@ struct PodOutcome: Sendable {
         let states = verdict.containers("containerStatuses")
         let work = KubernetesExecutor.work(of: launch.template)
         let main = states.first { $0.name == "main" } ?? states.last { work.contains($0.name) }
-        outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map(\.finishedAt)
-            .filter { $0.nanoseconds < .max }.max()
+        outcome.finishedAt = states.filter { work.contains($0.name) && $0.ended != nil }.map {
+            PodResult(termination: $0.message)?.endedAt ?? $0.finishedAt
+        }.filter { $0.nanoseconds < .max }.max()
         if let code = end.exitCode ?? main?.exitCode { outcome.outputs.exitCode = String(code) }
         if case .containerSet = launch.template.kind {
             outcome.containers = states.filter { work.contains($0.name) }.map(Self.container)
@@ -46,13 +47,15 @@ struct PodOutcome: Sendable {
 
     private static func container(_ state: PodVerdict.ContainerState) -> AttemptOutcome.ContainerOutcome {
         var outcome = AttemptOutcome.ContainerOutcome(name: state.name, phase: .succeeded)
-        if PodResult(termination: state.message)?.isOmitted == true || state.ended == nil {
+        let told = PodResult(termination: state.message)
+        if told?.isOmitted == true || state.ended == nil {
             outcome.phase = .omitted
             return outcome
         }
         outcome.exitCode = state.exitCode
-        outcome.startedAt = state.startedAt
-        outcome.finishedAt = state.finishedAt
+        // A container of a set begins with the pod, and its command when its turn comes.
+        outcome.startedAt = told?.beganAt ?? state.startedAt
+        outcome.finishedAt = told?.endedAt ?? state.finishedAt
         if let code = state.exitCode, code != 0 {
             outcome.phase = .failed
             outcome.message = "Error (exit code \(code))"
@@ -147,6 +150,8 @@ struct PodResult: Sendable {
     var isComplete = true
     var isOmitted = false
     var exitCode: Int?
+    var beganAt: Timestamp?
+    var endedAt: Timestamp?
     /// Artifacts that the pod sent elsewhere than to the server.
     var sent: Set<String> = []
     /// Whether it told of those.
@@ -192,6 +197,8 @@ struct PodResult: Sendable {
         isComplete = fields.bool("complete") ?? true
         isOmitted = fields.bool("omitted") ?? false
         exitCode = fields.int("exitCode")
+        beganAt = fields.int("began").map { Timestamp(nanoseconds: Int64($0)) }
+        endedAt = fields.int("ended").map { Timestamp(nanoseconds: Int64($0)) }
         guard let saved = fields.object("saved") else { return }
         isSaved = true
         sent = Set(Fields(saved["artifacts"]).members.keys)
