@@ -107,10 +107,6 @@ def refused(kind, call):
         return (error, "") if type(error) is kind else (None, f"{type(error).__name__}: {error}")
 
 
-def text_of(stream):
-    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-
-
 def chat(check, client):
     first = client.chat.completions.create(model=MODEL, messages=HELLO, max_completion_tokens=24, temperature=0)
     choice = first.choices[0]

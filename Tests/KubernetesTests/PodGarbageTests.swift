@@ -56,6 +56,17 @@ struct PodGarbageTests {
         _ = await KubernetesExecutor.next(&reports) { $0.outcome != nil }
     }
 
+    /// A server that begins after the step has ended, and learns of the namespace by another step.
+    private func nextServer(_ world: ExecutorWorld) async throws -> KubernetesExecutor {
+        let next = try world.restarted()
+        var other = Self.launch([:])
+        other.key.nodeID = "w-2"
+        other.podName = "w-step-2"
+        await next.launch(other, values: LaunchValues())
+        await world.server.objects.wait { world.podNames.contains("w-step-2") }
+        return next
+    }
+
     @Test("Without a delay the pod goes at once, though the process ends right after")
     func atOnce() async throws {
         let world = try ExecutorWorld()
@@ -90,13 +101,7 @@ struct PodGarbageTests {
         #expect(world.podNames == ["w-step-1"])
         let notes = try world.server.objects.get(ExecutorWorld.place("w-step-1"))["metadata"]?["annotations"]
         #expect(notes?[PodGarbage.dueAnnotation] != nil)
-        // The next server learns of it when it looks at the namespace for another step.
-        let next = try world.restarted()
-        var other = Self.launch([:])
-        other.key.nodeID = "w-2"
-        other.podName = "w-step-2"
-        await next.launch(other, values: LaunchValues())
-        await world.server.objects.wait { world.podNames.contains("w-step-2") }
+        let next = try await nextServer(world)
         #expect(world.podNames.contains("w-step-1"))
         world.clock.advance(.seconds(61))
         await world.server.objects.wait { !world.podNames.contains("w-step-1") }
@@ -116,13 +121,7 @@ struct PodGarbageTests {
         ]
         try await runToEnd(world, launch)
         await world.executor.shutDown()
-        let next = try world.restarted()
-        // It knows the namespace by another step.
-        var other = Self.launch([:])
-        other.key.nodeID = "w-2"
-        other.podName = "w-step-2"
-        await next.launch(other, values: LaunchValues())
-        await world.server.objects.wait { world.podNames.contains("w-step-2") }
+        let next = try await nextServer(world)
         // Longer than a question is asked again by itself.
         let left = Mutex(14)
         world.server.setFaults { request in
